@@ -1,0 +1,90 @@
+/**
+ * What the file system needs from outside: chunks, a commit log, and keys. `engines/chunks` and `engines/disperse`
+ * satisfy them; the mount unit joins them.
+ */
+
+/** Number of a chunk in its volume, `>= 0`, handed out by the chunk store and never reused. */
+export type ChunkNumber = number
+
+/** A run of plain bytes inside one stored chunk. */
+export interface ChunkRun {
+  readonly chunk: ChunkNumber
+  /** Bytes of the chunk, `>= 1`; a run always covers a chunk whole. */
+  readonly lengthBytes: number
+}
+
+/** A contiguous range of plain bytes to store, read piece by piece so that it is never whole in memory. */
+export interface ByteSource {
+  readonly lengthBytes: number
+  /** Fills `into` with bytes from `offset`; both within the range. */
+  read(offset: number, into: Uint8Array): void
+}
+
+/** Where file contents go and come from. */
+export interface ChunkStore {
+  /**
+   * Cuts, deduplicates and stores the ranges.
+   *
+   * @param sources - `[n]` ranges.
+   * @returns `[n]` lists of runs; the runs of a list cover its range in order. Durable on enough stores when resolved.
+   * @throws NodeError `NOT_ENOUGH_STORES` (retry later; nothing was lost).
+   */
+  store(
+    sources: readonly ByteSource[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly ChunkRun[])[]>
+  /**
+   * Plain bytes of a chunk, verified.
+   *
+   * @throws NodeError `CHUNK_UNAVAILABLE` (too few stores answer), `CHUNK_CORRUPT` (never served).
+   */
+  read(chunk: ChunkNumber, signal: AbortSignal): Promise<Uint8Array> | Uint8Array
+  /** Says that nothing refers to a chunk any more; it may be freed by compaction. */
+  release(chunk: ChunkNumber): void
+}
+
+/**
+ * A table that another engine keeps for the volume (chunks, packs) and whose changes travel inside the commits, so that
+ * one hash chain covers all metadata. Bytes are opaque to the file system.
+ */
+export interface Section {
+  /** Short, stable, unique: `chunks`, `packs`. */
+  readonly name: string
+  /** Changes since the last call that are durable enough to be referred to; empty if none. */
+  takeChanges(): Uint8Array
+  /** Puts back changes that were taken but not committed. */
+  returnChanges(bytes: Uint8Array): void
+  applyChanges(bytes: Uint8Array): void
+  /** The whole table. */
+  snapshot(): Uint8Array
+  restore(bytes: Uint8Array): void
+}
+
+/** The replicated commit log on the volume's metadata stores. Records are opaque and self-verifying to the reader. */
+export interface CommitStore {
+  /**
+   * Adds record `sequence`.
+   *
+   * @param sequence - Exactly one more than the last appended, from 1.
+   * @throws NodeError `NOT_ENOUGH_STORES` (retry), `WRITER_FENCED` (a newer writer took over: stop for good).
+   */
+  append(sequence: number, record: Uint8Array, signal: AbortSignal): Promise<void>
+  /** All distinct versions of a record that reachable stores hold; the reader picks the one that verifies. */
+  read(sequence: number, signal: AbortSignal): Promise<readonly Uint8Array[]>
+  /** Highest sequence that any reachable store claims, 0 if none; and whether all of the stores answered. */
+  head(
+    signal: AbortSignal,
+  ): Promise<{ sequence: number; storesAnswering: number; storesTotal: number }>
+  /** Stores a snapshot of the state after commit `sequence`. */
+  putSnapshot(sequence: number, bytes: Uint8Array, signal: AbortSignal): Promise<void>
+  /** Candidate snapshots, newest first. */
+  snapshots(signal: AbortSignal): Promise<readonly { sequence: number; bytes: Uint8Array }[]>
+}
+
+/** Seals commits: AES-256-GCM under a key derived from the volume key, and the writer's signature. */
+export interface CommitSealer {
+  /** @returns Ciphertext that binds `sequence` and is signed by this writer. */
+  seal(sequence: number, plain: Uint8Array): Uint8Array
+  /** @returns Plain bytes. @throws NodeError `COMMIT_INVALID` if a tag, the sequence or the signature is wrong. */
+  open(sequence: number, sealed: Uint8Array): Uint8Array
+}

@@ -1,0 +1,154 @@
+/**
+ * What the kernel's questions are put to: a file system that knows no FUSE.
+ *
+ * `engines/files` satisfies it; tests have a plain one in memory. Every method answers at once or with a promise, so that
+ * what is in memory costs no turn of the event loop. A failure is a `NodeError` whose code `errno.ts` translates.
+ */
+
+/** Answered at once, or later. */
+export type Reply<T> = T | Promise<T>
+
+/** Number of a file or directory, unique in the volume; 1 is the root. Up to 2^53 - 1. */
+export type Ino = number
+
+/** What `stat` shows. Times are nanoseconds since 1970 UTC. */
+export interface Attributes {
+  readonly ino: Ino
+  /** Type and permission bits as in `st_mode`. */
+  readonly mode: number
+  readonly links: number
+  readonly uid: number
+  readonly gid: number
+  /** Device number of a device node, else 0. */
+  readonly device: number
+  readonly sizeBytes: number
+  /** Bytes that hold data, `<= sizeBytes` for sparse files. */
+  readonly allocatedBytes: number
+  readonly accessedNs: bigint
+  readonly modifiedNs: bigint
+  readonly changedNs: bigint
+}
+
+/** What to change; an absent field stays. */
+export interface AttributeChanges {
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly sizeBytes?: number
+  readonly accessedNs?: bigint
+  readonly modifiedNs?: bigint
+}
+
+/** Who asks. Permissions are checked by the kernel (`default_permissions`); this says who owns what is made. */
+export interface Caller {
+  readonly uid: number
+  readonly gid: number
+  readonly pid: number
+}
+
+/** One name in a directory. */
+export interface DirectoryEntry {
+  readonly name: string
+  readonly attributes: Attributes
+  /** Pass to `readDirectory` to go on after this entry; `>= 1`, stable while the directory is open. */
+  readonly cookie: number
+}
+
+/** Space of the whole volume. */
+export interface SpaceFigures {
+  readonly totalBytes: number
+  readonly freeBytes: number
+  readonly files: number
+  readonly filesFree: number
+}
+
+/** Handle of an open file or directory, `>= 1`. */
+export type Handle = number
+
+/** Flags of `rename`, as the kernel's. */
+export interface RenameOptions {
+  /** RENAME_NOREPLACE: fail if the target is there. */
+  readonly noReplace: boolean
+  /** RENAME_EXCHANGE: swap the two names. */
+  readonly exchange: boolean
+}
+
+/** A file system. Names are UTF-8, 1 to 255 bytes, without `/` and NUL. */
+export interface FileSystem {
+  space(): Reply<SpaceFigures>
+  /** @throws NodeError `NOT_FOUND`, `NOT_DIRECTORY`. */
+  lookup(parent: Ino, name: string): Reply<Attributes>
+  attributes(ino: Ino): Reply<Attributes>
+  setAttributes(ino: Ino, changes: AttributeChanges): Reply<Attributes>
+  readLink(ino: Ino): Reply<string>
+  makeNode(
+    parent: Ino,
+    name: string,
+    mode: number,
+    device: number,
+    caller: Caller,
+  ): Reply<Attributes>
+  makeDirectory(parent: Ino, name: string, mode: number, caller: Caller): Reply<Attributes>
+  makeSymlink(parent: Ino, name: string, target: string, caller: Caller): Reply<Attributes>
+  link(ino: Ino, parent: Ino, name: string): Reply<Attributes>
+  unlink(parent: Ino, name: string): Reply<void>
+  removeDirectory(parent: Ino, name: string): Reply<void>
+  rename(
+    from: { parent: Ino; name: string },
+    to: { parent: Ino; name: string },
+    options: RenameOptions,
+  ): Reply<void>
+
+  /** `flags` as given to open(2); the file stays readable through the handle after its last name is gone. */
+  open(ino: Ino, flags: number): Reply<Handle>
+  create(
+    parent: Ino,
+    name: string,
+    mode: number,
+    flags: number,
+    caller: Caller,
+  ): Reply<{ attributes: Attributes; handle: Handle }>
+  /**
+   * Reads into `into`.
+   *
+   * @returns Bytes read; fewer than asked only at the end of the file.
+   * @throws NodeError `IO` if the bytes cannot be had or do not verify; never wrong bytes.
+   */
+  read(handle: Handle, offset: number, into: Uint8Array): Reply<number>
+  /**
+   * Writes all of `bytes`, which the caller reuses afterwards: copy what is kept.
+   *
+   * @returns Bytes written (all of them).
+   * @throws NodeError `NO_SPACE`, `READ_ONLY`, `IO`.
+   */
+  write(handle: Handle, offset: number, bytes: Uint8Array): Reply<number>
+  /** At each close(2) of a descriptor. */
+  flush(handle: Handle): Reply<void>
+  /** Resolves when everything written to the file before the call is durable. */
+  sync(ino: Ino, dataOnly: boolean): Reply<void>
+  /** Preallocates (mode 0), preallocates without growing (KEEP_SIZE), or punches a hole (PUNCH_HOLE | KEEP_SIZE). */
+  allocate(handle: Handle, mode: number, offset: number, length: number): Reply<void>
+  /** SEEK_DATA (`data` true) or SEEK_HOLE from `offset`. @throws NodeError `NO_DATA` (ENXIO) past the end. */
+  seek(handle: Handle, offset: number, data: boolean): Reply<number>
+  release(handle: Handle): Reply<void>
+
+  openDirectory(ino: Ino): Reply<Handle>
+  /** Entries after `cookie` (0 from the start), `.` and `..` not among them; empty at the end. At most `limit`. */
+  readDirectory(handle: Handle, cookie: number, limit: number): Reply<readonly DirectoryEntry[]>
+  releaseDirectory(handle: Handle): Reply<void>
+  syncDirectory(ino: Ino): Reply<void>
+
+  /** @throws NodeError `NO_ATTRIBUTE`. */
+  getExtended(ino: Ino, name: string): Reply<Uint8Array>
+  /** `create`: fail with `EXISTS` if there; `replace`: fail with `NO_ATTRIBUTE` if not. */
+  setExtended(
+    ino: Ino,
+    name: string,
+    value: Uint8Array,
+    how: 'any' | 'create' | 'replace',
+  ): Reply<void>
+  listExtended(ino: Ino): Reply<readonly string[]>
+  removeExtended(ino: Ino, name: string): Reply<void>
+  /** The kernel forgot the inode: what had no name and no handle may go. */
+  forget(ino: Ino): void
+}

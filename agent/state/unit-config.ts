@@ -1,0 +1,81 @@
+/**
+ * What the agent tells its units over their control sockets (`configure`): the whole desired configuration, every time.
+ *
+ * Bytes are hexadecimal strings, because the control protocol is JSON.
+ */
+import type { Account } from '../base/ids.ts'
+
+/** One namespace that orders opened on this node. */
+export interface NamespaceConfig {
+  /** `o<order>.<slot>`. */
+  readonly name: string
+  readonly mode: 'user' | 'seq'
+  readonly worm: boolean
+  /** Real bytes on disk at most. */
+  readonly maxBytes: number
+  /** `suspended`: kept but neither read nor written. */
+  readonly state: 'live' | 'suspended'
+  readonly writers: readonly Account[]
+  readonly readers: readonly Account[]
+}
+
+/** Desired state of `unit store`. A namespace that is not listed is left alone; only `ended` removes. */
+export interface StoreUnitConfig {
+  readonly namespaces: readonly NamespaceConfig[]
+  /** Names whose order ended at a final block and whose grace passed: delete. */
+  readonly ended: readonly string[]
+}
+
+/** A peer that may connect and may be dialled. */
+export interface PeerConfig {
+  readonly account: Account
+  /** Compressed secp256k1 key, 33 bytes, hexadecimal. */
+  readonly publicKey: string
+  /** Multiaddrs without the peer id; empty if it only dials. */
+  readonly addresses: readonly string[]
+}
+
+/** Desired state of `unit overlay`. Who is not in `peers` is refused at the handshake. */
+export interface OverlayUnitConfig {
+  /** Grid address: part of the protocol names. */
+  readonly grid: string
+  /** secp256k1 private key, 32 bytes, hexadecimal. */
+  readonly privateKey: string
+  readonly listen: readonly string[]
+  readonly peers: readonly PeerConfig[]
+  /** Accounts without a registration that orders on this node name. */
+  readonly guests: readonly Account[]
+}
+
+/** One slot of the mounted volume. */
+export interface SlotConfig {
+  readonly index: number
+  readonly generation: number
+  readonly account: Account
+  /** Namespace on that node. */
+  readonly namespace: string
+}
+
+/** Desired state of `unit mount`. */
+export interface MountUnitConfig {
+  readonly order: number
+  readonly volume: number
+  /** Absolute path of the mount point. */
+  readonly path: string
+  readonly readOnly: boolean
+  readonly sizeBytes: number
+  readonly dataShards: number
+  readonly parityShards: number
+  readonly writerEpoch: number
+  /** Volume key, 32 bytes, hexadecimal. */
+  readonly volumeKey: string
+  /** secp256k1 private key of the node, to sign commits. */
+  readonly privateKey: string
+  readonly grid: string
+  readonly chainId: number
+  /** Accounts whose signatures on commits are believed: every node that the ledger ever gave the volume to write. */
+  readonly writers: readonly Account[]
+  readonly slots: readonly SlotConfig[]
+  readonly dispersalAgeMs: number
+  readonly cacheBytes: number
+}

@@ -1,0 +1,28 @@
+// Builds and tests the contracts with the solc of the lock file, so that nothing is downloaded.
+import { createRequire } from 'node:module'
+import hardhatEthers from '@nomicfoundation/hardhat-ethers'
+import matchers from '@nomicfoundation/hardhat-ethers-chai-matchers'
+import ignition from '@nomicfoundation/hardhat-ignition-ethers'
+import hardhatMocha from '@nomicfoundation/hardhat-mocha'
+import helpers from '@nomicfoundation/hardhat-network-helpers'
+import typechain from '@nomicfoundation/hardhat-typechain'
+import { defineConfig } from 'hardhat/config'
+
+const soljson = createRequire(import.meta.url).resolve('solc/soljson.js')
+const settings = {
+  optimizer: { enabled: true, runs: 200 },
+  evmVersion: 'cancun',
+  outputSelection: { '*': { '*': ['storageLayout'] } },
+}
+
+export default defineConfig({
+  plugins: [hardhatEthers, matchers, hardhatMocha, helpers, typechain, ignition],
+  solidity: {
+    npmFilesToBuild: ['@openzeppelin/contracts/governance/TimelockController.sol'],
+    profiles: { default: { compilers: [{ version: '0.8.37', path: soljson, settings }] } },
+  },
+  paths: { tests: { mocha: './test/solidity', solidity: './test/solidity' } },
+  test: {
+    solidity: { fuzz: { runs: 256 }, invariant: { runs: 64, depth: 32, failOnRevert: true } },
+  },
+})
