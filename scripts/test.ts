@@ -1,0 +1,45 @@
+/**
+ * `npm test`: builds what is built, checks the tree, runs the contracts' tests and every test of the agent and client,
+ * and ends with one line `N passed, N failed, N skipped`.
+ */
+import { check } from './check.ts'
+import { type StepResult, step } from './run/step.ts'
+
+interface Count {
+  passed: number
+  failed: number
+  skipped: number
+}
+
+/** Lines in which Mocha and Hardhat say how many tests did what. */
+const COUNTED: readonly [keyof Count, RegExp][] = [
+  ['passed', /^\s*(\d+) passing\b/gm],
+  ['failed', /^\s*(\d+) failing\b/gm],
+  ['skipped', /^\s*(\d+) (?:pending|skipped)\b/gm],
+]
+
+function count(results: readonly StepResult[]): Count {
+  const sum: Count = { passed: 0, failed: 0, skipped: 0 }
+  for (const { output } of results) {
+    for (const [what, pattern] of COUNTED) {
+      for (const match of output.matchAll(pattern)) sum[what] += Number(match[1])
+    }
+  }
+  return sum
+}
+
+const built = await step('build contracts and their types', 'hardhat', ['build'])
+const failedChecks = await check()
+const suites = [
+  await step('contracts', 'hardhat', ['test', '--no-compile']),
+  await step('agent, client and scripts', 'mocha', process.argv.slice(2)),
+]
+const sum = count(suites)
+
+// A suite that dies without saying so has failed all the same.
+const silent = suites.filter((suite) => suite.exitCode !== 0).length > 0 && sum.failed === 0 ? 1 : 0
+const failed = sum.failed + silent + failedChecks.length + (built.exitCode === 0 ? 0 : 1)
+if (failedChecks.length > 0) console.log(`\nfailed checks: ${failedChecks.join(', ')}`)
+console.log(`\nseconds: ${suites.map((suite) => suite.seconds.toFixed(0)).join(' + ')}`)
+console.log(`${sum.passed} passed, ${failed} failed, ${sum.skipped} skipped`)
+process.exitCode = failed === 0 && sum.passed > 0 ? 0 : 1
