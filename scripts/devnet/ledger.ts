@@ -1,0 +1,379 @@
+/**
+ * The supervised ledger: one engine, one journal, one queue through which everything that changes the chain passes.
+ *
+ * What changes the chain is written down durably before the engine hears of it, so the engine may die at any moment: it is
+ * started again from a dump and the journal, and comes back with the same blocks, hash for hash. The chain is the journal;
+ * the engine only computes it.
+ */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { keccak256 } from 'ethers'
+import { fromHex, toHex } from '../../agent/base/bytes.ts'
+import { isNodeError, NodeError } from '../../agent/base/errors.ts'
+import { writeDurably } from './durable-file.ts'
+import { type Engine, type EngineKind, STATES_KEPT, startEngine } from './engine.ts'
+import { dumpPath, journalPath, readRestorePlan, removeOldGenerations } from './generations.ts'
+import { Journal, type JournalRecord } from './journal.ts'
+import type { RpcClient } from './rpc.ts'
+
+/** A dump each so many blocks at least; replaying a block takes about a millisecond. */
+const DUMP_BLOCKS_MIN = 300
+/** A dump holds the whole chain, so dumps become rarer as it grows: one each twentieth of its height. */
+const DUMP_HEIGHT_SHARE = 20
+/** Blocks behind the head whose state is there after a restart: agents read a few blocks back. */
+const STATES_BACK = 64
+/** Starts of the engine in a row that may fail before the supervisor gives up. */
+const STARTS_MAX = 5
+const RESTART_MS_FIRST = 100
+
+/** What a ledger is made with. */
+export interface LedgerSettings {
+  readonly dataDir: string
+  readonly engine: EngineKind
+  readonly chainId: number
+  readonly genesisFile: string
+  readonly genesisTimestamp: number
+  /** Blocks between dumps at least; only tests change it. */
+  readonly dumpBlocksMin?: number
+  /** Blocks behind the head whose state a restart restores; only tests change it. */
+  readonly statesBack?: number
+}
+
+/** What is known of the ledger now. */
+export interface LedgerFigures {
+  readonly height: number
+  readonly hash: string
+  readonly timestamp: number
+  /** Times the engine was started again after it died. */
+  readonly restarts: number
+  /** Block of the newest state dump, 0 if none. */
+  readonly dumpedBlock: number
+  readonly enginePid: number | undefined
+}
+
+interface Head {
+  number: number
+  hash: string
+  timestamp: number
+}
+
+/** See the file's comment. Made by {@link Ledger.open}. */
+export class Ledger {
+  readonly #settings: LedgerSettings
+  readonly #pending = new Map<string, Uint8Array>()
+  #journal: Journal
+  #engine: Engine | undefined
+  #available = Promise.withResolvers<RpcClient>()
+  #head: Head
+  #restarts = 0
+  #dumpedBlock = 0
+  #dumping: Promise<void> = Promise.resolve()
+  #queue: Promise<unknown> = Promise.resolve()
+  #stopping = false
+  #failure = Promise.withResolvers<never>()
+
+  private constructor(settings: LedgerSettings, journal: Journal) {
+    this.#settings = settings
+    this.#journal = journal
+    this.#head = { number: 0, hash: '', timestamp: settings.genesisTimestamp }
+    this.#available.promise.catch(() => undefined)
+    this.#failure.promise.catch(() => undefined)
+  }
+
+  /**
+   * Opens the ledger of a data directory and restores it.
+   *
+   * @param settings - What it is made with; the same at every start.
+   * @returns The ledger, at its head.
+   * @throws NodeError `DEVNET_DIVERGED`, `DEVNET_JOURNAL_CORRUPT`, `DEVNET_ENGINE_FAILED`.
+   */
+  static async open(settings: LedgerSettings): Promise<Ledger> {
+    const plan = readRestorePlan(settings.dataDir, settings.statesBack ?? STATES_BACK)
+    const { journal } = Journal.open(journalPath(settings.dataDir, plan.newestJournal))
+    const ledger = new Ledger(settings, journal)
+    try {
+      await ledger.#restore()
+    } catch (caught) {
+      await ledger.stop()
+      throw caught
+    }
+    return ledger
+  }
+
+  /** Rejects if the engine cannot be kept alive; never resolves. */
+  get failure(): Promise<never> {
+    return this.#failure.promise
+  }
+
+  get figures(): LedgerFigures {
+    return {
+      height: this.#head.number,
+      hash: this.#head.hash,
+      timestamp: this.#head.timestamp,
+      restarts: this.#restarts,
+      dumpedBlock: this.#dumpedBlock,
+      enginePid: this.#engine?.pid,
+    }
+  }
+
+  /** The engine's client, once it is up and at the head. */
+  reader(): Promise<RpcClient> {
+    return this.#available.promise
+  }
+
+  /**
+   * Takes a signed transaction: durable first, then handed to the engine.
+   *
+   * @param raw - The transaction's bytes.
+   * @returns Its hash.
+   * @throws NodeError `DEVNET_RPC` if the engine refuses it.
+   */
+  send(raw: Uint8Array): Promise<string> {
+    return this.#serially(async () => {
+      await this.#journal.appendDurably({ kind: 'transaction', raw })
+      return await this.#surviving(
+        (rpc) => submit(rpc, raw, this.#pending),
+        // Replay has offered it to the new engine already; ask what became of it.
+        async (rpc) => {
+          const hash = keccak256(raw)
+          const found = await rpc.call('eth_getTransactionByHash', [hash])
+          return found ? hash : await submit(rpc, raw, this.#pending)
+        },
+      )
+    })
+  }
+
+  /**
+   * Mines the next block.
+   *
+   * @param timestamp - Its time in seconds; raised to one more than the block before where it is not later.
+   * @returns Its number.
+   */
+  mine(timestamp: number): Promise<number> {
+    return this.#serially(async () => {
+      const block = {
+        number: this.#head.number + 1,
+        timestamp: Math.max(timestamp, this.#head.timestamp + 1),
+      }
+      await this.#journal.appendDurably({ kind: 'block', ...block })
+      await this.#surviving(
+        (rpc) => this.#applyBlock(rpc, block, undefined),
+        // Replay has mined it.
+        () => Promise.resolve(),
+      )
+      await this.#dumpIfDue()
+      return block.number
+    })
+  }
+
+  /** Ends the engine and closes the files. Nothing needs to be saved: the journal holds it. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#available.reject(new NodeError('DEVNET_STOPPED', 'the ledger is stopping'))
+    await this.#queue.catch(() => undefined)
+    await this.#dumping
+    await this.#engine?.kill()
+    this.#engine = undefined
+    this.#journal.close()
+  }
+
+  #serially<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#queue.then(() => {
+      if (this.#stopping) throw new NodeError('DEVNET_STOPPED', 'the ledger is stopping')
+      return task()
+    })
+    this.#queue = run.catch(() => undefined)
+    return run
+  }
+
+  /** Runs `first`; if the engine dies underneath, restores it and runs `afterwards` instead. */
+  async #surviving<T>(
+    first: (rpc: RpcClient) => Promise<T>,
+    afterwards: (rpc: RpcClient) => Promise<T>,
+  ): Promise<T> {
+    const engine = this.#engine
+    let step = first
+    if (engine !== undefined) {
+      try {
+        return await step(engine.rpc)
+      } catch (caught) {
+        if (!isNodeError(caught, 'DEVNET_UNREACHABLE')) throw caught
+      }
+    }
+    step = afterwards
+    await this.#revive(engine)
+    return await step(await this.reader())
+  }
+
+  /** Starts a new engine in place of `dead`, unless that was done meanwhile. */
+  async #revive(dead: Engine | undefined): Promise<void> {
+    if (this.#engine !== dead || this.#stopping) return
+    this.#closeGate()
+    await dead?.kill()
+    this.#restarts++
+    for (let start = 1; ; start++) {
+      try {
+        await this.#restore()
+        return
+      } catch (caught) {
+        if (
+          start < STARTS_MAX &&
+          isNodeError(caught, 'DEVNET_ENGINE_FAILED', 'DEVNET_UNREACHABLE')
+        ) {
+          await sleep(RESTART_MS_FIRST * 2 ** start)
+          continue
+        }
+        this.#available.reject(caught)
+        this.#failure.reject(caught)
+        throw caught
+      }
+    }
+  }
+
+  #closeGate(): void {
+    this.#engine = undefined
+    this.#available = Promise.withResolvers<RpcClient>()
+    this.#available.promise.catch(() => undefined)
+  }
+
+  /** Starts an engine from the newest fitting dump and replays the journal on it. */
+  async #restore(): Promise<void> {
+    const { dataDir, engine: kind, chainId, genesisFile } = this.#settings
+    const plan = readRestorePlan(dataDir, this.#settings.statesBack ?? STATES_BACK)
+    const stateFile = plan.dump && join(dataDir, 'load.json')
+    if (plan.dump && stateFile) await writeDurably(stateFile, plan.dump.json, 0o600)
+    const engine = await startEngine({ kind, dataDir, chainId, genesisFile, stateFile })
+    if (stateFile !== undefined) rmSync(stateFile)
+    this.#dumpedBlock = plan.dump?.block ?? 0
+    this.#pending.clear()
+    try {
+      this.#head = await readHead(engine.rpc)
+      if (this.#head.number !== this.#dumpedBlock) {
+        throw new NodeError(
+          'DEVNET_DIVERGED',
+          `the dump of block ${this.#dumpedBlock} gave another`,
+        )
+      }
+      await this.#replay(engine.rpc, plan.records)
+    } catch (caught) {
+      await engine.kill()
+      throw caught
+    }
+    this.#engine = engine
+    this.#available.resolve(engine.rpc)
+    void engine.exited.then(() => {
+      if (this.#engine === engine && !this.#stopping) {
+        this.#serially(() => this.#revive(engine)).catch(() => undefined)
+      }
+    })
+  }
+
+  async #replay(rpc: RpcClient, records: readonly JournalRecord[]): Promise<void> {
+    const hashes = new Map(
+      records.flatMap((record) => (record.kind === 'mined' ? [[record.number, record.hash]] : [])),
+    )
+    for (const record of records) {
+      if (record.kind === 'transaction') {
+        // A refusal is repeated as it was.
+        await submit(rpc, record.raw, this.#pending).catch(ignoreRefusal)
+      } else if (record.kind === 'block') {
+        await this.#applyBlock(rpc, record, hashes.get(record.number))
+      }
+    }
+  }
+
+  async #applyBlock(
+    rpc: RpcClient,
+    block: { number: number; timestamp: number },
+    expectedHash: Uint8Array | undefined,
+  ): Promise<void> {
+    await rpc.call('evm_mine', [{ timestamp: block.timestamp }])
+    const { transactions, ...head } = await readHead(rpc)
+    const diverged =
+      head.number !== block.number ||
+      (expectedHash !== undefined && head.hash !== `0x${toHex(expectedHash)}`)
+    if (diverged) {
+      throw new NodeError(
+        'DEVNET_DIVERGED',
+        `block ${block.number} came out as ${head.number} ${head.hash}`,
+      )
+    }
+    for (const hash of transactions) this.#pending.delete(hash)
+    this.#head = head
+    if (expectedHash === undefined) {
+      this.#journal.append({ kind: 'mined', number: head.number, hash: fromHex(head.hash) })
+    }
+  }
+
+  async #dumpIfDue(): Promise<void> {
+    const height = this.#head.number
+    const due = Math.max(
+      this.#settings.dumpBlocksMin ?? DUMP_BLOCKS_MIN,
+      Math.ceil(height / DUMP_HEIGHT_SHARE),
+    )
+    const engine = this.#engine
+    if (engine?.kind !== 'anvil' || height - this.#dumpedBlock < due) return
+    let dump: string
+    try {
+      dump = String(await engine.rpc.call('anvil_dumpState', [false]))
+    } catch (caught) {
+      // The engine died or would not; what is on disk still restores everything.
+      if (!isNodeError(caught)) throw caught
+      return
+    }
+    await this.#beginJournal(engine.rpc, height + 1)
+    this.#dumpedBlock = height
+    this.#dumping = this.#dumping.then(async () => {
+      await writeDurably(dumpPath(this.#settings.dataDir, height), fromHex(dump), 0o600)
+      removeOldGenerations(this.#settings.dataDir)
+    })
+    this.#dumping.catch((caught) => this.#failure.reject(caught))
+  }
+
+  /** A dump does not hold what waits to be mined, so the new journal begins with it. */
+  async #beginJournal(rpc: RpcClient, firstBlock: number): Promise<void> {
+    const waiting: Uint8Array[] = []
+    for (const [hash, raw] of this.#pending) {
+      const known = await rpc.call('eth_getTransactionByHash', [hash]).catch(() => true)
+      if (known) waiting.push(raw)
+      else this.#pending.delete(hash)
+    }
+    const { journal } = Journal.open(journalPath(this.#settings.dataDir, firstBlock))
+    for (const raw of waiting) await journal.appendDurably({ kind: 'transaction', raw })
+    this.#journal.close()
+    this.#journal = journal
+  }
+}
+
+/** The states that the engine keeps bound what a restart may promise. */
+export const STATES_BACK_MAX = STATES_KEPT
+
+async function submit(
+  rpc: RpcClient,
+  raw: Uint8Array,
+  pending: Map<string, Uint8Array>,
+): Promise<string> {
+  const hash = String(await rpc.call('eth_sendRawTransaction', [`0x${toHex(raw)}`]))
+  pending.set(hash, raw)
+  return hash
+}
+
+function ignoreRefusal(caught: unknown): void {
+  if (!isNodeError(caught, 'DEVNET_RPC')) throw caught
+}
+
+async function readHead(rpc: RpcClient): Promise<Head & { transactions: readonly string[] }> {
+  const block = (await rpc.call('eth_getBlockByNumber', ['latest', false])) as {
+    number: string
+    hash: string
+    timestamp: string
+    transactions: readonly string[]
+  }
+  return {
+    number: Number(block.number),
+    hash: block.hash,
+    timestamp: Number(block.timestamp),
+    transactions: block.transactions,
+  }
+}

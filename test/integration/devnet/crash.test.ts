@@ -1,0 +1,237 @@
+/**
+ * The local ledger under SIGKILL of its engine and of its supervisor at random moments, while a client sends: whatever was
+ * acknowledged is there afterwards, and every block that was ever seen comes back with the same hash.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { assert } from 'chai'
+import { FetchRequest, JsonRpcProvider, Wallet } from 'ethers'
+import { startDevnet } from '../../../scripts/devnet/devnet.ts'
+import { type DevnetProcess, spawnDevnet } from '../../../scripts/devnet/spawn-devnet.ts'
+
+const ROUNDS = Number(process.env['VARVE_DEVNET_KILLS'] ?? 6)
+const RECIPIENT = `0x${'22'.repeat(20)}`
+const OPTIONS = { blockTimeSeconds: 0.1, dumpBlocksMin: 10, statesBack: 4 }
+
+describe('local ledger', function () {
+  this.timeout(60_000 + ROUNDS * 10_000)
+  let dataDir: string
+  beforeEach(() => {
+    dataDir = mkdtempSync(join(tmpdir(), 'varve-devnet-'))
+  })
+  afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
+
+  it(`loses no acknowledged transaction and changes no block in ${ROUNDS} kills of engine and supervisor`, async () => {
+    let ledger = await spawnDevnet({ dataDir, ...OPTIONS })
+    const client = new Client(ledger)
+    const seed = Math.floor(performance.timeOrigin) % 1_000_003
+    const chance = lcg(seed)
+    try {
+      for (let round = 0; round < ROUNDS; round++) {
+        const sending = client.sendUntil(sleep(200 + chance(900)))
+        await sleep(chance(900))
+        if (round % 2 === 0) {
+          const { enginePid } = await ledger.figures()
+          if (enginePid !== undefined) process.kill(enginePid, 'SIGKILL')
+          await sending
+        } else {
+          await ledger.kill()
+          await sending
+          ledger = await spawnDevnet({ dataDir, ...OPTIONS })
+          assert.equal(ledger.url, client.url, 'a ledger keeps its port')
+        }
+        await client.check(`SEED=${seed} round ${round}`, round === ROUNDS - 1)
+      }
+      assert.isAbove(client.acknowledged.length, ROUNDS, 'the client was heard at all')
+    } finally {
+      await ledger.stop()
+      client.close()
+    }
+  })
+
+  it('comes back at the same head, with the states a few blocks back still readable', async () => {
+    const first = await startDevnet({ dataDir, ...OPTIONS, blockTimeSeconds: 3600 })
+    await mine(first, 37)
+    const before = first.figures()
+    await first.stop()
+    const second = await startDevnet({ dataDir, ...OPTIONS, blockTimeSeconds: 3600 })
+    try {
+      const { hash, height } = second.figures()
+      assert.deepEqual({ hash, height }, { hash: before.hash, height: before.height })
+      const provider = connect(second.url)
+      const back = await provider.getBlock(height - OPTIONS.statesBack)
+      const balance = await provider.send('eth_getBalance', [RECIPIENT, { blockHash: back?.hash }])
+      assert.equal(balance, '0x0')
+      assert.equal((await provider.getBlock('finalized'))?.number, height - 2)
+      provider.destroy()
+    } finally {
+      await second.stop()
+    }
+  })
+
+  it('keeps transactions that wait for their turn over a dump and a restart', async () => {
+    const first = await startDevnet({ dataDir, ...OPTIONS, blockTimeSeconds: 3600 })
+    const provider = connect(first.url)
+    const wallet = new Wallet(first.accounts[0]?.privateKey ?? '', provider)
+    const waiting = await wallet.sendTransaction({ to: RECIPIENT, value: 5n, nonce: 1 })
+    await mine(first, 25)
+    assert.isAbove(first.figures().dumpedBlock, 0)
+    await first.stop()
+    const second = await startDevnet({ dataDir, ...OPTIONS, blockTimeSeconds: 3600 })
+    try {
+      assert.isNull(await provider.getTransactionReceipt(waiting.hash))
+      await wallet.sendTransaction({ to: RECIPIENT, value: 7n, nonce: 0 })
+      await mine(second, 1)
+      assert.equal((await provider.getTransactionReceipt(waiting.hash))?.status, 1)
+      assert.equal(await provider.getBalance(RECIPIENT), 12n)
+    } finally {
+      provider.destroy()
+      await second.stop()
+    }
+  })
+
+  it('serves nothing that forges the chain, and keeps a second supervisor out', async () => {
+    const devnet = await startDevnet({ dataDir, ...OPTIONS })
+    const provider = connect(devnet.url)
+    try {
+      for (const method of [
+        ...['anvil_setBalance', 'evm_mine', 'hardhat_reset', 'evm_increaseTime'],
+        ...['eth_sendTransaction', 'eth_sendUnsignedTransaction', 'eth_sign', 'personal_sign'],
+      ]) {
+        const failure = await provider.send(method, []).then(
+          () => 'served',
+          (caught: unknown) => String(caught),
+        )
+        assert.include(failure, 'is not served', method)
+      }
+      const second = await startDevnet({ dataDir, ...OPTIONS }).then(
+        () => 'started',
+        (caught: { code: string }) => caught.code,
+      )
+      assert.equal(second, 'DEVNET_IN_USE')
+    } finally {
+      provider.destroy()
+      await devnet.stop()
+    }
+  })
+
+  it('answers batches in order and refuses garbage and giants without falling', async () => {
+    const devnet = await startDevnet({ dataDir, ...OPTIONS })
+    try {
+      const post = async (body: string) => {
+        const response = await fetch(devnet.url, { method: 'POST', body })
+        return { status: response.status, body: (await response.json()) as unknown }
+      }
+      const call = (id: number, method: string, params: unknown[] = []) => ({
+        ...{ jsonrpc: '2.0', id, method, params },
+      })
+      const mixed = await post(
+        JSON.stringify([
+          call(1, 'eth_chainId'),
+          call(2, 'eth_sendRawTransaction', ['0x1234']),
+          call(3, 'evm_mine'),
+          7,
+        ]),
+      )
+      const answers = mixed.body as { id: number; result?: string; error?: { code: number } }[]
+      assert.deepEqual(
+        answers.map((one) => [one.id, one.result ?? one.error?.code]),
+        [
+          [1, '0x7a69'],
+          [2, -32602],
+          [3, -32601],
+          [null, -32600],
+        ] as unknown as (string | number | undefined)[][],
+      )
+      assert.deepInclude((await post('{')).body as object, { id: null })
+      assert.equal((await post(`"${'x'.repeat(3 * 1024 * 1024)}"`)).status, 413)
+      assert.equal((await fetch(devnet.url)).status, 405)
+      assert.equal(
+        ((await post(JSON.stringify(call(9, 'eth_chainId')))).body as { id: number }).id,
+        9,
+      )
+    } finally {
+      await devnet.stop()
+    }
+  })
+})
+
+/** A client that sends transfers one after another, remembers what was acknowledged, and every block it saw. */
+class Client {
+  readonly url: string
+  readonly acknowledged: string[] = []
+  readonly #seen = new Map<number, string>()
+  readonly #provider: JsonRpcProvider
+  readonly #wallet: Wallet
+
+  constructor(ledger: DevnetProcess) {
+    this.url = ledger.url
+    this.#provider = connect(ledger.url)
+    this.#wallet = new Wallet(ledger.accounts[1]?.privateKey ?? '', this.#provider)
+  }
+
+  async sendUntil(end: Promise<unknown>): Promise<void> {
+    let isOver = false
+    void end.then(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      try {
+        const nonce = await this.#wallet.getNonce('pending')
+        const sent = await this.#wallet.sendTransaction({
+          ...{ to: RECIPIENT, value: 1n, nonce, gasLimit: 21_000n },
+          ...{ maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 1n, type: 2 },
+        })
+        this.acknowledged.push(sent.hash)
+        const block = await this.#provider.getBlock('latest')
+        if (block?.hash) this.#seen.set(block.number, block.hash)
+      } catch {
+        await sleep(10)
+      }
+    }
+  }
+
+  async check(when: string, isLast: boolean): Promise<void> {
+    for (let waitedMs = 0; ; waitedMs += 50) {
+      const receipts = await Promise.all(
+        this.acknowledged.slice(-50).map((hash) => this.#provider.getTransactionReceipt(hash)),
+      )
+      if (receipts.every((receipt) => receipt !== null)) break
+      assert.isBelow(waitedMs, 5000, `${when}: an acknowledged transaction is not mined`)
+      await sleep(50)
+    }
+    const all = this.acknowledged
+    for (const hash of isLast ? all : all.slice(-100)) {
+      const receipt = await this.#provider.getTransactionReceipt(hash)
+      assert.equal(receipt?.status, 1, `${when}: ${hash} was acknowledged`)
+    }
+    for (const [number, hash] of this.#seen) {
+      assert.equal((await this.#provider.getBlock(number))?.hash, hash, `${when}: block ${number}`)
+    }
+  }
+
+  close(): void {
+    this.#provider.destroy()
+  }
+}
+
+function connect(url: string): JsonRpcProvider {
+  const request = new FetchRequest(url)
+  request.timeout = 20_000
+  return new JsonRpcProvider(request, 31_337, { staticNetwork: true, cacheTimeout: -1 })
+}
+
+async function mine(devnet: { advance(seconds: number): Promise<void> }, blocks: number) {
+  for (let block = 0; block < blocks; block++) await devnet.advance(1)
+}
+
+/** A small generator, so that a failure's seed repeats its moments as far as the machine allows. */
+function lcg(seed: number): (bound: number) => number {
+  let state = seed
+  return (bound) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+    return state % bound
+  }
+}
