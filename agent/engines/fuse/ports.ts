@@ -1,9 +1,10 @@
 /**
- * What the kernel's questions are put to: a file system that knows no FUSE.
+ * What the kernel's questions are put to, a file system that knows no FUSE; and where they come from, the kernel's device.
  *
- * `engines/files` satisfies it; tests have a plain one in memory. Every method answers at once or with a promise, so that
+ * `engines/files` satisfies `FileSystem`; tests have a plain one in memory. Every method answers at once or with a promise, so that
  * what is in memory costs no turn of the event loop. A failure is a `NodeError` whose code `errno.ts` translates.
  */
+import type { NodeError } from '../../base/errors.ts'
 
 /** Answered at once, or later. */
 export type Reply<T> = T | Promise<T>
@@ -73,7 +74,13 @@ export interface RenameOptions {
   readonly exchange: boolean
 }
 
-/** A file system. Names are UTF-8, 1 to 255 bytes, without `/` and NUL. */
+/**
+ * A file system. Names are UTF-8, 1 to 255 bytes, without `/` and NUL, never `.` or `..`.
+ *
+ * What is made in a directory with the set-group-id bit takes the group of the directory, and a directory made there takes
+ * the bit too: the kernel leaves both to the file system. The number of a removed inode is not given out again before
+ * `forget`. `test/conformance/file-system.ts` says all that is expected.
+ */
 export interface FileSystem {
   space(): Reply<SpaceFigures>
   /** @throws NodeError `NOT_FOUND`, `NOT_DIRECTORY`. */
@@ -99,7 +106,10 @@ export interface FileSystem {
     options: RenameOptions,
   ): Reply<void>
 
-  /** `flags` as given to open(2); the file stays readable through the handle after its last name is gone. */
+  /**
+   * `flags` as given to open(2): with `O_TRUNC` the file is emptied, `O_APPEND` is the kernel's affair (offsets of writes are
+   * final). The file stays readable and writable through the handle after its last name is gone.
+   */
   open(ino: Ino, flags: number): Reply<Handle>
   create(
     parent: Ino,
@@ -111,10 +121,12 @@ export interface FileSystem {
   /**
    * Reads into `into`.
    *
+   * @param into - Belongs to the file system until the answer is there, even if `signal` aborts before.
+   * @param signal - Aborts when the program that asked stopped waiting; may be ignored, the answer is then dropped.
    * @returns Bytes read; fewer than asked only at the end of the file.
    * @throws NodeError `IO` if the bytes cannot be had or do not verify; never wrong bytes.
    */
-  read(handle: Handle, offset: number, into: Uint8Array): Reply<number>
+  read(handle: Handle, offset: number, into: Uint8Array, signal?: AbortSignal): Reply<number>
   /**
    * Writes all of `bytes`, which the caller reuses afterwards: copy what is kept.
    *
@@ -122,8 +134,8 @@ export interface FileSystem {
    * @throws NodeError `NO_SPACE`, `READ_ONLY`, `IO`.
    */
   write(handle: Handle, offset: number, bytes: Uint8Array): Reply<number>
-  /** At each close(2) of a descriptor. */
-  flush(handle: Handle): Reply<void>
+  /** At each close(2) of a descriptor. A file system without it spares the kernel the question. */
+  flush?(handle: Handle): Reply<void>
   /** Resolves when everything written to the file before the call is durable. */
   sync(ino: Ino, dataOnly: boolean): Reply<void>
   /** Preallocates (mode 0), preallocates without growing (KEEP_SIZE), or punches a hole (PUNCH_HOLE | KEEP_SIZE). */
@@ -151,4 +163,65 @@ export interface FileSystem {
   removeExtended(ino: Ino, name: string): Reply<void>
   /** The kernel forgot the inode: what had no name and no handle may go. */
   forget(ino: Ino): void
+}
+
+/** A request of the kernel, in a buffer of the device. */
+export interface RequestBuffer {
+  readonly bytes: Buffer
+  /** Bytes of the request; what follows in `bytes` is old. */
+  readonly lengthBytes: number
+  /** Gives the buffer back; called exactly once, at once or later. */
+  release(): void
+}
+
+/** Who takes the requests: the session. Neither method throws. */
+export interface RequestReceiver {
+  /**
+   * Takes a request.
+   *
+   * @returns True if it was answered (or needs no answer) already; else the device lets other work of the process run.
+   */
+  request(buffer: RequestBuffer): boolean
+  /** No request comes any more. `reason` is absent after an unmount. */
+  connectionClosed(reason: NodeError | undefined): void
+}
+
+/** One mounted connection to the kernel. Adapter: `adapters/kernel/fuse-device.ts`; tests: `test/support/fake-fuse-device.ts`. */
+export interface FuseDevice {
+  /** Begins to deliver requests, in the order in which the kernel gives them out. */
+  start(receiver: RequestReceiver): void
+  /** Sends one reply or notification whole; the kernel has copied it when this returns. A reply that came too late is dropped. */
+  send(reply: Uint8Array): void
+  /** Leaves further requests in the kernel until `resume`. */
+  pause(): void
+  resume(): void
+  /** How far the kernel reads ahead of a program that reads in sequence. */
+  setReadAhead(bytes: number): void
+  /**
+   * Takes the mount away; resolves when it is gone and requests go on being delivered until then.
+   *
+   * @param how - `clean`: fails while files are open; `detach`: the path goes at once, the connection with the last open
+   *   file; `abort`: both go at once and open files fail with ENOTCONN.
+   * @throws NodeError `MOUNT_BUSY` (only `clean`).
+   */
+  unmount(how: 'clean' | 'detach' | 'abort'): Promise<void>
+}
+
+/** What a mount shows to the kernel. */
+export interface FuseMountOptions {
+  /** Absolute path of an empty directory. */
+  readonly path: string
+  readonly readOnly: boolean
+  /** Data in one read at most. */
+  readonly readBytesMax: number
+}
+
+/** The kernel, as far as mounting goes. Adapter: `adapters/kernel/fuse-kernel.ts`. */
+export interface FuseKernel {
+  /**
+   * Mounts; the kernel's first request (INIT) waits on the device.
+   *
+   * @throws NodeError `MOUNT_*`.
+   */
+  mount(options: FuseMountOptions): Promise<FuseDevice>
 }
