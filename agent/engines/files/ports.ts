@@ -65,7 +65,8 @@ export interface CommitStore {
   /**
    * Adds record `sequence`.
    *
-   * @param sequence - Exactly one more than the last appended, from 1.
+   * @param sequence - Exactly one more than the last appended, from 1. Or the last one again with the same bytes, which
+   *   brings it to stores that lack it: what a writer does after a crash, as it cannot know how far it came.
    * @throws NodeError `NOT_ENOUGH_STORES` (retry), `WRITER_FENCED` (a newer writer took over: stop for good).
    */
   append(sequence: number, record: Uint8Array, signal: AbortSignal): Promise<void>

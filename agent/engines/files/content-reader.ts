@@ -1,0 +1,185 @@
+/**
+ * Reads file contents: holes as zeros, the journal at once, chunks verified and perhaps from far away.
+ *
+ * Plain chunks just read are kept for a while, because the next read of a stream mostly wants the same one, and a reader
+ * that goes forward has the following ones fetched while it works.
+ */
+import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
+import type { Log } from '../../base/ports.ts'
+import { PLAIN_CACHE_BYTES, READ_AHEAD_BYTES, READ_AHEAD_CHUNKS_MAX } from './constants.ts'
+import { CHUNK, type Extent, type ExtentList, extentAt, JOURNAL, STRIDE } from './extent-list.ts'
+import type { Reply } from './file-system.ts'
+import type { ChunkNumber, ChunkStore } from './ports.ts'
+
+/** What a reader needs of the journal; a read-only volume has none. */
+export interface JournalReader {
+  read(position: number, into: Uint8Array): void
+}
+
+/** Reads extents, with a small cache of plain chunks. */
+export class ContentReader {
+  readonly #chunks: ChunkStore
+  readonly #journal: JournalReader | undefined
+  readonly #log: Log
+  readonly #abort = new AbortController()
+  readonly #plain = new Map<ChunkNumber, Uint8Array>()
+  readonly #pending = new Map<ChunkNumber, Promise<Uint8Array>>()
+  #plainBytes = 0
+  #readingAhead = 0
+
+  constructor(chunks: ChunkStore, journal: JournalReader | undefined, log: Log) {
+    this.#chunks = chunks
+    this.#journal = journal
+    this.#log = log
+  }
+
+  /**
+   * Fills `into` with the bytes of a file from `offset`.
+   *
+   * @param list - Extents; undefined is one hole.
+   * @throws NodeError `IO`.
+   */
+  read(list: ExtentList | undefined, offset: number, into: Uint8Array): Reply<void> {
+    const end = offset + into.byteLength
+    const flat = list?.slice(offset, end) ?? []
+    const waiting: Promise<void>[] = []
+    let at = offset
+    for (let index = 0; index < flat.length; index += STRIDE) {
+      const extent = extentAt(flat, index)
+      into.fill(0, at - offset, extent.start - offset)
+      at = extent.start + extent.length
+      const target = into.subarray(extent.start - offset, at - offset)
+      const later = this.#readExtent(extent, target)
+      if (later) waiting.push(later)
+    }
+    into.fill(0, at - offset)
+    return waiting.length === 0 ? undefined : allOf(waiting)
+  }
+
+  /** Has the chunks behind `offset` fetched, a bounded number at a time. */
+  readAhead(list: ExtentList | undefined, offset: number): void {
+    if (!list || this.#readingAhead >= READ_AHEAD_CHUNKS_MAX) return
+    for (let index = list.indexAt(offset); index < list.count; index++) {
+      const extent = list.at(index)
+      if (extent.start >= offset + READ_AHEAD_BYTES) return
+      if (this.#readingAhead >= READ_AHEAD_CHUNKS_MAX) return
+      if (extent.kind !== CHUNK || this.#plain.has(extent.source)) continue
+      if (this.#pending.has(extent.source)) continue
+      this.#fetchAhead(extent.source)
+    }
+  }
+
+  /** Forgets plain chunks. */
+  drop(): void {
+    this.#plain.clear()
+    this.#plainBytes = 0
+  }
+
+  /** Aborts what is being fetched. */
+  close(): void {
+    this.#abort.abort(new NodeError('IO', 'the volume was closed'))
+    this.drop()
+  }
+
+  #readExtent(extent: Extent, into: Uint8Array): Promise<void> | undefined {
+    if (extent.kind === JOURNAL) this.#readJournal(extent.source, into)
+    else if (extent.kind === CHUNK) {
+      const plain = this.#chunk(extent.source)
+      if (!(plain instanceof Promise)) copyPart(plain, extent, into)
+      else return plain.then((bytes) => copyPart(bytes, extent, into))
+    } else into.fill(0)
+    return undefined
+  }
+
+  #readJournal(position: number, into: Uint8Array): void {
+    if (!this.#journal) throw new NodeError('IO', 'a read-only volume has no journal')
+    try {
+      this.#journal.read(position, into)
+    } catch (caught) {
+      throw this.#asIo(caught)
+    }
+  }
+
+  /** Plain bytes of a chunk. */
+  #chunk(chunk: ChunkNumber): Reply<Uint8Array> {
+    const plain = this.#plain.get(chunk)
+    if (plain) {
+      this.#plain.delete(chunk)
+      this.#plain.set(chunk, plain)
+      return plain
+    }
+    const pending = this.#pending.get(chunk)
+    if (pending) return pending
+    let reply: Reply<Uint8Array>
+    try {
+      reply = this.#chunks.read(chunk, this.#abort.signal)
+    } catch (caught) {
+      throw this.#asIo(caught)
+    }
+    if (!(reply instanceof Promise)) {
+      this.#keep(chunk, reply)
+      return reply
+    }
+    const reading = reply
+      .then(
+        (bytes) => {
+          this.#keep(chunk, bytes)
+          return bytes
+        },
+        (caught: unknown) => {
+          throw this.#asIo(caught)
+        },
+      )
+      .finally(() => this.#pending.delete(chunk))
+    this.#pending.set(chunk, reading)
+    return reading
+  }
+
+  #fetchAhead(chunk: ChunkNumber): void {
+    let reply: Reply<Uint8Array>
+    try {
+      reply = this.#chunk(chunk)
+    } catch {
+      // Whoever really reads it will be told.
+      return
+    }
+    if (!(reply instanceof Promise)) return
+    this.#readingAhead++
+    const done = () => {
+      this.#readingAhead--
+    }
+    reply.then(done, done)
+  }
+
+  #keep(chunk: ChunkNumber, bytes: Uint8Array): void {
+    if (this.#plain.has(chunk)) return
+    this.#plain.set(chunk, bytes)
+    this.#plainBytes += bytes.byteLength
+    for (const [oldest, old] of this.#plain) {
+      if (this.#plainBytes <= PLAIN_CACHE_BYTES) break
+      this.#plain.delete(oldest)
+      this.#plainBytes -= old.byteLength
+    }
+  }
+
+  #asIo(caught: unknown): unknown {
+    if (!isNodeError(caught)) return caught
+    if (!this.#abort.signal.aborted)
+      this.#log.error({ error: describeError(caught) }, 'read failed')
+    return new NodeError('IO', 'the bytes cannot be had', { cause: caught })
+  }
+}
+
+function copyPart(plain: Uint8Array, extent: Extent, into: Uint8Array): void {
+  const part = plain.subarray(extent.within, extent.within + extent.length)
+  if (part.byteLength !== extent.length) {
+    throw new NodeError('IO', `chunk ${extent.source} is shorter than the commits say`)
+  }
+  into.set(part)
+}
+
+/** Waits for all, so that nobody writes into the caller's buffer afterwards; then fails if one failed. */
+async function allOf(waiting: readonly Promise<void>[]): Promise<void> {
+  const settled = await Promise.allSettled(waiting)
+  for (const one of settled) if (one.status === 'rejected') throw one.reason
+}

@@ -1,0 +1,399 @@
+/**
+ * Finds the state a volume is in: from the local disk alone where that proves it, else from the metadata stores.
+ *
+ * The local disk proves the head if its journal was begun under the epoch that the ledger names now: then nobody else may
+ * have written since. Otherwise enough stores must answer that at least one of them holds every commit that was
+ * ever acknowledged. A journal that the history went past without is put aside and reported, never replayed and never removed.
+ */
+import { createHash } from 'node:crypto'
+import { bytesEqual } from '../../base/bytes.ts'
+import type { Disk } from '../../base/disk.ts'
+import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
+import type { Clock, Log } from '../../base/ports.ts'
+import { ChunkReferences } from './chunk-references.ts'
+import { applyCommit, JOURNAL_ID_BYTES, NO_HASH } from './commit-format.ts'
+import {
+  followHistory,
+  type Head,
+  type HistoryLink,
+  openVersions,
+  type ReadVersions,
+} from './history.ts'
+import { JOURNAL_DIRECTORY, Journal } from './journal.ts'
+import { LocalArchive, putAside } from './local-archive.ts'
+import { decodeOperation } from './operations.ts'
+import type { ChunkNumber, CommitSealer, CommitStore } from './ports.ts'
+import type { Sections } from './sections.ts'
+import { decodeSnapshot, loadSnapshot, type Snapshot } from './snapshot-format.ts'
+import { Tree } from './tree.ts'
+
+/** State after some commit. */
+export interface VolumeState {
+  readonly tree: Tree
+  readonly head: Head
+  /** Journal of the head commit, and where its prefix ends. */
+  readonly journalId: Uint8Array
+  readonly cut: number
+  /** Chunks that the head commit dropped. */
+  readonly dropped: readonly ChunkNumber[]
+}
+
+/** A journal tail that could not be continued. */
+export interface AsideReport {
+  /** Directory under the volume's local root. */
+  readonly path: string
+  readonly reason: string
+}
+
+/** A volume opened for writing. */
+export interface WriterOpening {
+  readonly state: VolumeState
+  readonly journal: Journal
+  readonly archive: LocalArchive
+  readonly isHeadConfirmed: boolean
+  /** Journal bytes replayed on top of the head commit. */
+  readonly replayedBytes: number
+  readonly aside: readonly AsideReport[]
+}
+
+/** What opening works with. */
+export interface OpeningParts {
+  readonly disk: Disk
+  readonly sections: Sections
+  readonly commits: CommitStore
+  readonly sealer: CommitSealer
+  readonly clock: Clock
+  readonly log: Log
+}
+
+interface Candidate {
+  readonly sequence: number
+  readonly sealed: Uint8Array
+  readonly isLocal: boolean
+}
+
+interface Result {
+  readonly state: VolumeState
+  readonly base: Candidate | undefined
+  readonly links: readonly HistoryLink[]
+  readonly isCutOff: boolean
+}
+
+/**
+ * Opens for writing.
+ *
+ * @param epoch - This writer's epoch on the ledger, `>= 1`.
+ * @param storesNeeded - Metadata stores that must answer; undefined for what a majority write demands.
+ * @throws NodeError `VOLUME_HEAD_UNKNOWN`, `VOLUME_HISTORY_INCOMPLETE` (repeat later), `VOLUME_EPOCH_OLD`, `DISK_*`.
+ */
+export async function openWriter(
+  parts: OpeningParts,
+  epoch: number,
+  segmentBytes: number,
+  storesNeeded: number | undefined,
+  signal: AbortSignal,
+): Promise<WriterOpening> {
+  const { disk, log } = parts
+  const aside: AsideReport[] = []
+  const keepAside = (label: string, reason: string, paths: readonly string[]) => {
+    const path = putAside(disk, `${label}-${parts.clock.now()}`, paths)
+    aside.push({ path, reason })
+    log.error({ path, reason }, 'journal kept aside')
+  }
+  const openJournal = () =>
+    Journal.open(
+      disk,
+      log,
+      (paths) => keepAside('damaged', 'a record in the middle is damaged', paths),
+      segmentBytes,
+    )
+  let { journal, report } = openJournal()
+  if (report.cutBytes > 0) log.warn(report, 'torn end of the journal cut')
+  const archive = LocalArchive.open(disk)
+
+  const local = journal.base?.epoch === epoch ? await openLocal(parts, archive, journal) : undefined
+  const found = local ?? (await openRemote(parts, archive, storesNeeded, signal))
+  const { state } = found
+  if (state.head.epoch > epoch) {
+    throw new NodeError('VOLUME_EPOCH_OLD', `commits of epoch ${state.head.epoch} exist`, {
+      details: { epoch, headEpoch: state.head.epoch },
+    })
+  }
+  const replayFrom = continuation(journal, found)
+  if (replayFrom === undefined) {
+    const ownCut = lastCutOf(journal, found.links)
+    if (journal.hasRecordsFrom(ownCut)) {
+      keepAside(
+        `fenced-${journal.base?.epoch ?? 0}`,
+        'a newer writer went on without it',
+        journal.paths(),
+      )
+    }
+    journal.close()
+    disk.remove(JOURNAL_DIRECTORY)
+    journal = openJournal().journal
+  }
+  await keepHistory(archive, found)
+  const replayedBytes = replayFrom === undefined ? 0 : replay(journal, state, replayFrom)
+  beginJournal(parts.clock, journal, state, epoch)
+  return { state, journal, archive, isHeadConfirmed: !local, replayedBytes, aside }
+}
+
+/**
+ * Opens for reading: whatever history one store can prove.
+ *
+ * @param upTo - Last commit to apply, for a look at the past.
+ * @throws NodeError `VOLUME_HEAD_UNKNOWN` if no store answers.
+ */
+export async function openReader(
+  parts: Omit<OpeningParts, 'disk'>,
+  upTo: number,
+  signal: AbortSignal,
+): Promise<VolumeState> {
+  const claimed = await parts.commits.head(signal)
+  if (claimed.storesAnswering === 0) throw headUnknown('no metadata store answers')
+  const read: ReadVersions = async (at) => (at > upTo ? [] : await parts.commits.read(at, signal))
+  const snapshots = (await parts.commits.snapshots(signal)).filter(
+    ({ sequence }) => sequence <= upTo,
+  )
+  const candidates = snapshots.map(({ sequence, bytes }) => ({
+    sequence,
+    sealed: bytes,
+    isLocal: false,
+  }))
+  const result = await chooseHistory(parts, candidates, Math.min(claimed.sequence, upTo), read)
+  return result.state
+}
+
+/** The state after one more commit. The tree is changed in place. */
+export function advance(
+  state: VolumeState,
+  link: HistoryLink,
+  sections: Sections,
+  keep: (ino: number) => boolean,
+): { state: VolumeState; touched: number[] } {
+  sections.applyChanges(link.commit.sections)
+  const touched = applyCommit(state.tree, link.commit, keep)
+  state.tree.references.takeDropped()
+  return {
+    state: {
+      tree: state.tree,
+      head: { sequence: link.sequence, hash: link.hash, epoch: link.epoch },
+      journalId: link.commit.journalId,
+      cut: link.commit.cut,
+      dropped: link.commit.dropped,
+    },
+    touched,
+  }
+}
+
+/** Opens from the local disk; undefined if that does not lead to where the journal goes on. */
+async function openLocal(
+  parts: OpeningParts,
+  archive: LocalArchive,
+  journal: Journal,
+): Promise<Result | undefined> {
+  const read: ReadVersions = async (sequence) => {
+    const sealed = archive.commit(sequence)
+    return sealed ? [sealed] : []
+  }
+  const result = await chooseHistory(parts, localCandidates(archive), archive.lastSequence, read)
+  const isWhole = result.state.head.sequence === archive.lastSequence
+  if (isWhole && continuation(journal, result) !== undefined) return result
+  parts.log.warn({ sequence: result.state.head.sequence }, 'local state is behind its journal')
+  return undefined
+}
+
+async function openRemote(
+  parts: OpeningParts,
+  archive: LocalArchive,
+  storesNeeded: number | undefined,
+  signal: AbortSignal,
+): Promise<Result> {
+  const { commits, sealer } = parts
+  const claimed = await commits.head(signal)
+  const needed = storesNeeded ?? Math.max(1, Math.ceil(claimed.storesTotal / 2))
+  const { storesAnswering } = claimed
+  if (storesAnswering < needed) {
+    throw headUnknown(`${storesAnswering} of ${claimed.storesTotal} metadata stores answer`)
+  }
+  const read: ReadVersions = async (sequence) => {
+    const sealed = archive.commit(sequence)
+    const remote = await commits.read(sequence, signal)
+    return sealed ? [sealed, ...remote] : remote
+  }
+  const remote = (await commits.snapshots(signal)).map(({ sequence, bytes }) => ({
+    sequence,
+    sealed: bytes,
+    isLocal: false,
+  }))
+  const candidates = [...localCandidates(archive), ...remote]
+  const until = Math.max(claimed.sequence, archive.lastSequence)
+  const result = await chooseHistory(parts, candidates, until, read)
+
+  const reached = result.state.head.sequence
+  if (claimed.sequence > reached) {
+    const beyond = openVersions(claimed.sequence, await read(claimed.sequence), sealer)
+    if (
+      claimed.sequence > reached + 1 &&
+      beyond.some((link) => link.epoch >= result.state.head.epoch)
+    ) {
+      throw new NodeError(
+        'VOLUME_HISTORY_INCOMPLETE',
+        `commit ${claimed.sequence} verifies but ${reached + 1} is not to be had`,
+      )
+    }
+    // Somebody claims what nobody shows: a liar, if enough others would have to know better.
+    if (storesAnswering - 1 < needed) {
+      throw headUnknown(`a store claims commit ${claimed.sequence} but does not show it`)
+    }
+  }
+  return result
+}
+
+/** Tries starting points, newest first, until one leads to a head that nothing authentic contradicts. */
+async function chooseHistory(
+  parts: Pick<OpeningParts, 'sections' | 'sealer' | 'log'>,
+  candidates: readonly Candidate[],
+  until: number,
+  read: ReadVersions,
+): Promise<Result> {
+  const ordered: (Candidate | undefined)[] = [...candidates].sort(
+    (a, b) => b.sequence - a.sequence || Number(b.isLocal) - Number(a.isLocal),
+  )
+  ordered.push(undefined)
+  let best: Result | undefined
+  let isBestLoaded = false
+  for (const base of ordered) {
+    const result = await tryHistory(parts, base, until, read)
+    if (!result) continue
+    isBestLoaded = best === undefined || isBetter(result.state.head, best.state.head)
+    if (isBestLoaded) best = result
+    if (best && !best.isCutOff) break
+  }
+  if (!best) throw headUnknown('no snapshot verifies')
+  if (isBestLoaded) return best
+  return (await tryHistory(parts, best.base, until, read)) ?? best
+}
+
+async function tryHistory(
+  parts: Pick<OpeningParts, 'sections' | 'sealer' | 'log'>,
+  base: Candidate | undefined,
+  until: number,
+  read: ReadVersions,
+): Promise<Result | undefined> {
+  const { sections, sealer, log } = parts
+  let snapshot: Snapshot | undefined
+  let state: VolumeState
+  try {
+    if (base) {
+      snapshot = decodeSnapshot(sealer.open(base.sequence, base.sealed))
+      if (snapshot.header.sequence !== base.sequence) return undefined
+      sections.restore(snapshot.sections)
+    } else sections.clear()
+    state = snapshot ? stateOf(snapshot) : emptyState()
+  } catch (caught) {
+    if (!isNodeError(caught)) throw caught
+    log.warn({ sequence: base?.sequence, error: describeError(caught) }, 'snapshot passed over')
+    return undefined
+  }
+  const links: HistoryLink[] = []
+  const { isCutOff } = await followHistory(state.head, until, read, sealer, (link) => {
+    state = advance(state, link, sections, () => false).state
+    links.push(link)
+  })
+  return { state, base, links, isCutOff }
+}
+
+function stateOf(snapshot: Snapshot): VolumeState {
+  const { header } = snapshot
+  return {
+    tree: loadSnapshot(snapshot),
+    head: { sequence: header.sequence, hash: header.previous, epoch: header.epoch },
+    journalId: header.journalId,
+    cut: header.cut,
+    dropped: [],
+  }
+}
+
+function emptyState(): VolumeState {
+  return {
+    tree: Tree.withRoot(new ChunkReferences()),
+    head: { sequence: 0, hash: NO_HASH, epoch: 0 },
+    journalId: new Uint8Array(JOURNAL_ID_BYTES),
+    cut: 0,
+    dropped: [],
+  }
+}
+
+function localCandidates(archive: LocalArchive): Candidate[] {
+  return archive.checkpoints.flatMap((sequence) => {
+    const sealed = archive.checkpoint(sequence)
+    return sealed ? [{ sequence, sealed, isLocal: true }] : []
+  })
+}
+
+/** Position from which the journal continues the head, undefined if it does not. */
+function continuation(journal: Journal, { state }: Result): number | undefined {
+  const { base } = journal
+  if (!base) return 0
+  if (bytesEqual(base.id, state.journalId)) return state.cut
+  const { sequence, hash } = state.head
+  return base.sequence === sequence && bytesEqual(base.hash, hash) ? 0 : undefined
+}
+
+function lastCutOf(journal: Journal, links: readonly HistoryLink[]): number {
+  const id = journal.base?.id
+  const own = links.filter((link) => id !== undefined && bytesEqual(link.commit.journalId, id))
+  return own.at(-1)?.commit.cut ?? 0
+}
+
+function replay(journal: Journal, state: VolumeState, from: number): number {
+  let bytes = 0
+  journal.replay(from, (payload, position) => {
+    state.tree.apply(decodeOperation(payload, position))
+    bytes += payload.byteLength
+  })
+  return bytes
+}
+
+function beginJournal(clock: Clock, journal: Journal, state: VolumeState, epoch: number): void {
+  const { head, cut } = state
+  if (journal.base) {
+    journal.begin({ ...journal.base, epoch }, cut)
+    return
+  }
+  const seed = createHash('sha256')
+    .update(head.hash)
+    .update(`${epoch} ${clock.now()} ${clock.monotonic()}`)
+    .digest()
+  const id = Uint8Array.from(seed.subarray(0, JOURNAL_ID_BYTES))
+  journal.begin({ id, epoch, sequence: head.sequence, hash: head.hash }, 0)
+}
+
+/** Makes the local archive hold the chosen history, so that the next opening needs no network. */
+async function keepHistory(archive: LocalArchive, found: Result): Promise<void> {
+  const { base, links, state } = found
+  const isSame = links.every((link) => {
+    const held = archive.commit(link.sequence)
+    return held === undefined || bytesEqual(held, link.sealed)
+  })
+  const isContinued =
+    archive.lastSequence <= state.head.sequence && isSame && base?.isLocal !== false
+  if (!isContinued) {
+    archive.reset()
+    if (base) await archive.saveCheckpoint(base.sequence, base.sealed)
+  }
+  const missing = links.filter((link) => archive.commit(link.sequence) === undefined)
+  for (const link of missing) archive.save(link.sequence, link.sealed)
+  if (missing.length > 0) await archive.sync()
+}
+
+function headUnknown(message: string): NodeError<'VOLUME_HEAD_UNKNOWN'> {
+  const RETRY_MS = 1000
+  return new NodeError('VOLUME_HEAD_UNKNOWN', message, { retryAfterMs: RETRY_MS })
+}
+
+function isBetter(a: Head, b: Head): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.sequence > b.sequence)
+}
