@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 /// @notice Where everything is.
+/// @param deployedAtBlock No event of the grid is in an older block.
 struct Contracts {
     address token;
     address governor;
@@ -15,5 +16,9 @@ struct Contracts {
 
 /// @title The one address that leads to all others.
 interface IGrid {
+    /// @notice One of the addresses given at deployment has no code.
+    error GridNoCode(address where);
+
+    /// @notice All contracts of the grid. Never changes: a grid with other contracts is another grid.
     function contracts() external view returns (Contracts memory);
 }

@@ -18,6 +18,10 @@ enum Parameter {
 }
 
 /// @notice A version of the agent that the DAO approved.
+/// @param imageDigest SHA-256 of the image.
+/// @param version Its name for people.
+/// @param activatesAt Second since 1970 from which agents may run it.
+/// @param revoked True once a vote withdrew it; agents that run it go back to the newest one not revoked.
 struct Release {
     bytes32 imageDigest;
     string version;
@@ -25,21 +29,65 @@ struct Release {
     bool revoked;
 }
 
+/// @notice The parameters that placing an order needs, in one read.
+struct OrderTerms {
+    uint64 workloadsAllowed;
+    uint64 maxSlots;
+    uint64 minSeconds;
+    uint64 maxSeconds;
+    uint64 graceSeconds;
+    uint64 maxPricePerGibSecond;
+    uint64 lateSeconds;
+}
+
 /// @title Policy: bounded parameters that every agent obeys, and the approved releases.
 interface IPolicy {
+    /// @notice A parameter has a new value since `version`.
     event ParameterChanged(uint64 indexed version, Parameter indexed parameter, uint256 from, uint256 to);
+    /// @notice A release may be run from `activatesAt` on.
     event ReleaseApproved(uint64 indexed version, bytes32 indexed imageDigest, string name, uint64 activatesAt);
+    /// @notice A release must no longer be run.
     event ReleaseRevoked(uint64 indexed version, bytes32 indexed imageDigest);
 
+    /// @notice `value` is outside what the parameter may ever be, see {bounds}.
+    error PolicyOutOfBounds(Parameter parameter, uint256 value, uint256 min, uint256 max);
+    /// @notice Two parameters would contradict each other: `lower` must not exceed `upper`.
+    error PolicyInconsistent(Parameter parameter, uint256 lower, uint256 upper);
+    /// @notice The constructor takes one initial value for each parameter.
+    error PolicyValueCount(uint256 given, uint256 needed);
+    /// @notice The digest is already in the list of releases.
+    error PolicyReleaseExists(bytes32 imageDigest);
+    /// @notice The digest is not in the list of releases, or was revoked before.
+    error PolicyReleaseUnknown(bytes32 imageDigest);
+    /// @notice The list of releases is full; its length is bounded so that it can be read in one call.
+    error PolicyTooManyReleases(uint256 limit);
+
+    /// @notice Sets a parameter. Only the owner, which is the timelock.
+    /// @param parameter Which one.
+    /// @param value Its new value, within {bounds} and in keeping with the others.
     function set(Parameter parameter, uint256 value) external;
+    /// @notice Approves a release. Only the owner.
+    /// @param imageDigest SHA-256 of the image; never seen before.
+    /// @param name Its version for people.
+    /// @param activatesAt Second since 1970 from which agents may run it.
     function approveRelease(bytes32 imageDigest, string calldata name, uint64 activatesAt) external;
+    /// @notice Withdraws a release for good. Only the owner.
     function revokeRelease(bytes32 imageDigest) external;
 
     /// @notice Rises by one with every change.
     function version() external view returns (uint64);
+    /// @notice The value of a parameter now.
     function value(Parameter parameter) external view returns (uint256);
+    /// @notice The values that a parameter may ever have, both inclusive; fixed in the code.
     function bounds(Parameter parameter) external view returns (uint256 min, uint256 max);
     /// @notice All values, indexed by parameter.
     function all() external view returns (uint64 version, uint256[] memory values);
+    /// @notice All releases in the order of approval, revoked ones included.
     function releases() external view returns (Release[] memory);
+    /// @notice What placing an order needs. `lateSeconds` is the silence after which a node does not count as alive.
+    function orderTerms() external view returns (OrderTerms memory);
+    /// @notice Twice HeartbeatSeconds: one heartbeat may be lost or late without harm, two may not.
+    function lateSeconds() external view returns (uint64);
+    /// @notice The block in which the grid's first contract was made: no event of the grid is older.
+    function deployedAtBlock() external view returns (uint64);
 }

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {Earned, INodeLedger, Locked, Span} from "./interfaces/INodeLedger.sol";
+import {FarmView, INodes, NodeState, NodeView, Offer} from "./interfaces/INodes.sol";
+import {SlotRequest} from "./interfaces/IOrders.sol";
+import {IPolicy, Parameter} from "./interfaces/IPolicy.sol";
+import {CodeStore} from "./libraries/CodeStore.sol";
+import {WiredOnce} from "./libraries/WiredOnce.sol";
+
+/// @title Nodes: farms, their nodes, what these offer, and whether they live.
+/// @dev Invariants:
+/// - `usedBytes <= capacityBytes` of every node, and `usedBytes` is the sum of the slots that the order book locked;
+/// - the token balance of this contract is at least the sum of all stakes, sponsorships included;
+/// - a node's alive seconds never exceed the time from its registration to its last heartbeat, and never fall;
+/// - an account is at most one of: unknown, sponsored, node.
+/// Time: a node lives from a heartbeat to the next if that comes within `Policy.lateSeconds`; otherwise the whole gap
+/// between the two is dead. Gaps are rare, so they alone are recorded, and any past span can be judged exactly.
+contract Nodes is INodes, INodeLedger, WiredOnce {
+    using SafeERC20 for IERC20;
+
+    /// @dev All that placing an order reads and writes of a node, in one word.
+    struct Hot {
+        NodeState state;
+        bool hasGaps;
+        uint24 farm;
+        uint56 capacityBytes;
+        uint56 usedBytes;
+        uint64 pricePerGibSecond;
+        uint40 lastHeartbeat;
+    }
+
+    /// @dev Stands beside {Hot}; `deadSeconds` is the sum of the lengths of all gaps.
+    struct Cold {
+        uint128 stake;
+        uint40 registeredAt;
+        uint40 deadSeconds;
+        address account;
+        address keys;
+        address addresses;
+    }
+
+    /// @dev From the last heartbeat before the silence to the first after it.
+    struct Gap {
+        uint40 from;
+        uint40 until;
+        uint40 deadBefore;
+    }
+
+    struct Farm {
+        address owner;
+        string name;
+    }
+
+    struct Sponsorship {
+        uint24 farm;
+        uint128 stake;
+    }
+
+    /// @dev Shown in lists.
+    uint256 private constant MAX_NAME_BYTES = 64;
+    /// @dev Each is tried in turn by whoever dials the node.
+    uint256 private constant MAX_ADDRESSES = 8;
+    /// @dev Longer than any multiaddr of a host.
+    uint256 private constant MAX_ADDRESS_BYTES = 256;
+    uint256 private constant PUBLIC_KEY_BYTES = 64;
+    uint256 private constant SEALING_KEY_BYTES = 32 + 1184;
+    uint256 private constant GIB = 1 << 30;
+
+    IERC20 private immutable _token;
+    IPolicy private immutable _policy;
+
+    uint64 private _registryVersion;
+    uint32 private _nodeCount;
+    uint24 private _farmCount;
+
+    mapping(uint32 node => Hot) private _hot;
+    mapping(uint32 node => Cold) private _cold;
+    mapping(uint32 node => Gap[]) private _gaps;
+    mapping(uint24 farm => Farm) private _farms;
+    mapping(address account => uint32 node) private _nodeOf;
+    mapping(address account => Sponsorship) private _sponsorships;
+
+    /// @param token What stakes are held in.
+    /// @param policy_ Price cap, stake per byte, heartbeat.
+    constructor(IERC20 token, IPolicy policy_) {
+        _token = token;
+        _policy = policy_;
+    }
+
+    modifier onlyOrders() {
+        require(msg.sender == orders(), NodesOnlyOrders(msg.sender));
+        _;
+    }
+
+    // Farms and sponsorships
+
+    /// @inheritdoc INodes
+    function createFarm(string calldata name) external returns (uint32 farm) {
+        uint256 length = bytes(name).length;
+        require(length != 0 && length <= MAX_NAME_BYTES, FarmNameLength(length, MAX_NAME_BYTES));
+        farm = ++_farmCount;
+        _farms[uint24(farm)] = Farm(msg.sender, name);
+        ++_registryVersion;
+        emit FarmCreated(farm, msg.sender, name);
+    }
+
+    /// @inheritdoc INodes
+    function transferFarm(uint32 farm, address owner) external {
+        _onlyFarmOwner(farm);
+        require(owner != address(0), FarmOwnerZero(farm));
+        _farms[uint24(farm)].owner = owner;
+        ++_registryVersion;
+        emit FarmOwnerChanged(farm, msg.sender, owner);
+    }
+
+    /// @inheritdoc INodes
+    function sponsor(uint32 farm, address account, uint128 stake) external payable {
+        _onlyFarmOwner(farm);
+        bool known = account == address(0) || _nodeOf[account] != 0 || _sponsorships[account].farm != 0;
+        require(!known, NodeAlreadyKnown(account));
+
+        _sponsorships[account] = Sponsorship(uint24(farm), stake);
+        ++_registryVersion;
+        emit NodeSponsored(farm, account, stake);
+
+        _token.safeTransferFrom(msg.sender, address(this), stake);
+        if (msg.value != 0) {
+            // The account is the farm's choice and is called last, with everything above in place.
+            // solhint-disable-next-line avoid-low-level-calls
+            (bool forwarded,) = account.call{value: msg.value}("");
+            require(forwarded, NodeGasNotForwarded(account, msg.value));
+        }
+    }
+
+    /// @inheritdoc INodes
+    function unsponsor(uint32 farm, address account) external {
+        _onlyFarmOwner(farm);
+        Sponsorship memory sponsorship = _sponsorships[account];
+        require(sponsorship.farm == farm, NodeNotSponsored(account, farm));
+
+        delete _sponsorships[account];
+        ++_registryVersion;
+        emit SponsorshipEnded(farm, account, sponsorship.stake);
+
+        _token.safeTransfer(msg.sender, sponsorship.stake);
+    }
+
+    // A node's own acts
+
+    /// @inheritdoc INodes
+    function register(
+        bytes calldata publicKey,
+        bytes calldata sealingKey,
+        Offer calldata offer,
+        string[] calldata addresses
+    ) external returns (uint32 node) {
+        Sponsorship memory sponsorship = _sponsorships[msg.sender];
+        require(sponsorship.farm != 0, NodeNotSponsored(msg.sender, 0));
+        address keyAccount = address(uint160(uint256(keccak256(publicKey))));
+        require(
+            publicKey.length == PUBLIC_KEY_BYTES && keyAccount == msg.sender,
+            NodeKeyMismatch(msg.sender, keyAccount)
+        );
+        require(
+            sealingKey.length == SEALING_KEY_BYTES, NodeSealingKeyLength(sealingKey.length, SEALING_KEY_BYTES)
+        );
+        _checkOffer(offer, sponsorship.stake);
+
+        node = ++_nodeCount;
+        delete _sponsorships[msg.sender];
+        _nodeOf[msg.sender] = node;
+        _hot[node] = Hot({
+            state: NodeState.Active,
+            hasGaps: false,
+            farm: sponsorship.farm,
+            capacityBytes: uint56(offer.capacityBytes),
+            usedBytes: 0,
+            pricePerGibSecond: uint64(offer.pricePerGibSecond),
+            lastHeartbeat: uint40(block.timestamp)
+        });
+        _cold[node] = Cold({
+            stake: sponsorship.stake,
+            registeredAt: uint40(block.timestamp),
+            deadSeconds: 0,
+            account: msg.sender,
+            keys: CodeStore.write(abi.encodePacked(publicKey, sealingKey)),
+            addresses: _storeAddresses(addresses)
+        });
+        ++_registryVersion;
+        emit NodeRegistered(node, sponsorship.farm, msg.sender);
+    }
+
+    /// @inheritdoc INodes
+    function setOffer(Offer calldata offer) external {
+        uint32 node = _ownNode();
+        _checkOffer(offer, _cold[node].stake);
+        Hot storage hot = _hot[node];
+        require(
+            offer.capacityBytes >= hot.usedBytes, NodeCapacityInUse(node, offer.capacityBytes, hot.usedBytes)
+        );
+        hot.capacityBytes = uint56(offer.capacityBytes);
+        hot.pricePerGibSecond = uint64(offer.pricePerGibSecond);
+        _changed(node);
+    }
+
+    /// @inheritdoc INodes
+    function setAddresses(string[] calldata addresses) external {
+        uint32 node = _ownNode();
+        _cold[node].addresses = _storeAddresses(addresses);
+        _changed(node);
+    }
+
+    /// @inheritdoc INodes
+    function heartbeat() external {
+        uint32 node = _ownNode();
+        _beat(node, _policy.lateSeconds());
+    }
+
+    // Acts of the node or of its farm's owner
+
+    /// @inheritdoc INodes
+    function addStake(uint32 node, uint128 amount) external {
+        NodeState state = _hot[node].state;
+        require(state == NodeState.Active || state == NodeState.Draining, NodeClosed(node, state));
+        _cold[node].stake += amount;
+        _changed(node);
+        _token.safeTransferFrom(msg.sender, address(this), amount);
+    }
+
+    /// @inheritdoc INodes
+    function setDraining(uint32 node, bool draining) external {
+        _onlyController(node);
+        NodeState state = _hot[node].state;
+        require(state != NodeState.Exited, NodeClosed(node, state));
+        _hot[node].state = draining ? NodeState.Draining : NodeState.Active;
+        _changed(node);
+    }
+
+    /// @inheritdoc INodes
+    function exit(uint32 node) external {
+        _onlyController(node);
+        Hot storage hot = _hot[node];
+        require(
+            hot.state == NodeState.Draining && hot.usedBytes == 0, NodeNotEmpty(node, hot.state, hot.usedBytes)
+        );
+        uint128 stake = _cold[node].stake;
+
+        hot.state = NodeState.Exited;
+        _cold[node].stake = 0;
+        delete _nodeOf[_cold[node].account];
+        _changed(node);
+
+        _token.safeTransfer(_farms[hot.farm].owner, stake);
+    }
+
+    // For the order book
+
+    /// @inheritdoc INodeLedger
+    function lock(SlotRequest[] calldata slots, uint64 maxPricePerGibSecond, uint64 lateSeconds)
+        external
+        onlyOrders
+        returns (Locked[] memory locked)
+    {
+        locked = new Locked[](slots.length);
+        for (uint256 i = 0; i < slots.length; ++i) {
+            uint32 node = slots[i].node;
+            uint256 asked = slots[i].sizeBytes;
+            Hot memory hot = _hot[node];
+            require(hot.state == NodeState.Active, NodeClosed(node, hot.state));
+            require(!_isLate(hot.lastHeartbeat, lateSeconds), NodeNotAlive(node, hot.lastHeartbeat));
+            require(
+                hot.pricePerGibSecond <= maxPricePerGibSecond,
+                NodePriceAboveCap(hot.pricePerGibSecond, maxPricePerGibSecond)
+            );
+            uint256 free = hot.capacityBytes - hot.usedBytes;
+            require(asked <= free, NodeFull(node, asked, free));
+            // Rounded up, so that no slot of a node that has a price is free. Below 2^56 * 2^64, so it cannot overflow.
+            uint256 rate = (asked * hot.pricePerGibSecond + GIB - 1) / GIB;
+            require(rate <= type(uint64).max, NodeRateTooHigh(node, rate));
+
+            _hot[node].usedBytes = hot.usedBytes + uint56(asked);
+            locked[i] = Locked(uint64(rate), hot.farm);
+        }
+    }
+
+    /// @inheritdoc INodeLedger
+    function unlock(SlotRequest[] calldata slots) external onlyOrders {
+        for (uint256 i = 0; i < slots.length; ++i) {
+            _hot[slots[i].node].usedBytes -= uint56(slots[i].sizeBytes);
+        }
+    }
+
+    /// @inheritdoc INodeLedger
+    function earned(Span[] calldata spans, uint64 lateSeconds, bool finally)
+        external
+        view
+        returns (Earned[] memory result)
+    {
+        result = new Earned[](spans.length);
+        for (uint256 i = 0; i < spans.length; ++i) {
+            Hot memory hot = _hot[spans[i].node];
+            result[i] = _earned(spans[i], hot, _isLate(hot.lastHeartbeat, lateSeconds), finally);
+        }
+    }
+
+    /// @inheritdoc INodeLedger
+    function pulse(uint32 node) external view returns (NodeState state, uint64 lastHeartbeat) {
+        return (_hot[node].state, _hot[node].lastHeartbeat);
+    }
+
+    /// @inheritdoc INodeLedger
+    function lastHeartbeats(uint32[] calldata which) external view returns (uint64[] memory times) {
+        times = new uint64[](which.length);
+        for (uint256 i = 0; i < which.length; ++i) {
+            times[i] = _hot[which[i]].lastHeartbeat;
+        }
+    }
+
+    // Views
+
+    /// @inheritdoc INodes
+    function registryVersion() external view returns (uint64) {
+        return _registryVersion;
+    }
+
+    /// @inheritdoc INodes
+    function nodeCount() external view returns (uint32) {
+        return _nodeCount;
+    }
+
+    /// @inheritdoc INodes
+    function farmCount() external view returns (uint32) {
+        return _farmCount;
+    }
+
+    /// @inheritdoc INodes
+    function farmOf(uint32 node) external view returns (uint32) {
+        return _hot[node].farm;
+    }
+
+    /// @inheritdoc INodes
+    function nodeOf(address account) external view returns (uint32) {
+        return _nodeOf[account];
+    }
+
+    /// @inheritdoc INodes
+    function farmSponsoring(address account) external view returns (uint32 farm, uint128 stake) {
+        return (_sponsorships[account].farm, _sponsorships[account].stake);
+    }
+
+    /// @inheritdoc INodes
+    function nodes(uint32 from, uint32 limit) external view returns (NodeView[] memory views) {
+        uint256 count = _pageLength(from, limit, _nodeCount);
+        views = new NodeView[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            views[i] = _view(uint32(from + i));
+        }
+    }
+
+    /// @inheritdoc INodes
+    function farms(uint32 from, uint32 limit) external view returns (FarmView[] memory views) {
+        uint256 count = _pageLength(from, limit, _farmCount);
+        views = new FarmView[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            Farm storage farm = _farms[uint24(from + i)];
+            views[i] = FarmView(uint32(from + i), farm.owner, farm.name);
+        }
+    }
+
+    /// @inheritdoc INodes
+    function isAlive(uint32 node) external view returns (bool) {
+        Hot memory hot = _hot[node];
+        bool open = hot.state == NodeState.Active || hot.state == NodeState.Draining;
+        return open && !_isLate(hot.lastHeartbeat, _policy.lateSeconds());
+    }
+
+    // Rules
+
+    function _onlyFarmOwner(uint32 farm) private view {
+        require(farm <= _farmCount && _farms[uint24(farm)].owner == msg.sender, FarmNotOwner(farm, msg.sender));
+    }
+
+    function _onlyController(uint32 node) private view {
+        uint24 farm = _hot[node].farm;
+        require(farm != 0, NodeMissing(node));
+        require(
+            msg.sender == _cold[node].account || msg.sender == _farms[farm].owner,
+            NodeNotController(node, msg.sender)
+        );
+    }
+
+    function _ownNode() private view returns (uint32 node) {
+        node = _nodeOf[msg.sender];
+        require(node != 0, NodeUnknown(msg.sender));
+    }
+
+    function _checkOffer(Offer calldata offer, uint256 stake) private view {
+        uint256 capacity = offer.capacityBytes;
+        require(
+            capacity != 0 && capacity <= type(uint56).max, NodeCapacityOutOfRange(capacity, type(uint56).max)
+        );
+        uint256 cap = _policy.value(Parameter.MaxPricePerGibSecond);
+        require(offer.pricePerGibSecond <= cap, NodePriceAboveCap(offer.pricePerGibSecond, cap));
+        uint256 needed = Math.mulDiv(capacity, _policy.value(Parameter.StakePerGib), GIB, Math.Rounding.Ceil);
+        require(stake >= needed, NodeStakeTooLow(stake, needed));
+    }
+
+    function _storeAddresses(string[] calldata addresses) private returns (address) {
+        bool valid = addresses.length <= MAX_ADDRESSES;
+        for (uint256 i = 0; valid && i < addresses.length; ++i) {
+            uint256 length = bytes(addresses[i]).length;
+            valid = length != 0 && length <= MAX_ADDRESS_BYTES;
+        }
+        require(valid, NodeAddressesInvalid(addresses.length, MAX_ADDRESSES, MAX_ADDRESS_BYTES));
+        return CodeStore.write(abi.encode(addresses));
+    }
+
+    function _changed(uint32 node) private {
+        ++_registryVersion;
+        emit NodeChanged(node);
+    }
+
+    // Time
+
+    /// @dev Records the silence before this heartbeat if it was too long.
+    function _beat(uint32 node, uint64 lateSeconds) private {
+        Hot storage hot = _hot[node];
+        uint40 last = hot.lastHeartbeat;
+        uint40 time = uint40(block.timestamp);
+        if (_isLate(last, lateSeconds)) {
+            uint40 deadBefore = _cold[node].deadSeconds;
+            _gaps[node].push(Gap(last, time, deadBefore));
+            _cold[node].deadSeconds = deadBefore + (time - last);
+            hot.hasGaps = true;
+        }
+        hot.lastHeartbeat = time;
+    }
+
+    function _isLate(uint256 lastHeartbeat, uint256 lateSeconds) private view returns (bool) {
+        return block.timestamp > lastHeartbeat + lateSeconds;
+    }
+
+    /// @dev Up to the last heartbeat all is known. Behind it: dead if the node is late; else it waits, or, at the end
+    /// of a slot, the node has the benefit of the doubt, so that nobody is served free by leaving between heartbeats.
+    function _earned(Span calldata span, Hot memory hot, bool late, bool finally)
+        private
+        view
+        returns (Earned memory)
+    {
+        uint64 known = uint64(Math.min(span.to, Math.max(span.from, hot.lastHeartbeat)));
+        uint64 alive = known - span.from;
+        if (hot.hasGaps) alive -= uint64(_deadAt(span.node, known) - _deadAt(span.node, span.from));
+        uint64 until = known;
+        if (late) {
+            until = span.to;
+        } else if (finally) {
+            alive += span.to - known;
+            until = span.to;
+        }
+        return Earned(until, alive, _farms[hot.farm].owner);
+    }
+
+    /// @dev Dead seconds from registration to `time`, by binary search over the gaps.
+    function _deadAt(uint32 node, uint64 time) private view returns (uint256) {
+        Gap[] storage gaps = _gaps[node];
+        uint256 low = 0;
+        uint256 high = gaps.length;
+        while (low < high) {
+            uint256 middle = (low + high) / 2;
+            if (gaps[middle].from < time) low = middle + 1;
+            else high = middle;
+        }
+        if (low == 0) return 0;
+        Gap memory gap = gaps[low - 1];
+        return gap.deadBefore + Math.min(time, gap.until) - gap.from;
+    }
+
+    // Reading
+
+    function _pageLength(uint256 from, uint256 limit, uint256 count) private pure returns (uint256) {
+        if (from == 0 || from > count) return 0;
+        return Math.min(limit, count - from + 1);
+    }
+
+    function _view(uint32 node) private view returns (NodeView memory result) {
+        Hot memory hot = _hot[node];
+        Cold memory cold = _cold[node];
+        result.id = node;
+        result.farm = hot.farm;
+        result.account = cold.account;
+        result.state = hot.state;
+        result.capacityBytes = hot.capacityBytes;
+        result.usedBytes = hot.usedBytes;
+        result.pricePerGibSecond = hot.pricePerGibSecond;
+        result.stake = cold.stake;
+        result.registeredAt = cold.registeredAt;
+        result.lastHeartbeat = hot.lastHeartbeat;
+        result.aliveSeconds = hot.lastHeartbeat - cold.registeredAt - cold.deadSeconds;
+        (result.publicKey, result.sealingKey) = _splitKeys(CodeStore.read(cold.keys));
+        result.addresses = abi.decode(CodeStore.read(cold.addresses), (string[]));
+    }
+
+    function _splitKeys(bytes memory keys) private pure returns (bytes memory publicKey, bytes memory sealingKey) {
+        publicKey = new bytes(PUBLIC_KEY_BYTES);
+        sealingKey = new bytes(SEALING_KEY_BYTES);
+        for (uint256 i = 0; i < PUBLIC_KEY_BYTES; ++i) {
+            publicKey[i] = keys[i];
+        }
+        for (uint256 i = 0; i < SEALING_KEY_BYTES; ++i) {
+            sealingKey[i] = keys[PUBLIC_KEY_BYTES + i];
+        }
+    }
+}

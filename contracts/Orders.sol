@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {IEscrowLedger} from "./interfaces/IEscrowLedger.sol";
+import {Earned, INodeLedger, Locked, Span} from "./interfaces/INodeLedger.sol";
+import {INodes, NodeState} from "./interfaces/INodes.sol";
+import {IOrders, OrderKind, OrderState, OrderView, SlotRequest, SlotView} from "./interfaces/IOrders.sol";
+import {IPolicy, OrderTerms, Parameter} from "./interfaces/IPolicy.sol";
+import {ISpecRules} from "./interfaces/ISpecRules.sol";
+import {MountSpec, VolumeSpec} from "./interfaces/Specs.sol";
+import {CodeStore} from "./libraries/CodeStore.sol";
+
+/// @title Orders: what tenants want, where, and until when it is paid.
+/// @dev Invariants:
+/// - state: None -> Live -> (Suspended <-> Live) -> Ended; Ended is final. The state is computed from the times stored
+///   and the time of the block, so it is right in a call at any block although nobody sent a transaction;
+/// - money: an order holds exactly the sum over its slots of rate * (paidUntil - settledAt); what leaves it goes to
+///   the farm of the slot (seconds alive) or back to the tenant (seconds dead, or after the end), to the last unit;
+/// - capacity: a slot's bytes are locked on exactly one node from `place` or `replace` until `replace` or release;
+/// - dispersal: unless its spec says otherwise, no two data slots and no two metadata slots of a volume share a farm;
+/// - every change emits one event, and `sequence` counts them without gap;
+/// - the spec of order n is the code of the nth contract made here, and never changes.
+contract Orders is IOrders {
+    /// @dev Two words. Times are seconds since 1970.
+    struct Order {
+        address tenant;
+        OrderKind kind;
+        uint8 flags;
+        uint16 slotCount;
+        uint40 placedAt;
+        uint24 graceSeconds;
+        uint72 ratePerSecond;
+        uint40 paidUntil;
+        uint40 endedAt;
+        uint32 writerEpoch;
+        uint64 parent;
+        bool released;
+    }
+
+    /// @dev One word. All before `settledAt` is paid or refunded.
+    struct Slot {
+        uint32 node;
+        uint64 sizeBytes;
+        uint16 generation;
+        uint40 assignedAt;
+        uint40 settledAt;
+        uint64 ratePerSecond;
+    }
+
+    /// @dev What reading a spec yields for placing it.
+    struct Shape {
+        uint256 slotCount;
+        uint256 dataSlots;
+        uint8 flags;
+    }
+
+    uint8 private constant READ_ONLY = 1;
+    uint8 private constant SAME_FARM = 2;
+
+    /// @dev Read in one call with the volume; more readers of one volume than this are better served by datasets.
+    uint256 private constant MAX_MOUNTS = 256;
+
+    /// @dev Bounds what a writer that colludes with a farm can spend of a tenant's money.
+    uint256 private constant MAX_REPLACEMENT_FACTOR = 2;
+
+    IPolicy private immutable _policy;
+    address private immutable _nodes;
+    IEscrowLedger private immutable _escrow;
+    ISpecRules private immutable _rules;
+
+    uint64 private _orderCount;
+    uint64 private _sequence;
+    mapping(uint64 order => Order) private _orders;
+    mapping(uint256 orderAndSlot => Slot) private _slots;
+    mapping(uint64 volume => uint64[] mounts) private _mounts;
+    mapping(bytes32 nodeAndName => uint64 mount) private _mountNamed;
+
+    /// @param policy Limits and grace.
+    /// @param nodes The registry, wired to this contract.
+    /// @param escrow The money, wired to this contract.
+    /// @param rules Which specs are well-formed.
+    constructor(IPolicy policy, address nodes, IEscrowLedger escrow, ISpecRules rules) {
+        _policy = policy;
+        _nodes = nodes;
+        _escrow = escrow;
+        _rules = rules;
+    }
+
+    // Placing
+
+    /// @inheritdoc IOrders
+    function place(
+        OrderKind kind,
+        uint64 parent,
+        bytes calldata spec,
+        SlotRequest[] calldata slots,
+        uint64 seconds_,
+        uint96 maxRatePerSecond
+    ) external returns (uint64 order) {
+        OrderTerms memory terms = _policy.orderTerms();
+        require(terms.workloadsAllowed & (1 << uint256(kind)) != 0, OrderKindNotAllowed(kind));
+        require(
+            seconds_ >= terms.minSeconds && seconds_ <= terms.maxSeconds,
+            OrderDurationOutOfRange(seconds_, terms.minSeconds, terms.maxSeconds)
+        );
+        order = ++_orderCount;
+        Shape memory shape = _shape(kind, order, parent, spec, slots);
+        require(slots.length == shape.slotCount, OrderSlotCount(slots.length, shape.slotCount));
+        require(slots.length <= terms.maxSlots, OrderTooManySlots(slots.length, terms.maxSlots));
+
+        uint256 rate = _assign(order, slots, shape, terms);
+        require(rate <= maxRatePerSecond, OrderRateAboveLimit(rate, maxRatePerSecond));
+        _orders[order] = Order({
+            tenant: msg.sender,
+            kind: kind,
+            flags: shape.flags,
+            slotCount: uint16(slots.length),
+            placedAt: uint40(block.timestamp),
+            graceSeconds: uint24(terms.graceSeconds),
+            ratePerSecond: uint72(rate),
+            paidUntil: uint40(block.timestamp + seconds_),
+            endedAt: 0,
+            writerEpoch: 0,
+            parent: parent,
+            released: false
+        });
+        CodeStore.write(spec);
+        emit OrderPlaced(++_sequence, order, msg.sender, kind);
+        _escrow.hold(msg.sender, msg.sender, rate * seconds_);
+    }
+
+    // Living
+
+    /// @inheritdoc IOrders
+    function extend(uint64 order, uint64 seconds_) external {
+        Order storage head = _orders[order];
+        _onlyOpen(order, head);
+        uint256 until = uint256(head.paidUntil) + seconds_;
+        uint256 limit = block.timestamp + _policy.value(Parameter.MaxSeconds);
+        require(seconds_ != 0 && until <= limit, OrderDurationOutOfRange(seconds_, 1, Math.saturatingSub(limit, head.paidUntil)));
+        head.paidUntil = uint40(until);
+        emit OrderExtended(++_sequence, order, uint64(until));
+        _escrow.hold(msg.sender, head.tenant, uint256(head.ratePerSecond) * seconds_);
+    }
+
+    /// @inheritdoc IOrders
+    function cancel(uint64 order) external {
+        Order storage head = _orders[order];
+        require(head.tenant == msg.sender, OrderNotTenant(order, msg.sender));
+        _onlyOpen(order, head);
+        uint40 time = uint40(block.timestamp);
+        uint256 unused = 0;
+        if (head.paidUntil > time) {
+            unused = uint256(head.ratePerSecond) * (head.paidUntil - time);
+            head.paidUntil = time;
+        }
+        head.endedAt = time;
+        uint256 refund = _settleSlots(order, head, unused, true);
+        emit OrderCancelled(++_sequence, order, refund);
+    }
+
+    /// @inheritdoc IOrders
+    function settle(uint64 order) external {
+        Order storage head = _orders[order];
+        OrderState state = _state(head);
+        require(state != OrderState.None, OrderUnknown(order));
+        if (state != OrderState.Ended) {
+            _settleSlots(order, head, 0, false);
+            return;
+        }
+        if (head.endedAt == 0) {
+            head.endedAt = head.paidUntil;
+            _settleSlots(order, head, 0, true);
+        }
+        if (!head.released && block.timestamp >= uint256(head.endedAt) + head.graceSeconds) _release(order, head);
+    }
+
+    /// @inheritdoc IOrders
+    function replace(uint64 order, uint16 slot, uint32 node) external {
+        Order storage head = _orders[order];
+        OrderState state = _state(head);
+        require(state == OrderState.Live, OrderWrongState(order, state));
+        require(
+            head.kind == OrderKind.Store || head.kind == OrderKind.Volume, OrderNotReplaceable(order, head.kind)
+        );
+        require(slot < head.slotCount, OrderSlotMissing(order, slot));
+        Slot memory old = _slots[_key(order, slot)];
+        require(old.node != node, OrderSlotUnchanged(order, slot, node));
+        uint256 maxRate = _maxReplacementRate(order, head.tenant, old);
+
+        Locked memory taken = _lockOne(SlotRequest(node, old.sizeBytes));
+        require(taken.ratePerSecond <= maxRate, OrderReplacementTooDear(taken.ratePerSecond, maxRate));
+        if (head.flags & SAME_FARM == 0) _checkApart(order, head, slot, taken.farm);
+        _move(order, head, slot, node, taken.ratePerSecond);
+        emit SlotReplaced(++_sequence, order, slot, old.node, node);
+    }
+
+    // Views
+
+    /// @inheritdoc IOrders
+    function sequence() external view returns (uint64) {
+        return _sequence;
+    }
+
+    /// @inheritdoc IOrders
+    function orderCount() external view returns (uint64) {
+        return _orderCount;
+    }
+
+    /// @inheritdoc IOrders
+    function get(uint64[] calldata ids) external view returns (OrderView[] memory views) {
+        views = new OrderView[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) {
+            views[i] = _view(ids[i]);
+        }
+    }
+
+    /// @inheritdoc IOrders
+    function paidUntil(uint64 order) external view returns (uint64) {
+        return _orders[order].paidUntil;
+    }
+
+    /// @inheritdoc IOrders
+    function held(uint64 order) external view returns (uint256 amount) {
+        Order memory head = _orders[order];
+        if (head.slotCount == 0) return 0;
+        bool finally = _state(head) == OrderState.Ended;
+        Slot[] memory slots = _readSlots(order, head.slotCount);
+        Earned[] memory earned = _earned(slots, _settleableUntil(head), finally);
+        for (uint256 i = 0; i < slots.length; ++i) {
+            amount += uint256(slots[i].ratePerSecond) * (head.paidUntil - earned[i].until);
+        }
+    }
+
+    // Rules of placing
+
+    function _shape(
+        OrderKind kind,
+        uint64 order,
+        uint64 parent,
+        bytes calldata spec,
+        SlotRequest[] calldata slots
+    ) private returns (Shape memory) {
+        if (kind == OrderKind.Mount) return _mountShape(order, parent, spec, slots);
+        require(parent == 0, OrderParentInvalid(parent));
+        if (kind == OrderKind.Volume) return _volumeShape(_rules.readVolume(spec));
+        require(kind == OrderKind.Store, OrderKindUnknown(kind));
+        _rules.readStore(spec);
+        return Shape(1, 1, 0);
+    }
+
+    function _volumeShape(VolumeSpec memory spec) private pure returns (Shape memory) {
+        uint256 dataSlots = uint256(spec.dataShards) + spec.parityShards;
+        return Shape(dataSlots + spec.metaStores, dataSlots, spec.sameFarmAllowed ? SAME_FARM : 0);
+    }
+
+    /// @dev Also enters the mount under its volume and under its name, which nothing after this can refuse but a revert.
+    function _mountShape(uint64 order, uint64 parent, bytes calldata spec, SlotRequest[] calldata slots)
+        private
+        returns (Shape memory)
+    {
+        MountSpec memory mount = _rules.readMount(spec);
+        require(slots.length == 1, OrderSlotCount(slots.length, 1));
+        Order storage volume = _orders[parent];
+        bool ownVolume = volume.kind == OrderKind.Volume && volume.tenant == msg.sender;
+        require(ownVolume && _state(volume) == OrderState.Live, OrderParentInvalid(parent));
+        require(_mounts[parent].length < MAX_MOUNTS, OrderTooManyMounts(parent, MAX_MOUNTS));
+
+        bytes32 key = keccak256(abi.encode(slots[0].node, mount.name));
+        uint64 other = _mountNamed[key];
+        bool taken = other != 0 && _state(_orders[other]) != OrderState.Ended;
+        require(!taken, OrderMountExists(slots[0].node, mount.name, other));
+
+        _mountNamed[key] = order;
+        _mounts[parent].push(order);
+        if (!mount.readOnly) ++volume.writerEpoch;
+        return Shape(1, 1, mount.readOnly ? READ_ONLY : 0);
+    }
+
+    /// @dev Locks the nodes and writes the slots. Returns the sum of their rates.
+    function _assign(uint64 order, SlotRequest[] calldata slots, Shape memory shape, OrderTerms memory terms)
+        private
+        returns (uint256 rate)
+    {
+        Locked[] memory locked = INodeLedger(_nodes).lock(slots, terms.maxPricePerGibSecond, terms.lateSeconds);
+        if (shape.flags & SAME_FARM == 0) {
+            _checkDistinctFarms(locked, 0, shape.dataSlots);
+            _checkDistinctFarms(locked, shape.dataSlots, slots.length);
+        }
+        for (uint256 i = 0; i < slots.length; ++i) {
+            require(slots[i].sizeBytes != 0, OrderSlotEmpty(i));
+            _slots[_key(order, i)] = Slot({
+                node: slots[i].node,
+                sizeBytes: slots[i].sizeBytes,
+                generation: 0,
+                assignedAt: uint40(block.timestamp),
+                settledAt: uint40(block.timestamp),
+                ratePerSecond: locked[i].ratePerSecond
+            });
+            rate += locked[i].ratePerSecond;
+        }
+    }
+
+    /// @dev A farm whose bit was not set is new; only on a collision are the earlier ones compared.
+    function _checkDistinctFarms(Locked[] memory locked, uint256 from, uint256 to) private pure {
+        uint256 seen = 0;
+        for (uint256 i = from; i < to; ++i) {
+            uint32 farm = locked[i].farm;
+            uint256 bit = 1 << (farm % 256);
+            if (seen & bit != 0) {
+                for (uint256 j = from; j < i; ++j) {
+                    require(locked[j].farm != farm, OrderFarmRepeated(farm));
+                }
+            }
+            seen |= bit;
+        }
+    }
+
+    // Rules of replacing
+
+    /// @dev The tenant may pay what it likes (policy still caps the price); a writer may not spend the tenant's money freely.
+    function _maxReplacementRate(uint64 order, address tenant, Slot memory old) private view returns (uint256) {
+        if (msg.sender == tenant) return type(uint256).max;
+        uint32 caller = INodes(_nodes).nodeOf(msg.sender);
+        require(caller != 0 && caller == _writerNode(order), OrderNotRepairer(order, msg.sender));
+        (NodeState state, uint64 lastHeartbeat) = INodeLedger(_nodes).pulse(old.node);
+        bool lost = block.timestamp > lastHeartbeat + _policy.value(Parameter.LostSeconds);
+        require(lost || state == NodeState.Draining, OrderNodeNotLost(old.node, lastHeartbeat));
+        return MAX_REPLACEMENT_FACTOR * old.ratePerSecond;
+    }
+
+    /// @dev The node of the newest mount that is live and may write; 0 if there is none.
+    function _writerNode(uint64 volume) private view returns (uint32) {
+        uint64[] storage mounts = _mounts[volume];
+        for (uint256 i = mounts.length; i > 0; --i) {
+            Order memory mount = _orders[mounts[i - 1]];
+            if (mount.flags & READ_ONLY == 0 && _state(mount) == OrderState.Live) {
+                return _slots[_key(mounts[i - 1], 0)].node;
+            }
+        }
+        return 0;
+    }
+
+    /// @dev No other slot of the same group may stand on `farm`.
+    function _checkApart(uint64 order, Order memory head, uint256 slot, uint32 farm) private view {
+        if (head.kind != OrderKind.Volume) return;
+        uint256 dataSlots = _volumeShape(_rules.readVolume(_spec(order))).dataSlots;
+        uint256 from = slot < dataSlots ? 0 : dataSlots;
+        uint256 to = slot < dataSlots ? dataSlots : head.slotCount;
+        for (uint256 i = from; i < to; ++i) {
+            if (i == slot) continue;
+            require(INodes(_nodes).farmOf(_slots[_key(order, i)].node) != farm, OrderFarmRepeated(farm));
+        }
+    }
+
+    function _lockOne(SlotRequest memory request) private returns (Locked memory) {
+        SlotRequest[] memory one = new SlotRequest[](1);
+        one[0] = request;
+        OrderTerms memory terms = _policy.orderTerms();
+        return INodeLedger(_nodes).lock(one, terms.maxPricePerGibSecond, terms.lateSeconds)[0];
+    }
+
+    /// @dev Pays off the old node, hands the slot on, and spreads what is held over the time it now lasts.
+    function _move(uint64 order, Order storage head, uint16 slot, uint32 node, uint64 rate) private {
+        Slot storage current = _slots[_key(order, slot)];
+        Slot[] memory old = new Slot[](1);
+        old[0] = current;
+        (address[] memory payees, uint256[] memory amounts, uint256 refund) =
+            _due(old, uint40(block.timestamp), true);
+
+        uint256 oldRate = head.ratePerSecond;
+        uint256 newRate = oldRate - old[0].ratePerSecond + rate;
+        if (newRate != oldRate && newRate != 0) {
+            uint256 rest = oldRate * (head.paidUntil - block.timestamp);
+            uint256 until = Math.min(block.timestamp + rest / newRate, type(uint40).max);
+            refund += rest - newRate * (until - block.timestamp);
+            head.paidUntil = uint40(until);
+        }
+        head.ratePerSecond = uint72(newRate);
+        current.node = node;
+        current.generation = old[0].generation + 1;
+        current.assignedAt = uint40(block.timestamp);
+        current.settledAt = uint40(block.timestamp);
+        current.ratePerSecond = rate;
+
+        INodeLedger(_nodes).unlock(_requests(old));
+        _escrow.pay(head.tenant, payees, amounts, refund);
+    }
+
+    // Money
+
+    /// @dev Pays and refunds all that is decided of an order; returns the refund, `unused` included.
+    function _settleSlots(uint64 order, Order storage head, uint256 unused, bool finally)
+        private
+        returns (uint256 refund)
+    {
+        Slot[] memory slots = _readSlots(order, head.slotCount);
+        uint40[] memory before = new uint40[](slots.length);
+        for (uint256 i = 0; i < slots.length; ++i) {
+            before[i] = slots[i].settledAt;
+        }
+        address[] memory payees;
+        uint256[] memory amounts;
+        (payees, amounts, refund) = _due(slots, _settleableUntil(head), finally);
+        refund += unused;
+        for (uint256 i = 0; i < slots.length; ++i) {
+            if (slots[i].settledAt != before[i]) _slots[_key(order, i)].settledAt = slots[i].settledAt;
+        }
+        _escrow.pay(head.tenant, payees, amounts, refund);
+    }
+
+    /// @dev What slots have earned up to `to`; moves `settledAt` of the copies in memory.
+    function _due(Slot[] memory slots, uint40 to, bool finally)
+        private
+        view
+        returns (address[] memory payees, uint256[] memory amounts, uint256 refund)
+    {
+        Earned[] memory earned = _earned(slots, to, finally);
+        payees = new address[](slots.length);
+        amounts = new uint256[](slots.length);
+        for (uint256 i = 0; i < slots.length; ++i) {
+            uint256 rate = slots[i].ratePerSecond;
+            payees[i] = earned[i].payee;
+            amounts[i] = rate * earned[i].aliveSeconds;
+            refund += rate * (earned[i].until - slots[i].settledAt - earned[i].aliveSeconds);
+            slots[i].settledAt = uint40(earned[i].until);
+        }
+    }
+
+    function _earned(Slot[] memory slots, uint40 to, bool finally) private view returns (Earned[] memory) {
+        Span[] memory spans = new Span[](slots.length);
+        for (uint256 i = 0; i < slots.length; ++i) {
+            uint64 from = slots[i].settledAt;
+            spans[i] = Span(slots[i].node, from, to > from ? to : from);
+        }
+        return INodeLedger(_nodes).earned(spans, _policy.lateSeconds(), finally);
+    }
+
+    function _settleableUntil(Order memory head) private view returns (uint40) {
+        return uint40(Math.min(block.timestamp, head.paidUntil));
+    }
+
+    /// @dev Gives the nodes their bytes back and forgets the mount under its volume.
+    function _release(uint64 order, Order storage head) private {
+        head.released = true;
+        if (head.kind == OrderKind.Mount) _forgetMount(head.parent, order);
+        emit OrderReleased(++_sequence, order);
+        INodeLedger(_nodes).unlock(_requests(_readSlots(order, head.slotCount)));
+    }
+
+    /// @dev Keeps the order of the others: the newest is last.
+    function _forgetMount(uint64 volume, uint64 mount) private {
+        uint64[] storage mounts = _mounts[volume];
+        uint256 last = mounts.length - 1;
+        bool found = false;
+        for (uint256 i = 0; i < last; ++i) {
+            if (mounts[i] == mount) found = true;
+            if (found) mounts[i] = mounts[i + 1];
+        }
+        mounts.pop();
+    }
+
+    // Reading
+
+    function _onlyOpen(uint64 order, Order memory head) private view {
+        OrderState state = _state(head);
+        require(state == OrderState.Live || state == OrderState.Suspended, OrderWrongState(order, state));
+    }
+
+    function _state(Order memory head) private view returns (OrderState) {
+        if (head.kind == OrderKind.None) return OrderState.None;
+        if (head.endedAt != 0) return OrderState.Ended;
+        if (block.timestamp < head.paidUntil) return OrderState.Live;
+        if (block.timestamp < uint256(head.paidUntil) + head.graceSeconds) return OrderState.Suspended;
+        return OrderState.Ended;
+    }
+
+    function _key(uint64 order, uint256 slot) private pure returns (uint256) {
+        return (uint256(order) << 16) | slot;
+    }
+
+    function _readSlots(uint64 order, uint256 count) private view returns (Slot[] memory slots) {
+        slots = new Slot[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            slots[i] = _slots[_key(order, i)];
+        }
+    }
+
+    function _requests(Slot[] memory slots) private pure returns (SlotRequest[] memory requests) {
+        requests = new SlotRequest[](slots.length);
+        for (uint256 i = 0; i < slots.length; ++i) {
+            requests[i] = SlotRequest(slots[i].node, slots[i].sizeBytes);
+        }
+    }
+
+    function _spec(uint64 order) private view returns (bytes memory) {
+        return CodeStore.read(CodeStore.addressOf(address(this), order));
+    }
+
+    function _view(uint64 order) private view returns (OrderView memory result) {
+        Order memory head = _orders[order];
+        result.id = order;
+        result.state = _state(head);
+        if (result.state == OrderState.None) return result;
+        result.kind = head.kind;
+        result.tenant = head.tenant;
+        result.parent = head.parent;
+        result.placedAt = head.placedAt;
+        result.paidUntil = head.paidUntil;
+        if (result.state == OrderState.Ended) {
+            result.endedAt = head.endedAt == 0 ? head.paidUntil : head.endedAt;
+            result.deletableAt = result.endedAt + head.graceSeconds;
+        }
+        result.writerEpoch = head.writerEpoch;
+        result.ratePerSecond = head.ratePerSecond;
+        result.spec = _spec(order);
+        result.slots = _slotViews(_readSlots(order, head.slotCount));
+        result.children = _mounts[order];
+    }
+
+    function _slotViews(Slot[] memory slots) private view returns (SlotView[] memory views) {
+        uint32[] memory nodes = new uint32[](slots.length);
+        for (uint256 i = 0; i < slots.length; ++i) {
+            nodes[i] = slots[i].node;
+        }
+        uint64[] memory seen = INodeLedger(_nodes).lastHeartbeats(nodes);
+        views = new SlotView[](slots.length);
+        for (uint256 i = 0; i < slots.length; ++i) {
+            Slot memory slot = slots[i];
+            views[i] = SlotView(slot.node, slot.sizeBytes, slot.assignedAt, seen[i], slot.generation);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {IPolicy, OrderTerms, Parameter, Release} from "./interfaces/IPolicy.sol";
+
+/// @title Policy: bounded parameters that every agent obeys, and the approved releases.
+/// @dev Invariants:
+/// - every value is within its bounds, and the pairs of {_checkTogether} agree;
+/// - `version` equals one plus the number of changes since deployment;
+/// - a release is never removed, and one that was revoked stays so;
+/// - only the owner (the timelock) changes anything.
+/// The values are 64-bit so that four share a word: placing an order reads them all in three.
+contract Policy is IPolicy, Ownable {
+    /// @dev Members of {Parameter}; an array's length must be a literal. Checked in the constructor.
+    uint256 private constant PARAMETERS = 12;
+
+    /// @dev Read in one call by every agent: 256 is decades of releases.
+    uint256 private constant MAX_RELEASES = 256;
+
+    uint256 private constant TEN_YEARS = 10 * 365 days;
+
+    /// @dev Orders keep their grace in 24 bits: 194 days.
+    uint256 private constant MAX_GRACE_SECONDS = type(uint24).max;
+
+    /// @inheritdoc IPolicy
+    uint64 public immutable deployedAtBlock;
+
+    /// @inheritdoc IPolicy
+    uint64 public version = 1;
+
+    uint64[PARAMETERS] private _values;
+    Release[] private _releases;
+    /// @dev Index + 1 in `_releases`.
+    mapping(bytes32 imageDigest => uint256) private _releaseAt;
+
+    /// @param owner_ The timelock.
+    /// @param initial One value for each parameter, in the order of the enum.
+    constructor(address owner_, uint256[] memory initial) Ownable(owner_) {
+        assert(PARAMETERS == uint256(type(Parameter).max) + 1);
+        require(initial.length == PARAMETERS, PolicyValueCount(initial.length, PARAMETERS));
+        for (uint256 i = 0; i < PARAMETERS; ++i) {
+            Parameter parameter = Parameter(i);
+            _checkBounds(parameter, initial[i]);
+            _values[i] = uint64(initial[i]);
+        }
+        _checkTogether(Parameter.FinalityDepth);
+        deployedAtBlock = uint64(block.number);
+    }
+
+    /// @inheritdoc IPolicy
+    function set(Parameter parameter, uint256 value_) external onlyOwner {
+        _checkBounds(parameter, value_);
+        uint256 from = _values[uint256(parameter)];
+        _values[uint256(parameter)] = uint64(value_);
+        _checkTogether(parameter);
+        emit ParameterChanged(++version, parameter, from, value_);
+    }
+
+    /// @inheritdoc IPolicy
+    function approveRelease(bytes32 imageDigest, string calldata name, uint64 activatesAt) external onlyOwner {
+        require(_releaseAt[imageDigest] == 0, PolicyReleaseExists(imageDigest));
+        require(_releases.length < MAX_RELEASES, PolicyTooManyReleases(MAX_RELEASES));
+        _releases.push(Release(imageDigest, name, activatesAt, false));
+        _releaseAt[imageDigest] = _releases.length;
+        emit ReleaseApproved(++version, imageDigest, name, activatesAt);
+    }
+
+    /// @inheritdoc IPolicy
+    function revokeRelease(bytes32 imageDigest) external onlyOwner {
+        uint256 place = _releaseAt[imageDigest];
+        require(place != 0 && !_releases[place - 1].revoked, PolicyReleaseUnknown(imageDigest));
+        _releases[place - 1].revoked = true;
+        emit ReleaseRevoked(++version, imageDigest);
+    }
+
+    /// @inheritdoc IPolicy
+    function value(Parameter parameter) external view returns (uint256) {
+        return _values[uint256(parameter)];
+    }
+
+    /// @inheritdoc IPolicy
+    function all() external view returns (uint64 version_, uint256[] memory values) {
+        values = new uint256[](PARAMETERS);
+        for (uint256 i = 0; i < PARAMETERS; ++i) {
+            values[i] = _values[i];
+        }
+        return (version, values);
+    }
+
+    /// @inheritdoc IPolicy
+    function releases() external view returns (Release[] memory) {
+        return _releases;
+    }
+
+    /// @inheritdoc IPolicy
+    function orderTerms() external view returns (OrderTerms memory) {
+        return OrderTerms({
+            workloadsAllowed: _values[uint256(Parameter.WorkloadsAllowed)],
+            maxSlots: _values[uint256(Parameter.MaxSlots)],
+            minSeconds: _values[uint256(Parameter.MinSeconds)],
+            maxSeconds: _values[uint256(Parameter.MaxSeconds)],
+            graceSeconds: _values[uint256(Parameter.GraceSeconds)],
+            maxPricePerGibSecond: _values[uint256(Parameter.MaxPricePerGibSecond)],
+            lateSeconds: lateSeconds()
+        });
+    }
+
+    /// @inheritdoc IPolicy
+    function lateSeconds() public view returns (uint64) {
+        return 2 * _values[uint256(Parameter.HeartbeatSeconds)];
+    }
+
+    /// @inheritdoc IPolicy
+    function bounds(Parameter parameter) public pure returns (uint256 min, uint256 max) {
+        if (parameter == Parameter.FinalityDepth) return (0, 1024);
+        if (parameter == Parameter.HeartbeatSeconds) return (1, 1 days);
+        if (parameter == Parameter.LostSeconds) return (2, 90 days);
+        if (parameter == Parameter.GraceSeconds) return (0, MAX_GRACE_SECONDS);
+        if (parameter == Parameter.StakePerGib) return (0, type(uint64).max);
+        if (parameter == Parameter.MaxPricePerGibSecond) return (0, type(uint64).max);
+        if (parameter == Parameter.WorkloadsAllowed) return (0, 126); // bits 1 to 6: the kinds that exist
+        if (parameter == Parameter.MaxSlots) return (1, 511); // 255 shards and as many metadata stores
+        if (parameter == Parameter.MinSeconds) return (1, TEN_YEARS);
+        if (parameter == Parameter.MaxSeconds) return (1, TEN_YEARS);
+        if (parameter == Parameter.DispersalAgeSeconds) return (1, 1 days);
+        return (60, 365 days); // ScrubSeconds
+    }
+
+    function _checkBounds(Parameter parameter, uint256 value_) private pure {
+        (uint256 min, uint256 max) = bounds(parameter);
+        require(value_ >= min && value_ <= max, PolicyOutOfBounds(parameter, value_, min, max));
+    }
+
+    /// @dev A node that is alive must not count as lost, and there must be a time that an order can be paid for.
+    function _checkTogether(Parameter parameter) private view {
+        uint256 late = lateSeconds();
+        uint256 lost = _values[uint256(Parameter.LostSeconds)];
+        require(late <= lost, PolicyInconsistent(parameter, late, lost));
+
+        uint256 shortest = _values[uint256(Parameter.MinSeconds)];
+        uint256 longest = _values[uint256(Parameter.MaxSeconds)];
+        require(shortest <= longest, PolicyInconsistent(parameter, shortest, longest));
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {SlotRequest} from "./IOrders.sol";
+import {NodeState} from "./INodes.sol";
+
+/// @notice A time span of a slot whose pay is asked for.
+/// @param from First second not yet settled.
+/// @param to End of what may be settled, at most now.
+struct Span {
+    uint32 node;
+    uint64 from;
+    uint64 to;
+}
+
+/// @notice What is known of a span.
+/// @param until From `from` to here everything is decided; the rest waits for the next heartbeat.
+/// @param aliveSeconds Seconds of it in which the node lived.
+/// @param payee Who is paid: the owner of the node's farm.
+struct Earned {
+    uint64 until;
+    uint64 aliveSeconds;
+    address payee;
+}
+
+/// @notice What `locked` says of a slot.
+/// @param ratePerSecond Price of the slot, locked for its life.
+struct Locked {
+    uint64 ratePerSecond;
+    uint32 farm;
+}
+
+/// @title What the order book alone may ask of the registry.
+interface INodeLedger {
+    /// @notice Locks bytes on each node and says what they cost. Only the order book.
+    /// @param slots Nodes that must be active, alive, roomy, and not dearer than policy allows now.
+    /// @param maxPricePerGibSecond The cap of policy.
+    /// @param lateSeconds Silence after which a node is not alive.
+    function lock(SlotRequest[] calldata slots, uint64 maxPricePerGibSecond, uint64 lateSeconds)
+        external
+        returns (Locked[] memory);
+
+    /// @notice Gives locked bytes back. Only the order book.
+    function unlock(SlotRequest[] calldata slots) external;
+
+    /// @notice How much of each span is decided and alive.
+    /// @param finally True decides all of it: a node that is not late is taken to have lived until now.
+    function earned(Span[] calldata spans, uint64 lateSeconds, bool finally) external view returns (Earned[] memory);
+
+    /// @notice State and last heartbeat of a node.
+    function pulse(uint32 node) external view returns (NodeState state, uint64 lastHeartbeat);
+
+    /// @notice Last heartbeats of nodes, in the order asked.
+    function lastHeartbeats(uint32[] calldata nodes) external view returns (uint64[] memory);
+}

@@ -1,0 +1,113 @@
+// What a deployment of the grid is told: how votes pass and what policy says first.
+// Apart from the module, so that scripts and tests can build parameters without loading Hardhat.
+
+/** Names of the policy's parameters in the order of the enum `Parameter` in `contracts/interfaces/IPolicy.sol`. */
+export const POLICY_PARAMETERS = [
+  'FinalityDepth',
+  'HeartbeatSeconds',
+  'LostSeconds',
+  'GraceSeconds',
+  'StakePerGib',
+  'MaxPricePerGibSecond',
+  'WorkloadsAllowed',
+  'MaxSlots',
+  'MinSeconds',
+  'MaxSeconds',
+  'DispersalAgeSeconds',
+  'ScrubSeconds',
+] as const
+
+/** One of {@link POLICY_PARAMETERS}. */
+export type PolicyParameter = (typeof POLICY_PARAMETERS)[number]
+
+/** Parameters of the Ignition module `Grid`; amounts in smallest units of the token. */
+export interface GridParameters {
+  /** Who gets the whole supply of the token. */
+  tokenHolder: string
+  tokenSupply: bigint
+  votingDelaySeconds: number
+  votingPeriodSeconds: number
+  proposalThreshold: bigint
+  /** Share of the supply that must vote for or abstain, 0 to 100. */
+  quorumPercent: number
+  timelockDelaySeconds: number
+  /** First values of the policy. */
+  policy: Record<PolicyParameter, bigint>
+}
+
+const DAY = 86_400n
+const TOKEN = 10n ** 18n
+/** Bits 1 to 3 of WorkloadsAllowed: stores, volumes, mounts. */
+const STORES_VOLUMES_MOUNTS = 0b1110n
+
+/**
+ * Parameters for a grid that people live with: votes take days, and nodes may be offline for an hour.
+ *
+ * @param tokenHolder - Address that gets the whole supply of 1,000,000,000 tokens.
+ * @returns Parameters for {@link ignitionParameters}; change what you like.
+ */
+export function communityParameters(tokenHolder: string): GridParameters {
+  return {
+    tokenHolder,
+    tokenSupply: 1_000_000_000n * TOKEN,
+    votingDelaySeconds: 86_400,
+    votingPeriodSeconds: 5 * 86_400,
+    proposalThreshold: 100_000n * TOKEN,
+    quorumPercent: 4,
+    timelockDelaySeconds: 2 * 86_400,
+    policy: {
+      FinalityDepth: 0n,
+      HeartbeatSeconds: 600n,
+      LostSeconds: 3_600n,
+      GraceSeconds: 7n * DAY,
+      StakePerGib: TOKEN / 100n,
+      MaxPricePerGibSecond: TOKEN / 1_000_000n,
+      WorkloadsAllowed: STORES_VOLUMES_MOUNTS,
+      MaxSlots: 257n,
+      MinSeconds: 3_600n,
+      MaxSeconds: 3n * 365n * DAY,
+      DispersalAgeSeconds: 5n,
+      ScrubSeconds: 30n * DAY,
+    },
+  }
+}
+
+/**
+ * Parameters for a grid on one machine: votes, lateness and grace take seconds.
+ *
+ * @param tokenHolder - Address that gets the whole supply, and so all votes once it delegates to itself.
+ * @returns Parameters for {@link ignitionParameters}; change what you like.
+ */
+export function devnetParameters(tokenHolder: string): GridParameters {
+  const usual = communityParameters(tokenHolder)
+  return {
+    ...usual,
+    votingDelaySeconds: 1,
+    votingPeriodSeconds: 4,
+    proposalThreshold: 0n,
+    timelockDelaySeconds: 1,
+    policy: {
+      ...usual.policy,
+      HeartbeatSeconds: 3n,
+      LostSeconds: 8n,
+      GraceSeconds: 10n,
+      MinSeconds: 10n,
+      ScrubSeconds: 60n,
+    },
+  }
+}
+
+/**
+ * Turns parameters into the form that Ignition takes.
+ *
+ * @param parameters - As built by {@link devnetParameters} or {@link communityParameters}.
+ * @returns The `parameters` option of `ignition.deploy`, for the module `Grid`.
+ * @example
+ * await ignition.deploy(GridModule, { parameters: ignitionParameters(devnetParameters(holder)) })
+ */
+export function ignitionParameters(parameters: GridParameters): {
+  Grid: Record<string, string | number | bigint | bigint[]>
+} {
+  const { policy, ...rest } = parameters
+  return { Grid: { ...rest, policyValues: POLICY_PARAMETERS.map((name) => policy[name]) } }
+}
