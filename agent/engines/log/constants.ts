@@ -1,0 +1,30 @@
+/** Limits and sizes of the store, each with its reason. */
+import { KIB, MIB } from '../../base/units.ts'
+
+/** A key's length fits in one byte, as in 0-db. */
+export const KEY_BYTES_MAX = 255
+/** As in 0-db: a larger value would hold memory and the loop for too long. */
+export const VALUE_BYTES_MAX = 8 * MIB
+/** As in 0-db. */
+export const NAME_BYTES_MAX = 128
+
+/** A segment of this size is read in well under a second at recovery, and gives compaction its grain. */
+export const SEGMENT_BYTES_DEFAULT = 256 * MIB
+/** Offsets are u32; a record must fit besides. */
+export const SEGMENT_BYTES_MAX = 2048 * MIB
+/** One value of the largest size, with room for its record's header. */
+export const SEGMENT_BYTES_MIN = 64 * KIB
+
+/** Records wait here for the end of the tick: large enough for one `writev` of many, small enough for the cache. */
+export const ARENA_BYTES = 256 * KIB
+/** Values beyond this go to the disk at once from where they were received, and are not copied. */
+export const ARENA_VALUE_BYTES_MAX = 32 * KIB
+
+/** Values longer than this carry one checksum a block, so that a range is verified by its own blocks. */
+export const BLOCK_BYTES = 64 * KIB
+
+/** Delay of `sync: group`: what a power loss may take. */
+export const GROUP_DELAY_MS = 100
+
+/** What deletes may use beyond the quota, so that a full namespace can be emptied. */
+export const DELETE_RESERVE_BYTES = 256 * KIB

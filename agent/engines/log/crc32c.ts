@@ -1,0 +1,77 @@
+/**
+ * CRC-32C of a part of a buffer, fast for both short and long parts.
+ *
+ * The native function takes about 0.2 µs a call and needs a view; below some 200 bytes the table-driven
+ * loop is faster and makes no garbage.
+ */
+import { crc32c as native } from '@node-rs/crc32'
+
+const NATIVE_FROM_BYTES = 192
+const POLYNOMIAL = 0x82f63b78
+
+/** Eight tables of 256, one after another. */
+const TABLES = makeTables()
+
+/**
+ * Computes a checksum.
+ *
+ * @param bytes - Where the part is.
+ * @param start - First byte of the part.
+ * @param end - After its last byte, `>= start`.
+ * @param initial - Checksum of what comes before, 0 if nothing does.
+ * @returns u32.
+ * @example
+ * crc32c(Buffer.from('123456789'), 0, 9) // 0xe3069283
+ */
+export function crc32c(bytes: Uint8Array, start: number, end: number, initial = 0): number {
+  if (end - start >= NATIVE_FROM_BYTES) return native(bytes.subarray(start, end), initial)
+  return short(bytes, start, end, initial)
+}
+
+function short(bytes: Uint8Array, start: number, end: number, initial: number): number {
+  const t = TABLES
+  let crc = ~initial
+  let at = start
+  for (const last = end - 7; at < last; at += 8) {
+    const low =
+      crc ^
+      (at8(bytes, at) |
+        (at8(bytes, at + 1) << 8) |
+        (at8(bytes, at + 2) << 16) |
+        (at8(bytes, at + 3) << 24))
+    crc =
+      at32(t, 1792 + (low & 255)) ^
+      at32(t, 1536 + ((low >>> 8) & 255)) ^
+      at32(t, 1280 + ((low >>> 16) & 255)) ^
+      at32(t, 1024 + (low >>> 24)) ^
+      at32(t, 768 + at8(bytes, at + 4)) ^
+      at32(t, 512 + at8(bytes, at + 5)) ^
+      at32(t, 256 + at8(bytes, at + 6)) ^
+      at32(t, at8(bytes, at + 7))
+  }
+  for (; at < end; at++) crc = at32(t, (crc ^ at8(bytes, at)) & 255) ^ (crc >>> 8)
+  return ~crc >>> 0
+}
+
+// Typed arrays give undefined outside their bounds, which the callers exclude, so the casts are sound.
+function at8(bytes: Uint8Array, index: number): number {
+  return bytes[index] as number
+}
+
+function at32(table: Int32Array, index: number): number {
+  return table[index] as number
+}
+
+function makeTables(): Int32Array {
+  const tables = new Int32Array(8 * 256)
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = byte
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1
+    tables[byte] = crc
+  }
+  for (let at = 256; at < tables.length; at++) {
+    const previous = tables[at - 256] as number
+    tables[at] = (tables[previous & 255] as number) ^ (previous >>> 8)
+  }
+  return tables
+}

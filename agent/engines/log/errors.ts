@@ -1,0 +1,69 @@
+/** What can go wrong in the store, by code. `resp/replies.ts` holds the words a client sees for each. */
+import type { ErrorCatalogue } from '../../base/errors.ts'
+
+/** Codes of the failures of engine `log`. */
+export type LogErrorCode =
+  | 'LOG_RECORD_CORRUPT'
+  | 'LOG_NAMESPACE_FULL'
+  | 'LOG_NAMESPACE_UNKNOWN'
+  | 'LOG_NAMESPACE_EXISTS'
+  | 'LOG_NAME_INVALID'
+  | 'LOG_WRITE_FAILED'
+  | 'LOG_READ_ONLY'
+  | 'LOG_WORM'
+  | 'LOG_KEY_INVALID'
+  | 'LOG_VALUE_TOO_LARGE'
+  | 'LOG_PROPERTY_INVALID'
+  | 'LOG_FORMAT_UNKNOWN'
+
+/** The catalogue of {@link LogErrorCode}. */
+export const LOG_ERRORS: ErrorCatalogue<LogErrorCode> = {
+  LOG_RECORD_CORRUPT: {
+    means: 'The bytes of a record on disk do not match its checksum; they were not served.',
+    hint: 'The medium lost data: restore the key from a replica, and look at the health of the device.',
+  },
+  LOG_NAMESPACE_FULL: {
+    means: 'The record would take the namespace beyond its quota, counted in bytes on disk.',
+    hint: 'Delete and compact, or raise the quota (NSSET name maxsize bytes).',
+  },
+  LOG_NAMESPACE_UNKNOWN: {
+    means: 'There is no namespace of this name.',
+    hint: 'NSLIST shows those that exist.',
+  },
+  LOG_NAMESPACE_EXISTS: {
+    means: 'A namespace of this name exists.',
+    hint: 'Choose another name.',
+  },
+  LOG_NAME_INVALID: {
+    means: 'A namespace name is empty or longer than 128 bytes.',
+    hint: 'Choose a shorter name.',
+  },
+  LOG_WRITE_FAILED: {
+    means: 'The disk did not take or did not keep what was written; the namespace now only reads.',
+    hint: 'Look at the disk, then RELOAD the namespace or restart the store.',
+  },
+  LOG_READ_ONLY: {
+    means: 'The store was opened for reading only.',
+    hint: 'Start it without --readonly.',
+  },
+  LOG_WORM: {
+    means: 'The namespace is write-once: a key that has a value keeps it.',
+    hint: 'Use another key, or another namespace.',
+  },
+  LOG_KEY_INVALID: {
+    means: 'A key is empty, longer than 255 bytes, or not of the kind that the namespace holds.',
+    hint: 'Keys have 1 to 255 bytes; keys of a sequential namespace have 8.',
+  },
+  LOG_VALUE_TOO_LARGE: {
+    means: 'A value is longer than 8 MiB.',
+    hint: 'Cut it into several values.',
+  },
+  LOG_PROPERTY_INVALID: {
+    means: 'A property of a namespace is unknown, or its value is.',
+    hint: 'docs/reference/store.md lists the properties.',
+  },
+  LOG_FORMAT_UNKNOWN: {
+    means: 'A file of the store is of a version or shape that this program does not know.',
+    hint: 'Use the program that wrote it, or a newer one.',
+  },
+}

@@ -1,0 +1,18 @@
+/** The door of engine `log`: an append-only store that speaks the redis protocol. */
+export { LOG_ERRORS, type LogErrorCode } from './errors.ts'
+export { Namespace } from './namespace.ts'
+export {
+  defaultProperties,
+  type NamespaceProperties,
+  type PasswordHash,
+} from './namespace-properties.ts'
+export type { LogPorts, SyncMode } from './ports.ts'
+export type { Output } from './resp/reply-writer.ts'
+export {
+  type Principal,
+  RespServer,
+  type RespServerInit,
+  type SessionHost,
+} from './resp/server.ts'
+export { Session } from './resp/session.ts'
+export { LogStore, type LogStoreInit } from './store.ts'

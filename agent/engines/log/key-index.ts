@@ -1,0 +1,336 @@
+/**
+ * The index of a namespace with user keys: open addressing over typed arrays, keys included.
+ *
+ * An entry takes 24 bytes, a slot 8 at a load of 3/8 to 3/4, and a key is padded to 4 bytes and has a length byte: at most 64
+ * bytes beyond the key. Slots are split over 64 tables, so that growing one moves 1/64 of the keys at a time and
+ * no request waits for all of them. Entries and keys live in chunks that are never moved once they are full-sized.
+ */
+import { assert } from '../../base/assert.ts'
+import { firstKeys } from './first-keys.ts'
+import type { Entry, RecordIndex } from './record-index.ts'
+
+const TABLES = 64
+const TABLE_SHIFT = 26
+const SLOTS_MIN = 8
+
+const ENTRY_WORDS = 6
+const HASH = 0
+const KEY = 1
+const SEGMENT = 2
+const OFFSET = 3
+/** Value length in the low 31 bits, deleted in the highest. */
+const LENGTH = 4
+const CRC = 5
+const DELETED = 0x80000000
+
+const ENTRY_CHUNK_BITS = 16
+const ENTRIES_A_CHUNK = 1 << ENTRY_CHUNK_BITS
+const ENTRY_MASK = ENTRIES_A_CHUNK - 1
+const FIRST_ENTRIES = 64
+
+/** Keys are addressed in units of 4 bytes, so that a u32 reaches 16 GiB of them. */
+const KEY_CHUNK_BITS = 20
+const KEY_UNITS_A_CHUNK = 1 << KEY_CHUNK_BITS
+const KEY_MASK = KEY_UNITS_A_CHUNK - 1
+const FIRST_KEY_UNITS = 256
+const NO_KEY = 0xffffffff
+const NO_ENTRY = 0xffffffff
+
+/**
+ * Makes an empty index for user keys.
+ *
+ * @param seed - Random u32, so that nobody can foretell which keys collide.
+ * @returns The index.
+ * @example
+ * const index = keyIndex(chance.below(2 ** 32))
+ */
+export function keyIndex(seed: number): RecordIndex {
+  return new KeyIndex(seed)
+}
+
+class KeyIndex implements RecordIndex {
+  readonly #seed: number
+  readonly #tables: Uint32Array[] = []
+  /** Slots in use, by table. */
+  readonly #used = new Uint32Array(TABLES)
+  readonly #entries: Uint32Array[] = [new Uint32Array(FIRST_ENTRIES * ENTRY_WORDS)]
+  #entriesEnd = 0
+  #freeEntry = NO_ENTRY
+  readonly #keys: Uint8Array[] = [new Uint8Array(FIRST_KEY_UNITS * 4)]
+  #keysEnd = 0
+  /** First free key of each length in units; a free key holds the address of the next. */
+  readonly #freeKeys = new Uint32Array(65).fill(NO_KEY)
+  liveKeys = 0
+
+  constructor(seed: number) {
+    this.#seed = seed
+    for (let table = 0; table < TABLES; table++) this.#tables.push(new Uint32Array(SLOTS_MIN * 2))
+  }
+
+  get memoryBytes(): number {
+    let bytes = 0
+    for (const part of [...this.#tables, ...this.#entries, ...this.#keys]) bytes += part.byteLength
+    return bytes
+  }
+
+  find(key: Uint8Array, start: number, end: number): Entry {
+    const hash = hashKey(key, start, end, this.#seed)
+    const table = this.#tables[hash >>> TABLE_SHIFT] as Uint32Array
+    const mask = table.length - 1
+    for (let at = (hash << 1) & mask; ; at = (at + 2) & mask) {
+      const entry = table[at + 1] as number
+      if (entry === 0) return -1
+      if (table[at] === hash && this.#keyEquals(entry - 1, key, start, end)) return entry - 1
+    }
+  }
+
+  add(key: Uint8Array, start: number, end: number): Entry {
+    const hash = hashKey(key, start, end, this.#seed)
+    const entry = this.#newEntry()
+    const words = this.#wordsOf(entry)
+    const at = (entry & ENTRY_MASK) * ENTRY_WORDS
+    words[at + HASH] = hash
+    words[at + KEY] = this.#newKey(key, start, end)
+    words[at + SEGMENT] = 0
+    words[at + LENGTH] = DELETED
+    this.#insert(hash, entry)
+    return entry
+  }
+
+  remove(entry: Entry): void {
+    const words = this.#wordsOf(entry)
+    const at = (entry & ENTRY_MASK) * ENTRY_WORDS
+    if (!this.isDeleted(entry)) this.liveKeys--
+    this.#erase(words[at + HASH] as number, entry)
+    this.#releaseKey(words[at + KEY] as number)
+    words[at + KEY] = NO_KEY
+    words[at + SEGMENT] = this.#freeEntry
+    this.#freeEntry = entry
+  }
+
+  place(
+    entry: Entry,
+    segment: number,
+    offset: number,
+    valueBytes: number,
+    valueCrc: number,
+    isDeleted: boolean,
+  ): void {
+    const words = this.#wordsOf(entry)
+    const at = (entry & ENTRY_MASK) * ENTRY_WORDS
+    const wasDeleted = (words[at + LENGTH] as number) >= DELETED
+    if (wasDeleted !== isDeleted) this.liveKeys += isDeleted ? -1 : 1
+    words[at + SEGMENT] = segment
+    words[at + OFFSET] = offset
+    words[at + LENGTH] = isDeleted ? DELETED : valueBytes
+    words[at + CRC] = valueCrc
+  }
+
+  segmentOf(entry: Entry): number {
+    return this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + SEGMENT] as number
+  }
+
+  offsetOf(entry: Entry): number {
+    return this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + OFFSET] as number
+  }
+
+  valueBytesOf(entry: Entry): number {
+    const length = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + LENGTH] as number
+    return length & 0x7fffffff
+  }
+
+  valueCrcOf(entry: Entry): number {
+    return this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + CRC] as number
+  }
+
+  isDeleted(entry: Entry): boolean {
+    const length = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + LENGTH] as number
+    return length >= DELETED
+  }
+
+  keyBytesOf(entry: Entry): number {
+    const key = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + KEY] as number
+    return (this.#keys[key >>> KEY_CHUNK_BITS] as Uint8Array)[(key & KEY_MASK) * 4] as number
+  }
+
+  keyOf(entry: Entry): Uint8Array {
+    return this.#keyView(entry).slice()
+  }
+
+  nextEntry(from: Entry): Entry {
+    for (let entry = from; entry < this.#entriesEnd; entry++) {
+      const words = this.#wordsOf(entry)
+      if (words[(entry & ENTRY_MASK) * ENTRY_WORDS + KEY] !== NO_KEY) return entry
+    }
+    return -1
+  }
+
+  listKeys(prefix: Uint8Array, after: Uint8Array | undefined, limit: number): Uint8Array[] {
+    return firstKeys(this.#liveKeyViews(), prefix, after, limit)
+  }
+
+  *#liveKeyViews(): Generator<Uint8Array> {
+    for (let entry = this.nextEntry(0); entry >= 0; entry = this.nextEntry(entry + 1)) {
+      if (!this.isDeleted(entry)) yield this.#keyView(entry)
+    }
+  }
+
+  #keyView(entry: Entry): Uint8Array {
+    const key = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + KEY] as number
+    const chunk = this.#keys[key >>> KEY_CHUNK_BITS] as Uint8Array
+    const at = (key & KEY_MASK) * 4
+    return chunk.subarray(at + 1, at + 1 + (chunk[at] as number))
+  }
+
+  #keyEquals(entry: Entry, key: Uint8Array, start: number, end: number): boolean {
+    const address = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + KEY] as number
+    const chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
+    let at = (address & KEY_MASK) * 4
+    if (chunk[at] !== end - start) return false
+    for (let from = start; from < end; from++) if (chunk[++at] !== key[from]) return false
+    return true
+  }
+
+  #wordsOf(entry: Entry): Uint32Array {
+    return this.#entries[entry >>> ENTRY_CHUNK_BITS] as Uint32Array
+  }
+
+  #newEntry(): Entry {
+    if (this.#freeEntry !== NO_ENTRY) {
+      const entry = this.#freeEntry
+      this.#freeEntry = this.segmentOf(entry)
+      return entry
+    }
+    const entry = this.#entriesEnd++
+    const chunk = entry >>> ENTRY_CHUNK_BITS
+    const words = this.#entries[chunk]
+    if (!words) {
+      this.#entries.push(new Uint32Array(ENTRIES_A_CHUNK * ENTRY_WORDS))
+    } else if ((entry & ENTRY_MASK) * ENTRY_WORDS >= words.length) {
+      const larger = new Uint32Array(words.length * 2)
+      larger.set(words)
+      this.#entries[chunk] = larger
+    }
+    return entry
+  }
+
+  #newKey(key: Uint8Array, start: number, end: number): number {
+    const units = (end - start + 4) >>> 2
+    const address = this.#takeKey(units)
+    const chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
+    let at = (address & KEY_MASK) * 4
+    chunk[at] = end - start
+    for (let from = start; from < end; from++) chunk[++at] = key[from] as number
+    return address
+  }
+
+  #takeKey(units: number): number {
+    const free = this.#freeKeys[units] as number
+    if (free !== NO_KEY) {
+      const view = this.#keys[free >>> KEY_CHUNK_BITS] as Uint8Array
+      const at = (free & KEY_MASK) * 4
+      const next = new DataView(view.buffer, at, 4).getUint32(0, true)
+      this.#freeKeys[units] = next
+      return free
+    }
+    // A key never spans two chunks: what is left of the last one is given up.
+    if ((this.#keysEnd & KEY_MASK) + units > KEY_UNITS_A_CHUNK) {
+      this.#keysEnd = (this.#keysEnd | KEY_MASK) + 1
+    }
+    const address = this.#keysEnd
+    assert(address + units < NO_KEY, 'an index holds at most 16 GiB of keys')
+    this.#keysEnd += units
+    const index = address >>> KEY_CHUNK_BITS
+    const chunk = this.#keys[index]
+    const needed = ((address & KEY_MASK) + units) * 4
+    if (!chunk) {
+      this.#keys.push(new Uint8Array(KEY_UNITS_A_CHUNK * 4))
+    } else if (needed > chunk.length) {
+      const larger = new Uint8Array(Math.min(KEY_UNITS_A_CHUNK * 4, chunk.length * 2))
+      larger.set(chunk)
+      this.#keys[index] = larger
+    }
+    return address
+  }
+
+  #releaseKey(address: number): void {
+    const chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
+    const at = (address & KEY_MASK) * 4
+    const units = ((chunk[at] as number) + 4) >>> 2
+    new DataView(chunk.buffer, at, 4).setUint32(0, this.#freeKeys[units] as number, true)
+    this.#freeKeys[units] = address
+  }
+
+  #insert(hash: number, entry: Entry): void {
+    const number = hash >>> TABLE_SHIFT
+    const table = this.#tables[number] as Uint32Array
+    const used = (this.#used[number] as number) + 1
+    this.#used[number] = used
+    if (used * 8 > table.length * 3) this.#growTable(number)
+    put(this.#tables[number] as Uint32Array, hash, entry + 1)
+  }
+
+  #growTable(number: number): void {
+    const old = this.#tables[number] as Uint32Array
+    const larger = new Uint32Array(old.length * 2)
+    for (let at = 0; at < old.length; at += 2) {
+      const entry = old[at + 1] as number
+      if (entry !== 0) put(larger, old[at] as number, entry)
+    }
+    this.#tables[number] = larger
+  }
+
+  /** Takes a slot out and moves those after it up, so that no search stops early. */
+  #erase(hash: number, entry: Entry): void {
+    const number = hash >>> TABLE_SHIFT
+    const table = this.#tables[number] as Uint32Array
+    const mask = table.length - 1
+    let hole = (hash << 1) & mask
+    while (table[hole + 1] !== entry + 1) {
+      assert(table[hole + 1] !== 0, 'an entry in use has a slot')
+      hole = (hole + 2) & mask
+    }
+    for (let at = (hole + 2) & mask; table[at + 1] !== 0; at = (at + 2) & mask) {
+      const home = ((table[at] as number) << 1) & mask
+      // Stays where it is if its home lies after the hole on the way round.
+      if (((at - home) & mask) < ((at - hole) & mask)) continue
+      table[hole] = table[at] as number
+      table[hole + 1] = table[at + 1] as number
+      hole = at
+    }
+    table[hole + 1] = 0
+    this.#used[number] = (this.#used[number] as number) - 1
+  }
+}
+
+function put(table: Uint32Array, hash: number, value: number): void {
+  const mask = table.length - 1
+  let at = (hash << 1) & mask
+  while (table[at + 1] !== 0) at = (at + 2) & mask
+  table[at] = hash
+  table[at + 1] = value
+}
+
+/** MurmurHash3 (32 bit): good spread at a few nanoseconds for short keys. */
+function hashKey(key: Uint8Array, start: number, end: number, seed: number): number {
+  let hash = seed
+  let at = start
+  for (const last = end - 3; at < last; at += 4) {
+    let word =
+      (key[at] as number) |
+      ((key[at + 1] as number) << 8) |
+      ((key[at + 2] as number) << 16) |
+      ((key[at + 3] as number) << 24)
+    word = Math.imul(word, 0xcc9e2d51)
+    word = Math.imul((word << 15) | (word >>> 17), 0x1b873593)
+    hash ^= word
+    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0
+  }
+  let rest = 0
+  for (let shift = 0; at < end; at++, shift += 8) rest |= (key[at] as number) << shift
+  rest = Math.imul(rest, 0xcc9e2d51)
+  hash ^= Math.imul((rest << 15) | (rest >>> 17), 0x1b873593) ^ (end - start)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}

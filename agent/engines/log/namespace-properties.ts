@@ -1,0 +1,169 @@
+/**
+ * What a namespace is told to be, and the small file that keeps it: one line of JSON and one line with its checksum, replaced
+ * as a whole by a rename, so that a crash leaves the old or the new one.
+ */
+import { randomBytes, scryptSync, timingSafeEqual } from 'node:crypto'
+import type { Disk } from '../../base/disk.ts'
+import { NodeError } from '../../base/errors.ts'
+import type { Account } from '../../base/ids.ts'
+import { crc32c } from './crc32c.ts'
+import type { SyncMode } from './ports.ts'
+
+const FILE_NAME = 'namespace.json'
+const FORMAT = 1
+/** About 30 ms and 16 MiB a try: enough to make guessing slow, little enough for a server. */
+const SCRYPT = { N: 16384, r: 8, p: 1 } as const
+const HASH_BYTES = 32
+const SALT_BYTES = 16
+const FILE_BYTES_MAX = 16 * 1024 * 1024
+
+/** A password as it is kept. */
+export interface PasswordHash {
+  /** Hexadecimal. */
+  readonly salt: string
+  /** scrypt of password and salt, hexadecimal. */
+  readonly hash: string
+}
+
+/** The properties of a namespace. */
+export interface NamespaceProperties {
+  /** Bytes as latin1. */
+  readonly name: string
+  readonly mode: 'user' | 'seq'
+  /** Bytes on disk at most, 0 for no limit. */
+  readonly maxBytes: number
+  /** No overwriting, no deleting. */
+  readonly worm: boolean
+  /** Readable without password. */
+  readonly isPublic: boolean
+  /** Read-only for now. */
+  readonly isLocked: boolean
+  /** Neither read nor written for now. */
+  readonly isFrozen: boolean
+  readonly password: PasswordHash | null
+  readonly sync: SyncMode
+  /** Seconds for which replaced and deleted values stay readable; -1 for ever. */
+  readonly historySeconds: number
+  /** Whether records are committed to a Merkle mountain range. */
+  readonly isProvable: boolean
+  readonly writers: readonly Account[]
+  readonly readers: readonly Account[]
+}
+
+/**
+ * Properties of a namespace that nobody said anything about.
+ *
+ * @param name - Bytes as latin1.
+ * @param overrides - What differs.
+ * @returns Public, writable, without limit.
+ * @example
+ * defaultProperties('a', { mode: 'seq' })
+ */
+export function defaultProperties(
+  name: string,
+  overrides: Partial<NamespaceProperties> = {},
+): NamespaceProperties {
+  return {
+    name,
+    mode: 'user',
+    maxBytes: 0,
+    worm: false,
+    isPublic: true,
+    isLocked: false,
+    isFrozen: false,
+    password: null,
+    sync: 'group',
+    historySeconds: -1,
+    isProvable: false,
+    writers: [],
+    readers: [],
+    ...overrides,
+  }
+}
+
+/**
+ * Reads the properties kept in a directory.
+ *
+ * @param disk - The disk.
+ * @param directory - Directory of the namespace.
+ * @returns Them, or undefined if there is no file.
+ * @throws NodeError `LOG_FORMAT_UNKNOWN` if the file is damaged or newer than this program.
+ */
+export function readProperties(disk: Disk, directory: string): NamespaceProperties | undefined {
+  const path = `${directory}/${FILE_NAME}`
+  if (!disk.exists(path)) return undefined
+  const file = disk.open(path, 'read')
+  try {
+    const size = file.sizeBytes
+    if (size > FILE_BYTES_MAX) throw new NodeError('LOG_FORMAT_UNKNOWN', `${path} is too long`)
+    const bytes = Buffer.alloc(size)
+    file.read(bytes, 0)
+    const [json = '', sum = ''] = bytes.toString('utf8').split('\n')
+    if (checksum(json) !== sum) throw new NodeError('LOG_FORMAT_UNKNOWN', `${path} is damaged`)
+    const { format, ...properties } = JSON.parse(json) as NamespaceProperties & { format: number }
+    if (format !== FORMAT) throw new NodeError('LOG_FORMAT_UNKNOWN', `${path}: format ${format}`)
+    return properties
+  } finally {
+    file.close()
+  }
+}
+
+/**
+ * Writes properties durably.
+ *
+ * @param disk - The disk.
+ * @param directory - Directory of the namespace; exists.
+ * @param properties - What to keep.
+ * @throws NodeError `DISK_*`.
+ */
+export async function writeProperties(
+  disk: Disk,
+  directory: string,
+  properties: NamespaceProperties,
+): Promise<void> {
+  const json = JSON.stringify({ format: FORMAT, ...properties })
+  const temporary = `${directory}/${FILE_NAME}.new`
+  disk.remove(temporary)
+  const file = disk.open(temporary, 'new')
+  try {
+    file.write([Buffer.from(`${json}\n${checksum(json)}\n`)], 0)
+    await file.sync()
+  } finally {
+    file.close()
+  }
+  disk.rename(temporary, `${directory}/${FILE_NAME}`)
+  await disk.syncDirectory(directory)
+}
+
+/**
+ * Makes the form in which a password is kept.
+ *
+ * @param password - Any bytes.
+ * @returns Salt and hash.
+ * @example
+ * const kept = hashPassword(Buffer.from('secret'))
+ */
+export function hashPassword(password: Uint8Array): PasswordHash {
+  const salt = randomBytes(SALT_BYTES)
+  const hash = scryptSync(password, salt, HASH_BYTES, SCRYPT)
+  return { salt: salt.toString('hex'), hash: hash.toString('hex') }
+}
+
+/**
+ * Checks a password, in constant time.
+ *
+ * @param password - What was given.
+ * @param kept - What was kept.
+ * @returns True if it is the one.
+ * @example
+ * isPassword(Buffer.from('secret'), kept)
+ */
+export function isPassword(password: Uint8Array, kept: PasswordHash): boolean {
+  const hash = scryptSync(password, Buffer.from(kept.salt, 'hex'), HASH_BYTES, SCRYPT)
+  return timingSafeEqual(hash, Buffer.from(kept.hash, 'hex'))
+}
+
+function checksum(json: string): string {
+  const bytes = Buffer.from(json)
+  return crc32c(bytes, 0, bytes.byteLength).toString(16).padStart(8, '0')
+}

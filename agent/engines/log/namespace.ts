@@ -1,0 +1,214 @@
+/**
+ * One namespace: its properties, its log, and the rules for writing to it.
+ *
+ * The rules are checked here and not in the protocol, so that every way in obeys them: lock, freeze, WORM, quota in bytes on
+ * disk, key lengths.
+ */
+import { randomInt } from 'node:crypto'
+import { NodeError } from '../../base/errors.ts'
+import { DELETE_RESERVE_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX } from './constants.ts'
+import { keyIndex } from './key-index.ts'
+import { NamespaceLog } from './namespace-log.ts'
+import { type NamespaceProperties, writeProperties } from './namespace-properties.ts'
+import type { LogPorts } from './ports.ts'
+import { recordBytesOf, valueCrcOf } from './record.ts'
+import { SEQ_KEY_BYTES, seqIndex, seqKeyOf } from './seq-index.ts'
+
+/** What a namespace is opened with. */
+export interface NamespaceOptions {
+  readonly ports: LogPorts
+  readonly directory: string
+  readonly properties: NamespaceProperties
+  readonly segmentBytes: number
+  readonly readOnly: boolean
+  /** Called when the first record of a burst is appended. */
+  readonly onAppend: (namespace: Namespace) => void
+}
+
+/** Counters since the namespace was opened. */
+export interface NamespaceCounters {
+  commands: number
+  failedReads: number
+  failedWrites: number
+}
+
+/** What became of a write. */
+export type SetOutcome = 'stored' | 'same'
+
+/** A namespace that is open. */
+export class Namespace {
+  readonly directory: string
+  readonly counters: NamespaceCounters = { commands: 0, failedReads: 0, failedWrites: 0 }
+  /** Grows with every change of properties, so that sessions look again at what they may do. */
+  revision = 0
+  /** True once it was removed; sessions that had selected it are told. */
+  isGone = false
+  /** Where it was emptied: the namespace that took its place. */
+  replacement: Namespace | undefined
+  /** The password in clear, as far as this process was told it: only for challenges of 0-db's `SECURE` form. */
+  secretKnown: Buffer | undefined
+  log: NamespaceLog
+  readonly #options: NamespaceOptions
+  #properties: NamespaceProperties
+  #saving: Promise<void> = Promise.resolve()
+
+  constructor(options: NamespaceOptions) {
+    this.#options = options
+    this.directory = options.directory
+    this.#properties = options.properties
+    this.log = this.#openLog()
+  }
+
+  get name(): string {
+    return this.#properties.name
+  }
+
+  get properties(): NamespaceProperties {
+    return this.#properties
+  }
+
+  /**
+   * Changes properties, durably.
+   *
+   * @param changes - What changes.
+   * @throws NodeError `LOG_PROPERTY_INVALID`, `LOG_READ_ONLY`, `DISK_*`.
+   */
+  async change(changes: Partial<NamespaceProperties>): Promise<void> {
+    const { ports, readOnly } = this.#options
+    if (readOnly) throw new NodeError('LOG_READ_ONLY', this.name)
+    const modeChanges = changes.mode !== undefined && changes.mode !== this.#properties.mode
+    if (modeChanges && this.log.appended > 0) {
+      throw new NodeError('LOG_PROPERTY_INVALID', 'the mode of a used namespace cannot change')
+    }
+    this.#properties = { ...this.#properties, ...changes }
+    this.revision++
+    this.log.sync = this.#properties.sync
+    if (modeChanges) await this.reload()
+    const properties = this.#properties
+    const next = this.#saving.then(() => writeProperties(ports.disk, this.directory, properties))
+    this.#saving = next.catch(() => undefined)
+    await next
+  }
+
+  /**
+   * Closes the log and reads it again from disk.
+   *
+   * @throws NodeError `DISK_*`.
+   */
+  async reload(): Promise<void> {
+    await this.log.close()
+    this.log = this.#openLog()
+    if (this.log.sync !== 'never') await this.log.makeDurable()
+  }
+
+  /**
+   * Stores a value.
+   *
+   * @param key - Where the key is: `key[keyStart, keyEnd)`; in sequential mode empty for a new one.
+   * @param value - Where the value is: `value[valueStart, valueEnd)`.
+   * @param timeSeconds - When it was stored.
+   * @returns `same` if the key had this very value, which is then not stored again.
+   * @throws NodeError `LOG_KEY_INVALID`, `LOG_VALUE_TOO_LARGE`, `LOG_NAMESPACE_FULL`, `LOG_WORM`, `LOG_WRITE_FAILED`.
+   */
+  set(
+    key: Buffer,
+    keyStart: number,
+    keyEnd: number,
+    value: Buffer,
+    valueStart: number,
+    valueEnd: number,
+    timeSeconds: number,
+  ): SetOutcome {
+    const { log } = this
+    const keyBytes = keyEnd - keyStart
+    const valueBytes = valueEnd - valueStart
+    if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX) throw new NodeError('LOG_KEY_INVALID', 'length')
+    if (valueBytes > VALUE_BYTES_MAX) throw new NodeError('LOG_VALUE_TOO_LARGE', 'too long')
+    const entry = log.index.find(key, keyStart, keyEnd)
+    if (entry >= 0 && !log.index.isDeleted(entry)) {
+      if (this.#holdsSame(entry, value, valueStart, valueEnd)) return 'same'
+      if (this.#properties.worm) throw new NodeError('LOG_WORM', 'WORM keys cannot be replaced')
+    }
+    this.#checkRoom(recordBytesOf(keyBytes, valueBytes), 0)
+    log.set(entry, key, keyStart, keyEnd, value, valueStart, valueEnd, timeSeconds)
+    return 'stored'
+  }
+
+  /**
+   * Stores a value under the next sequential key.
+   *
+   * @returns The key, 8 bytes.
+   * @throws NodeError as {@link Namespace.set}.
+   */
+  append(value: Buffer, valueStart: number, valueEnd: number, timeSeconds: number): Uint8Array {
+    if (valueEnd - valueStart > VALUE_BYTES_MAX) {
+      throw new NodeError('LOG_VALUE_TOO_LARGE', 'too long')
+    }
+    const key = seqKeyOf(this.log.nextSeq)
+    this.#checkRoom(recordBytesOf(SEQ_KEY_BYTES, valueEnd - valueStart), 0)
+    this.log.set(-1, key, 0, SEQ_KEY_BYTES, value, valueStart, valueEnd, timeSeconds)
+    this.log.nextSeq++
+    return key
+  }
+
+  /**
+   * Deletes a key.
+   *
+   * @returns False if there is no such key.
+   * @throws NodeError `LOG_WORM`, `LOG_NAMESPACE_FULL`, `LOG_WRITE_FAILED`.
+   */
+  delete(key: Uint8Array, timeSeconds: number): boolean {
+    const entry = this.find(key, 0, key.byteLength)
+    if (entry < 0) return false
+    if (this.#properties.worm) throw new NodeError('LOG_WORM', 'WORM keys cannot be deleted')
+    this.#checkRoom(recordBytesOf(key.byteLength, 0), DELETE_RESERVE_BYTES)
+    this.log.delete(entry, key, timeSeconds)
+    return true
+  }
+
+  /** The entry of a key that has a value, or -1. */
+  find(key: Uint8Array, start: number, end: number): number {
+    const entry = this.log.index.find(key, start, end)
+    return entry >= 0 && !this.log.index.isDeleted(entry) ? entry : -1
+  }
+
+  #openLog(): NamespaceLog {
+    const { ports, directory, segmentBytes, readOnly, onAppend } = this.#options
+    const { mode, sync, historySeconds } = this.#properties
+    return new NamespaceLog({
+      ports,
+      directory,
+      index: mode === 'seq' ? seqIndex() : keyIndex(randomInt(2 ** 32)),
+      segmentBytes,
+      keepsDeleted: historySeconds !== 0,
+      readOnly,
+      sync,
+      onAppend: () => onAppend(this),
+    })
+  }
+
+  #checkRoom(bytes: number, reserve: number): void {
+    const { maxBytes } = this.#properties
+    if (maxBytes === 0 || this.log.dataBytes + bytes <= maxBytes + reserve) return
+    throw new NodeError('LOG_NAMESPACE_FULL', `namespace ${this.name} is full`, {
+      details: { dataBytes: this.log.dataBytes, maxBytes, bytes },
+    })
+  }
+
+  /** Compares with what is stored: by length and checksum first, by bytes only if those agree. */
+  #holdsSame(entry: number, value: Buffer, valueStart: number, valueEnd: number): boolean {
+    const { index } = this.log
+    const valueBytes = valueEnd - valueStart
+    if (index.valueBytesOf(entry) !== valueBytes) return false
+    if (index.valueCrcOf(entry) !== valueCrcOf(value, valueStart, valueEnd)) return false
+    const slack = this.log.readSlackBytes(entry)
+    const stored = Buffer.allocUnsafe(slack + valueBytes)
+    try {
+      this.log.read(entry, stored, slack)
+    } catch {
+      // What is stored cannot be read any more, so the new value replaces it.
+      return false
+    }
+    return stored.compare(value, valueStart, valueEnd, slack) === 0
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * Opens a log: finds its segments, rebuilds the index from them, and decides what damage means.
+ *
+ * Each record says how far the log was durable when it was written (its lag). Damage below the highest such mark was durable
+ * once, so the medium lost it: it is reported and skipped, what follows is kept, and a damaged value stays in the index
+ * so that reading it fails instead of giving an older one. Damage at or beyond the mark is a write that a crash cut
+ * off: nothing from there on was acknowledged under `sync: always`, so the log ends there. What is cut is moved
+ * aside, never destroyed, and reported.
+ */
+import type { Disk } from '../../base/disk.ts'
+import type { Log } from '../../base/ports.ts'
+import { MIB } from '../../base/units.ts'
+import { KIND_DELETE, LAG_UNKNOWN, type RecordHeader, recordBytesOf } from './record.ts'
+import type { RecordIndex } from './record-index.ts'
+import { type Found, scanSegment } from './scan-segment.ts'
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type Segment } from './segment.ts'
+import { seqNumberOf } from './seq-index.ts'
+
+const SEGMENT_NAME = /^(\d{8})\.(\d+)\.seg$/
+/** Copying what is cut off goes in pieces of this size. */
+const COPY_BYTES = MIB
+
+/** A log as found on disk. */
+export interface RecoveredLog {
+  /** Ascending by number. */
+  readonly segments: Segment[]
+  readonly nextSerial: number
+  readonly nextSeq: number
+  /** Stretches that the medium lost, in bytes. */
+  readonly damagedBytes: number
+  /** What a crash had cut off, in bytes. */
+  readonly cutBytes: number
+  /** Seconds since 1970 of the newest record, 0 if there is none. */
+  readonly lastTimeSeconds: number
+}
+
+/** What recovery works on. */
+export interface RecoveryOptions {
+  readonly disk: Disk
+  readonly directory: string
+  readonly index: RecordIndex
+  /** Whether deleted keys stay in the index because their history is kept. */
+  readonly keepsDeleted: boolean
+  /** True where nothing may be changed on disk. */
+  readonly readOnly: boolean
+  readonly log: Log
+}
+
+/**
+ * Opens the segments of a log and fills its index.
+ *
+ * @param options - The log's directory, an empty index, and how to go about it.
+ * @returns Segments and counters.
+ * @throws NodeError `DISK_*`.
+ * @example
+ * const { segments, nextSerial } = recoverLog({ disk, directory: 'ns/n-a', index, keepsDeleted: false, readOnly: false, log })
+ */
+export function recoverLog(options: RecoveryOptions): RecoveredLog {
+  const segments = openSegments(options)
+  const state = {
+    nextSerial: segments[0]?.firstSerial ?? 0,
+    nextSeq: 0,
+    damagedBytes: 0,
+    cutBytes: 0,
+    lastTimeSeconds: 0,
+  }
+  const byNumber = new Map(segments.map((segment) => [segment.number, segment]))
+
+  for (let at = 0; at < segments.length; at++) {
+    const segment = segments[at] as Segment
+    state.nextSeq = Math.max(state.nextSeq, segment.nextSeq)
+    for (const found of scanSegment(segment.file, SEGMENT_HEADER_BYTES, { checkValues: true })) {
+      if (found.kind === 'record' && found.isIntact) {
+        applyRecord(options, byNumber, segment, found)
+        remember(state, found.header, found.key)
+        continue
+      }
+      if (segment.generation === 0 && !wasDurable(segments, at, found, state.nextSerial)) {
+        state.cutBytes += cutLog(options, segments, at, found.offset)
+        break
+      }
+      report(options.log, segment, found)
+      state.damagedBytes += found.bytes
+      if (found.kind !== 'record') continue
+      applyRecord(options, byNumber, segment, found)
+      remember(state, found.header, found.key)
+    }
+  }
+  return { segments, ...state }
+}
+
+function remember(
+  state: { nextSerial: number; nextSeq: number; lastTimeSeconds: number },
+  header: RecordHeader,
+  key: Uint8Array,
+): void {
+  if (header.serial >= state.nextSerial) state.nextSerial = header.serial + 1
+  if (header.timeSeconds > state.lastTimeSeconds) state.lastTimeSeconds = header.timeSeconds
+  const number = seqNumberOf(key, 0, key.byteLength)
+  if (number >= state.nextSeq) state.nextSeq = number + 1
+}
+
+/** Opens what is a segment and not replaced by another; removes what compaction left behind. */
+function openSegments(options: RecoveryOptions): Segment[] {
+  const { disk, directory, readOnly, log } = options
+  const opened: Segment[] = []
+  for (const name of disk.list(directory)) {
+    if (!SEGMENT_NAME.test(name)) continue
+    const file = disk.open(`${directory}/${name}`, readOnly ? 'read' : 'write')
+    const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES)
+    const read = file.read(bytes, 0)
+    const header = decodeSegmentHeader(bytes.subarray(0, read))
+    if (header) {
+      opened.push({ ...header, name, file, liveBytes: 0 })
+      continue
+    }
+    file.close()
+    log.warn({ directory, name }, 'segment without a valid header left aside')
+    if (!readOnly) setAside(options, name)
+  }
+  const dead = opened.filter((one) => opened.some((other) => replaces(other, one)))
+  for (const segment of dead) {
+    segment.file.close()
+    if (!readOnly) disk.remove(`${directory}/${segment.name}`)
+  }
+  return opened.filter((one) => !dead.includes(one)).sort((a, b) => a.number - b.number)
+}
+
+function replaces(newer: Segment, older: Segment): boolean {
+  return (
+    newer.generation > older.generation &&
+    newer.firstNumber <= older.firstNumber &&
+    newer.number >= older.number
+  )
+}
+
+/** Brings one record into the index, and keeps count of what each segment still holds. */
+function applyRecord(
+  options: RecoveryOptions,
+  byNumber: ReadonlyMap<number, Segment>,
+  segment: Segment,
+  found: Found & { kind: 'record' },
+): void {
+  const { index, keepsDeleted } = options
+  const { header, key } = found
+  let entry = index.find(key, 0, key.byteLength)
+  if (entry >= 0 && !index.isDeleted(entry)) {
+    const old = byNumber.get(index.segmentOf(entry))
+    if (old) old.liveBytes -= recordBytesOf(header.keyBytes, index.valueBytesOf(entry))
+  }
+  const isDeleted = header.kind === KIND_DELETE
+  if (isDeleted && !keepsDeleted) {
+    if (entry >= 0) index.remove(entry)
+    return
+  }
+  if (entry < 0) entry = index.add(key, 0, key.byteLength)
+  index.place(entry, segment.number, found.offset, header.valueBytes, header.valueCrc, isDeleted)
+  if (!isDeleted) segment.liveBytes += found.bytes
+}
+
+/** Tells whether a later record says that the log was durable beyond `serial` when it was written. */
+function wasDurable(
+  segments: readonly Segment[],
+  at: number,
+  damage: Found,
+  serial: number,
+): boolean {
+  for (let number = at; number < segments.length; number++) {
+    const { file } = segments[number] as Segment
+    const from = number === at ? damage.offset + damage.bytes : SEGMENT_HEADER_BYTES
+    for (const found of scanSegment(file, from, { checkValues: true })) {
+      if (found.kind !== 'record' || !found.isIntact || found.header.lag === LAG_UNKNOWN) continue
+      if (found.header.serial - found.header.lag > serial) return true
+    }
+  }
+  return false
+}
+
+/** Ends the log at `offset` of segment `at`; what comes after goes into files of its own. */
+function cutLog(options: RecoveryOptions, segments: Segment[], at: number, offset: number): number {
+  const { disk, directory, readOnly, log } = options
+  const segment = segments[at] as Segment
+  const later = segments.splice(at + 1)
+  let cutBytes = segment.file.sizeBytes - offset
+  for (const one of later) cutBytes += one.file.sizeBytes
+  log.warn(
+    { directory, segment: segment.name, offset, cutBytes },
+    'log ends in an incomplete write, which is cut off',
+  )
+  if (readOnly) {
+    for (const one of later) one.file.close()
+    return cutBytes
+  }
+  // From the back, so that a crash in between leaves a log whose end is found again.
+  for (const one of later.reverse()) {
+    one.file.close()
+    setAside(options, one.name)
+  }
+  copyTail(disk, segment, offset, `${directory}/${segment.name}.cut`)
+  segment.file.truncate(offset)
+  segment.file.syncNow()
+  return cutBytes
+}
+
+function setAside(options: RecoveryOptions, name: string): void {
+  options.disk.rename(`${options.directory}/${name}`, `${options.directory}/${name}.cut`)
+}
+
+function copyTail(disk: Disk, segment: Segment, offset: number, path: string): void {
+  disk.remove(path)
+  const copy = disk.open(path, 'new')
+  const piece = new Uint8Array(COPY_BYTES)
+  for (let at = offset; at < segment.file.sizeBytes; at += COPY_BYTES) {
+    const read = segment.file.read(piece, at)
+    copy.write([piece.subarray(0, read)], at - offset)
+  }
+  copy.close()
+}
+
+function report(log: Log, segment: Segment, found: Found): void {
+  const { offset, bytes } = found
+  log.error({ segment: segment.name, offset, bytes }, 'damaged bytes in the log')
+}

@@ -1,0 +1,41 @@
+/** Whether a session may read or write its namespace now, and the words of the refusal if not. */
+import type { Namespace } from '../namespace.ts'
+import type { Session } from './session.ts'
+
+/** The selected namespace if it may be read; else replies and gives undefined. */
+export function readable(session: Session): Namespace | undefined {
+  const { namespace, writer } = session
+  if (!namespace || !session.rights.read) {
+    writer.error('Access denied')
+    return undefined
+  }
+  if (namespace.properties.isFrozen) {
+    writer.error('Namespace is temporarily frozen (read-write disabled)')
+    return undefined
+  }
+  namespace.counters.commands++
+  return namespace
+}
+
+/** The selected namespace if it may be written; else replies and gives undefined. */
+export function writable(session: Session): Namespace | undefined {
+  const { namespace, writer } = session
+  if (!namespace || !session.rights.read) {
+    writer.error('Access denied')
+    return undefined
+  }
+  if (!session.rights.write) {
+    writer.error('Namespace is in read-only mode')
+    return undefined
+  }
+  if (namespace.properties.isFrozen) {
+    writer.error('Namespace is temporarily frozen (read-write disabled)')
+    return undefined
+  }
+  if (namespace.properties.isLocked) {
+    writer.error('Namespace is temporarily locked (read-only)')
+    return undefined
+  }
+  namespace.counters.commands++
+  return namespace
+}

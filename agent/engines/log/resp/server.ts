@@ -1,0 +1,96 @@
+/**
+ * What all sessions of one store share: the store, the parser, the buffers, the table of commands, and the counts.
+ * Knows no sockets: a listener hands it a {@link SessionHost} for each connection.
+ */
+import type { Account } from '../../../base/ids.ts'
+import type { LogStore } from '../store.ts'
+import { BufferPool } from './buffer-pool.ts'
+import { CommandParser } from './command-parser.ts'
+import type { Output } from './reply-writer.ts'
+import { Session } from './session.ts'
+
+/** Who speaks. */
+export type Principal =
+  | { readonly kind: 'admin' }
+  /** A peer whose key the link has proved. */
+  | { readonly kind: 'peer'; readonly account: Account }
+  /** Anybody: may become admin by password. */
+  | { readonly kind: 'guest' }
+
+/** A connection, as a session uses it. */
+export interface SessionHost {
+  /** Sends; calls {@link Session.sent} once it is written, in order. */
+  send(output: Output): void
+  /** Closes once everything sent is written. */
+  close(): void
+  /** Stops and takes up reading. */
+  pause(): void
+  resume(): void
+  /** Name of the other end, for `CLIENT LIST` and logs. */
+  readonly peerName: string
+}
+
+/** What a server is made with. */
+export interface RespServerInit {
+  /** Password that makes a guest an admin; where there is none, AUTH is refused. */
+  readonly adminPassword?: Buffer
+  /** Called by STOP and SHUTDOWN of an admin. */
+  readonly onStop?: () => void
+  /** Told in INFO. */
+  readonly version?: string
+}
+
+/** Counts since the start. */
+export interface ServerCounts {
+  clients: number
+  commands: number
+  failedCommands: number
+  failedLogins: number
+  receivedBytes: number
+  sentBytes: number
+}
+
+/** A store that speaks. */
+export class RespServer {
+  readonly store: LogStore
+  readonly init: RespServerInit
+  readonly pool = new BufferPool()
+  readonly parser = new CommandParser()
+  readonly sessions = new Set<Session>()
+  readonly startedMs: number
+  readonly instanceId: number
+  readonly counts: ServerCounts = {
+    clients: 0,
+    commands: 0,
+    failedCommands: 0,
+    failedLogins: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
+  }
+  /** Bytes held by incomplete commands. */
+  carriedBytes = 0
+  #lastSessionId = 0
+
+  constructor(store: LogStore, init: RespServerInit = {}) {
+    this.store = store
+    this.init = init
+    this.startedMs = store.ports.clock.now()
+    this.instanceId = store.ports.chance.below(2 ** 31)
+  }
+
+  /**
+   * Starts a session.
+   *
+   * @param principal - Who speaks.
+   * @param host - The connection.
+   * @returns The session: feed it what is received.
+   * @example
+   * const session = server.connect({ kind: 'peer', account }, host)
+   */
+  connect(principal: Principal, host: SessionHost): Session {
+    const session = new Session(this, principal, host, ++this.#lastSessionId)
+    this.sessions.add(session)
+    this.counts.clients++
+    return session
+  }
+}

@@ -1,0 +1,419 @@
+/**
+ * One client's conversation, without its socket: bytes in, replies out.
+ *
+ * Replies leave in order. Those that tell of a write are withheld, with all that follow, until the log says that the write is
+ * acknowledged; if it fails instead, each of them becomes the failure. A command that takes time suspends the session,
+ * and so does a client that asks without reading: input is then left in the socket, so memory stays bounded.
+ */
+import { isNodeError, type NodeError } from '../../../base/errors.ts'
+import { KIB, MIB } from '../../../base/units.ts'
+import type { Namespace } from '../namespace.ts'
+import type { NamespaceLog, Waiter } from '../namespace-log.ts'
+import {
+  COMMAND_BYTES_MAX,
+  type CommandParser,
+  STRANGER_COMMAND_BYTES_MAX,
+} from './command-parser.ts'
+import { COMMANDS } from './commands.ts'
+import { DEFAULT_NAMESPACE, RECEIVE_BYTES_MAX } from './limits.ts'
+import { wordsOf } from './replies.ts'
+import { ReplyWriter } from './reply-writer.ts'
+import type { Principal, RespServer, SessionHost } from './server.ts'
+
+/** Replies that wait to be written; beyond, the session reads no further commands. */
+const BACKLOG_BYTES_MAX = 4 * MIB
+/** Replies are handed to the host in portions of about this size. */
+const PORTION_BYTES = 256 * KIB
+/** First size of the buffer for an incomplete command whose length is not known. */
+const CARRY_BYTES_MIN = 16 * KIB
+
+/** What a session may do with its namespace. */
+export interface Rights {
+  readonly read: boolean
+  readonly write: boolean
+}
+
+const NO_RIGHTS: Rights = { read: false, write: false }
+const READ_RIGHTS: Rights = { read: true, write: false }
+const ALL_RIGHTS: Rights = { read: true, write: true }
+
+/** A client's conversation. */
+export class Session {
+  readonly server: RespServer
+  readonly writer: ReplyWriter
+  readonly id: number
+  readonly host: SessionHost
+  principal: Principal
+  namespace: Namespace | undefined
+  /** Where a password was needed and given, the namespace that it was for. */
+  unlocked: Namespace | undefined
+  /** Of AUTH SECURE CHALLENGE. */
+  nonce: string | undefined
+  clientName = ''
+  /** Commands of this session so far. */
+  commands = 0
+  lastCommand = ''
+  isClosed = false
+
+  #rights: Rights = NO_RIGHTS
+  #rightsRevision = -1
+  #isBusy = false
+  #isExecuting = false
+  #isPaused = false
+  #backlogBytes = 0
+  #carry: Buffer | undefined
+  #carryBytes = 0
+  #neededBytes = 0
+  #holds: Hold[] = []
+  #openHolds = 0
+  /** Nothing more is read; what was replied is still sent. */
+  #isClosing = false
+  /** The other end sends no more. */
+  #hasEnded = false
+
+  constructor(server: RespServer, principal: Principal, host: SessionHost, id: number) {
+    this.server = server
+    this.principal = principal
+    this.host = host
+    this.id = id
+    this.writer = new ReplyWriter(server.pool)
+    if (principal.kind !== 'peer') {
+      this.namespace = server.store.namespaces.get(DEFAULT_NAMESPACE)
+    }
+  }
+
+  get isAdmin(): boolean {
+    return this.principal.kind === 'admin'
+  }
+
+  /** What may be done with the selected namespace now. */
+  get rights(): Rights {
+    const namespace = this.namespace
+    if (!namespace) return NO_RIGHTS
+    if (this.#rightsRevision !== namespace.revision) {
+      this.#rights = this.#computeRights(namespace)
+      this.#rightsRevision = namespace.revision
+    }
+    return this.#rights
+  }
+
+  /** Moves the session to a namespace. */
+  select(namespace: Namespace, isUnlocked: boolean): void {
+    this.namespace = namespace
+    this.unlocked = isUnlocked ? namespace : undefined
+    this.#rightsRevision = -1
+  }
+
+  /** Looks again at what may be done, after the principal changed. */
+  becomeAdmin(): void {
+    this.principal = { kind: 'admin' }
+    this.#rightsRevision = -1
+  }
+
+  /**
+   * Takes what was received, runs the commands in it and sends the replies.
+   *
+   * @param input - A buffer that is the caller's again after the call.
+   * @param length - Bytes of it that were received.
+   */
+  receive(input: Buffer, length: number): void {
+    if (this.isClosed || this.#isClosing) return
+    this.server.counts.receivedBytes += length
+    let at = 0
+    while (this.#carryBytes > 0 && at < length && !this.#mustWait) {
+      at += this.#carryOn(input, at, length)
+    }
+    if (at < length && !this.#isClosing) {
+      if (this.#carryBytes === 0 && !this.#mustWait) at = this.#execute(input, at, length)
+      if (at < length && !this.#isClosing) this.#keep(input, at, length)
+    }
+    this.#finishBurst()
+  }
+
+  /** The other end sends no more: what is due is still sent, then the connection ends. */
+  ended(): void {
+    this.#hasEnded = true
+    this.#goOn()
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.server.sessions.delete(this)
+    this.#dropCarry()
+    this.writer.take()?.release()
+  }
+
+  /** The host has written an output of this many bytes, or will never. */
+  sent(lengthBytes: number): void {
+    this.#backlogBytes -= lengthBytes
+    this.server.counts.sentBytes += lengthBytes
+    if (!this.isClosed && this.#isPaused && !this.#mustWait) this.#goOn()
+  }
+
+  /** Withholds the replies of this burst until the log has acknowledged all that was appended to it. */
+  holdFor(log: NamespaceLog): void {
+    if (log.acknowledged >= log.appended) return
+    let hold = this.#holds.find((one) => one.log === log)
+    if (!hold) {
+      hold = new Hold(this, log)
+      this.#holds.push(hold)
+    }
+    hold.position = log.appended
+    if (hold.isWaiting) return
+    hold.isWaiting = true
+    this.#openHolds++
+    log.wait(hold)
+  }
+
+  /** Called by a hold whose log has answered. */
+  holdSettled(failure: NodeError | undefined): void {
+    this.#openHolds--
+    if (this.isClosed) return
+    if (failure) this.#failWithheld(failure)
+    if (this.#openHolds > 0) return
+    if (this.#holds.length > 1) this.#holds = this.#holds.filter((one) => one.isWaiting)
+    // Inside a burst the replies leave at its end.
+    if (!this.#isExecuting) this.#goOn()
+  }
+
+  /** Ends the conversation after what was replied. */
+  close(): void {
+    this.#isClosing = true
+  }
+
+  get #mustWait(): boolean {
+    return (
+      this.#isBusy ||
+      this.#isClosing ||
+      this.#backlogBytes + this.writer.lengthBytes > BACKLOG_BYTES_MAX
+    )
+  }
+
+  /** Adds input to an incomplete command and runs it once complete. @returns Bytes taken. */
+  #carryOn(input: Buffer, at: number, length: number): number {
+    const missing = this.#neededBytes - this.#carryBytes
+    // Where the length is not known yet, a larger helping saves parsing it byte by byte.
+    const take = Math.min(length - at, missing > CARRY_BYTES_MIN ? missing : CARRY_BYTES_MIN)
+    this.#keep(input, at, at + take)
+    if (this.#carryBytes >= this.#neededBytes) this.#executeCarry()
+    return take
+  }
+
+  #executeCarry(): void {
+    const carry = this.#carry as Buffer
+    const total = this.#carryBytes
+    const next = this.#execute(carry, 0, total)
+    if (this.#isClosing || next === total) {
+      this.#dropCarry()
+      return
+    }
+    if (next > 0) carry.copyWithin(0, next, total)
+    this.#carryBytes = total - next
+  }
+
+  #keep(input: Buffer, from: number, to: number): void {
+    const bytes = to - from
+    const needed = Math.max(this.#carryBytes + bytes, this.#trustedNeed())
+    if (!this.#carry || this.#carry.byteLength < needed) this.#growCarry(needed)
+    const carry = this.#carry
+    if (!carry) return
+    input.copy(carry, this.#carryBytes, from, to)
+    this.#carryBytes += bytes
+  }
+
+  /** What an incomplete command says it needs is believed while memory is plentiful; then as much as came, doubled. */
+  #trustedNeed(): number {
+    const isPlentiful = this.server.carriedBytes < RECEIVE_BYTES_MAX / 2
+    return isPlentiful ? this.#neededBytes : Math.min(this.#neededBytes, this.#carryBytes * 2)
+  }
+
+  #growCarry(bytes: number): void {
+    const { server } = this
+    if (server.carriedBytes + bytes > RECEIVE_BYTES_MAX) {
+      this.#dropCarry()
+      this.writer.error('BUSY too many incomplete commands, try again later')
+      this.close()
+      return
+    }
+    const larger = server.pool.take(Math.max(bytes, CARRY_BYTES_MIN))
+    server.carriedBytes += larger.byteLength
+    if (this.#carry) {
+      this.#carry.copy(larger, 0, 0, this.#carryBytes)
+      server.carriedBytes -= this.#carry.byteLength
+      server.pool.give(this.#carry)
+    }
+    this.#carry = larger
+  }
+
+  #dropCarry(): void {
+    if (this.#carry) {
+      this.server.carriedBytes -= this.#carry.byteLength
+      this.server.pool.give(this.#carry)
+    }
+    this.#carry = undefined
+    this.#carryBytes = 0
+    this.#neededBytes = 0
+  }
+
+  /** Runs the complete commands of `input[from, to)`. @returns Where it stopped. */
+  #execute(input: Buffer, from: number, to: number): number {
+    const { parser } = this.server
+    let at = from
+    this.#isExecuting = true
+    try {
+      while (at < to && !this.#mustWait) {
+        const next = parser.parse(input, at, to, this.#commandBytesMax)
+        if (next < 0) {
+          this.#neededBytes = parser.neededBytes
+          return at
+        }
+        at = next
+        if (parser.count > 0) this.#run(parser)
+        if (this.writer.lengthBytes >= PORTION_BYTES && this.#openHolds === 0) this.#send()
+      }
+    } catch (caught) {
+      if (!isNodeError(caught, 'RESP_PROTOCOL')) throw caught
+      this.writer.error(`ERR Protocol error: ${caught.message}`)
+      this.close()
+    } finally {
+      this.#isExecuting = false
+    }
+    this.#neededBytes = 1
+    return at
+  }
+
+  get #commandBytesMax(): number {
+    return this.rights.read || this.isAdmin ? COMMAND_BYTES_MAX : STRANGER_COMMAND_BYTES_MAX
+  }
+
+  #run(parser: CommandParser): void {
+    const { counts } = this.server
+    counts.commands++
+    this.commands++
+    if (this.namespace?.isGone && !this.#followReplacement()) return
+    const command = COMMANDS.find(parser)
+    const { writer } = this
+    writer.replies++
+    if (!command) {
+      counts.failedCommands++
+      writer.error('Command not supported')
+      return
+    }
+    this.lastCommand = command.name
+    try {
+      const running = command.run(this, parser)
+      if (running) this.#await(running)
+    } catch (caught) {
+      this.#failed(caught)
+    }
+  }
+
+  #followReplacement(): boolean {
+    const replacement = this.namespace?.replacement
+    if (replacement) {
+      this.select(replacement, this.unlocked !== undefined)
+      return true
+    }
+    this.writer.error('Your active namespace is not available anymore (probably removed).')
+    this.close()
+    return false
+  }
+
+  #failed(caught: unknown): void {
+    this.server.counts.failedCommands++
+    if (!isNodeError(caught)) {
+      this.server.store.ports.log.error({ caught: String(caught) }, 'a command failed as a bug')
+      if (caught instanceof Error && caught.name === 'Crash') throw caught
+    }
+    this.writer.error(wordsOf(caught))
+  }
+
+  /** Suspends the session until a command that takes time is done. */
+  #await(running: Promise<void>): void {
+    this.#isBusy = true
+    running
+      .catch((caught: unknown) => this.#failed(caught))
+      .finally(() => {
+        this.#isBusy = false
+        if (!this.isClosed) this.#goOn()
+      })
+  }
+
+  /** Takes up where a suspension left off. */
+  #goOn(): void {
+    if (this.#carryBytes >= this.#neededBytes && this.#carryBytes > 0 && !this.#mustWait) {
+      this.#executeCarry()
+    }
+    this.#finishBurst()
+  }
+
+  #finishBurst(): void {
+    if (this.isClosed) return
+    if (this.#openHolds === 0 && !this.#isBusy) {
+      this.#send()
+      if (this.#isClosing) {
+        this.host.close()
+        return
+      }
+    }
+    const shouldPause = this.#mustWait
+    if (this.#hasEnded && !shouldPause && this.#openHolds === 0) {
+      this.host.close()
+      return
+    }
+    if (shouldPause === this.#isPaused) return
+    this.#isPaused = shouldPause
+    if (shouldPause) this.host.pause()
+    else this.host.resume()
+  }
+
+  #send(): void {
+    const output = this.writer.take()
+    if (!output) return
+    this.#backlogBytes += output.lengthBytes
+    this.host.send(output)
+  }
+
+  /** Every reply that was withheld becomes the failure: none of them may be believed. */
+  #failWithheld(failure: NodeError): void {
+    const { replies } = this.writer
+    // A command that is just running answers for itself.
+    const withheld = this.#isExecuting ? replies - 1 : replies
+    this.writer.take()?.release()
+    for (let reply = 0; reply < withheld; reply++) this.writer.error(wordsOf(failure))
+    this.writer.replies = replies
+  }
+
+  #computeRights(namespace: Namespace): Rights {
+    const { writers, readers, password, isPublic } = namespace.properties
+    const { principal } = this
+    if (principal.kind === 'peer') {
+      if (writers.includes(principal.account)) return ALL_RIGHTS
+      return readers.includes(principal.account) ? READ_RIGHTS : NO_RIGHTS
+    }
+    if (writers.length + readers.length > 0 && principal.kind === 'guest') return NO_RIGHTS
+    if (!password || this.unlocked === namespace) return ALL_RIGHTS
+    if (isPublic) return READ_RIGHTS
+    return principal.kind === 'admin' ? ALL_RIGHTS : NO_RIGHTS
+  }
+}
+
+/** Waits for one log on behalf of a session. */
+class Hold implements Waiter {
+  position = 0
+  isWaiting = false
+  readonly log: NamespaceLog
+  readonly #session: Session
+
+  constructor(session: Session, log: NamespaceLog) {
+    this.#session = session
+    this.log = log
+  }
+
+  settled(failure: NodeError | undefined): void {
+    this.isWaiting = false
+    this.#session.holdSettled(failure)
+  }
+}

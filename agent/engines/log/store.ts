@@ -1,0 +1,236 @@
+/**
+ * All namespaces of one data directory, and the beat they share: the end of each burst of input, when what was appended is
+ * written, and the delayed sync of `sync: group`.
+ *
+ * On disk: `ns/<directory>/` for each namespace, `trash/` for what is being removed. A removed namespace is first
+ * renamed into the trash, so that a crash leaves it whole or gone.
+ */
+import { createHash } from 'node:crypto'
+import { describeError, NodeError } from '../../base/errors.ts'
+import { GROUP_DELAY_MS, NAME_BYTES_MAX, SEGMENT_BYTES_DEFAULT } from './constants.ts'
+import { Namespace } from './namespace.ts'
+import {
+  defaultProperties,
+  type NamespaceProperties,
+  readProperties,
+  writeProperties,
+} from './namespace-properties.ts'
+import type { LogPorts, SyncMode } from './ports.ts'
+
+const NAMESPACES = 'ns'
+const TRASH = 'trash'
+const PLAIN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
+
+/** What a store is opened with. */
+export interface LogStoreInit {
+  /** Bytes after which a segment is closed, default 256 MiB. */
+  readonly segmentBytes?: number
+  /** Sync mode of namespaces that are made without one, default `group`. */
+  readonly sync?: SyncMode
+  /** Delay of `sync: group` in milliseconds, default 100. */
+  readonly groupDelayMs?: number
+  /** Serve what is there and change nothing. */
+  readonly readOnly?: boolean
+  /** Mode of namespaces that are made without one, default `user`. */
+  readonly mode?: 'user' | 'seq'
+}
+
+/** An open store. */
+export class LogStore {
+  readonly namespaces = new Map<string, Namespace>()
+  readonly ports: LogPorts
+  readonly init: Required<LogStoreInit>
+  readonly #dirty = new Set<Namespace>()
+  #settleIsDue = false
+  #groupIsDue = false
+  #isClosed = false
+
+  private constructor(ports: LogPorts, init: LogStoreInit) {
+    this.ports = ports
+    this.init = {
+      segmentBytes: SEGMENT_BYTES_DEFAULT,
+      sync: 'group',
+      groupDelayMs: GROUP_DELAY_MS,
+      readOnly: false,
+      mode: 'user',
+      ...init,
+    }
+  }
+
+  /**
+   * Opens every namespace found on the disk.
+   *
+   * @param ports - Disk, time, chance, log.
+   * @param init - Sizes and modes.
+   * @returns The store, everything in it readable, and what was found durable.
+   * @throws NodeError `DISK_*`, `LOG_FORMAT_UNKNOWN`.
+   * @example
+   * const store = await LogStore.open({ disk, clock, chance, log, atEndOfTick: setImmediate })
+   */
+  static async open(ports: LogPorts, init: LogStoreInit = {}): Promise<LogStore> {
+    const store = new LogStore(ports, init)
+    const { disk } = ports
+    if (!store.init.readOnly) {
+      disk.makeDirectory(NAMESPACES)
+      disk.makeDirectory(TRASH)
+      for (const name of disk.list(TRASH)) disk.remove(`${TRASH}/${name}`)
+    }
+    for (const directory of disk.list(NAMESPACES)) await store.#openFound(directory)
+    return store
+  }
+
+  /**
+   * Finds a namespace.
+   *
+   * @param name - Bytes as latin1.
+   * @throws NodeError `LOG_NAMESPACE_UNKNOWN`.
+   */
+  namespace(name: string): Namespace {
+    const found = this.namespaces.get(name)
+    if (!found) throw new NodeError('LOG_NAMESPACE_UNKNOWN', `no namespace ${name}`)
+    return found
+  }
+
+  /**
+   * Makes a namespace, durably.
+   *
+   * @param name - 1 to 128 bytes as latin1.
+   * @param overrides - What differs from the defaults.
+   * @returns The namespace, empty.
+   * @throws NodeError `LOG_NAME_INVALID`, `LOG_NAMESPACE_EXISTS`, `LOG_READ_ONLY`, `DISK_*`.
+   */
+  async create(name: string, overrides: Partial<NamespaceProperties> = {}): Promise<Namespace> {
+    if (name.length === 0 || name.length > NAME_BYTES_MAX) {
+      throw new NodeError('LOG_NAME_INVALID', `${name.length} bytes`)
+    }
+    if (this.init.readOnly) throw new NodeError('LOG_READ_ONLY', name)
+    if (this.namespaces.has(name)) throw new NodeError('LOG_NAMESPACE_EXISTS', name)
+    const { disk } = this.ports
+    const directory = `${NAMESPACES}/${directoryOf(name)}`
+    const { mode, sync } = this.init
+    const properties = defaultProperties(name, { mode, sync, ...overrides })
+    disk.makeDirectory(directory)
+    const namespace = this.#openNamespace(directory, properties)
+    this.namespaces.set(name, namespace)
+    try {
+      await writeProperties(disk, directory, properties)
+      await disk.syncDirectory(NAMESPACES)
+    } catch (caught) {
+      this.namespaces.delete(name)
+      throw caught
+    }
+    return namespace
+  }
+
+  /**
+   * Removes a namespace and all it holds.
+   *
+   * @param name - Bytes as latin1.
+   * @throws NodeError `LOG_NAMESPACE_UNKNOWN`, `LOG_READ_ONLY`, `DISK_*`.
+   */
+  async remove(name: string): Promise<void> {
+    if (this.init.readOnly) throw new NodeError('LOG_READ_ONLY', name)
+    const namespace = this.namespace(name)
+    const { disk, clock } = this.ports
+    this.namespaces.delete(name)
+    this.#dirty.delete(namespace)
+    namespace.isGone = true
+    namespace.revision++
+    await namespace.log.close()
+    const trash = `${TRASH}/${directoryOf(name)}-${Math.floor(clock.now())}`
+    disk.rename(namespace.directory, trash)
+    await disk.syncDirectory(NAMESPACES)
+    await disk.syncDirectory(TRASH)
+    disk.remove(trash)
+  }
+
+  /**
+   * Empties a namespace and keeps its properties.
+   *
+   * @param name - Bytes as latin1.
+   * @throws NodeError as {@link LogStore.remove}.
+   */
+  async empty(name: string): Promise<void> {
+    const namespace = this.namespace(name)
+    const { properties, secretKnown } = namespace
+    await this.remove(name)
+    const fresh = await this.create(name, properties)
+    fresh.secretKnown = secretKnown
+    // Sessions that had selected the old one find the new one under its name.
+    namespace.replacement = fresh
+  }
+
+  /** Writes what is pending in every namespace and acknowledges; the end of a burst of input. */
+  settle(): void {
+    this.#settleIsDue = false
+    for (const namespace of this.#dirty) {
+      this.#dirty.delete(namespace)
+      if (!namespace.log.settle()) namespace.counters.failedWrites++
+      if (namespace.log.sync === 'group') this.#syncLater()
+    }
+  }
+
+  /** Writes and syncs everything and closes all files. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.settle()
+    for (const namespace of this.namespaces.values()) await namespace.log.close()
+  }
+
+  async #openFound(directory: string): Promise<void> {
+    const path = `${NAMESPACES}/${directory}`
+    const { disk, log } = this.ports
+    const properties = readProperties(disk, path)
+    if (!properties) {
+      // Its creation was never completed, so nobody was told that it exists.
+      log.warn({ path }, 'directory without properties left alone')
+      return
+    }
+    const namespace = this.#openNamespace(path, properties)
+    this.namespaces.set(properties.name, namespace)
+    if (properties.sync !== 'never') await namespace.log.makeDurable()
+  }
+
+  #openNamespace(directory: string, properties: NamespaceProperties): Namespace {
+    const { segmentBytes, readOnly } = this.init
+    return new Namespace({
+      ports: this.ports,
+      directory,
+      properties,
+      segmentBytes,
+      readOnly,
+      onAppend: (namespace) => this.#pending(namespace),
+    })
+  }
+
+  #pending(namespace: Namespace): void {
+    this.#dirty.add(namespace)
+    if (this.#settleIsDue) return
+    this.#settleIsDue = true
+    this.ports.atEndOfTick(() => this.settle())
+  }
+
+  #syncLater(): void {
+    if (this.#groupIsDue) return
+    this.#groupIsDue = true
+    const { clock, log } = this.ports
+    clock
+      .sleep(this.init.groupDelayMs)
+      .then(async () => {
+        this.#groupIsDue = false
+        if (this.#isClosed) return
+        const dirty = [...this.namespaces.values()].filter(
+          (one) => one.log.sync === 'group' && one.log.isDirty,
+        )
+        await Promise.all(dirty.map((one) => one.log.makeDurable()))
+      })
+      .catch((caught: unknown) => log.error({ cause: describeError(caught) }, 'group sync failed'))
+  }
+}
+
+/** A directory name for any namespace name. */
+function directoryOf(name: string): string {
+  if (PLAIN_NAME.test(name)) return `n-${name}`
+  return `x-${createHash('sha256').update(Buffer.from(name, 'latin1')).digest('hex')}`
+}

@@ -1,0 +1,186 @@
+/**
+ * The store process of a node: every namespace that orders opened, on one data directory.
+ *
+ * The agent configures it over `run/store.sock`; peers, as the overlay authenticated them, speak the redis protocol over
+ * `run/store-peer.sock`. A namespace that the configuration does not list is left alone: only `ended` removes.
+ */
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import type { Server } from 'node:net'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { respListener } from '../../adapters/socket/resp-listener.ts'
+import { systemChance } from '../../adapters/time/system-chance.ts'
+import { systemClock } from '../../adapters/time/system-clock.ts'
+import { describeError, NodeError } from '../../base/errors.ts'
+import { account } from '../../base/ids.ts'
+import type { Log } from '../../base/ports.ts'
+import {
+  LogStore,
+  type LogStoreInit,
+  type Namespace,
+  type Principal,
+  RespServer,
+} from '../../engines/log/index.ts'
+import type { NamespaceConfig, StoreUnitConfig } from '../../state/unit-config.ts'
+import { buildId } from '../build.ts'
+import { serveControl } from '../control.ts'
+
+/** Properties of an order's namespace that are the same for all: volumes rely on them. */
+const ORDER_DEFAULTS = { sync: 'always', historySeconds: 0, isPublic: false } as const
+
+/** What a store unit is started with. */
+export interface StoreUnitInit {
+  /** Data directory of the node; the store is in its `store/`. */
+  readonly dataDir: string
+  /** Name of the unit, also of its sockets in `run/`. */
+  readonly name: string
+  readonly log: Log
+  /** Sizes that tests make small. */
+  readonly store?: LogStoreInit
+}
+
+/** A running store unit. */
+export interface StoreUnit {
+  /** Resolves when it has drained and ended. */
+  readonly closed: Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * Opens the store and serves it until it is told to stop.
+ *
+ * @param init - Where and under what name.
+ * @returns The running unit, both sockets ready.
+ * @throws NodeError `DISK_*`, `LOG_*`, `CONTROL_ALREADY_RUNNING`.
+ * @example
+ * const unit = await startStoreUnit({ dataDir: '/var/lib/varve', name: 'store', log })
+ * await unit.closed
+ */
+export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
+  const { dataDir, name, log } = init
+  const runDirectory = join(dataDir, 'run')
+  const peerPath = join(runDirectory, `${name}-peer.sock`)
+  let store: LogStore | undefined
+  let close: () => Promise<void> = async () => undefined
+
+  // The control socket first: that it could be claimed shows that no other process has this data directory open.
+  const control = await serveControl<StoreUnitConfig>({
+    path: join(runDirectory, `${name}.sock`),
+    kind: 'store',
+    name,
+    methods: {
+      configure: (config) => configureStore(opened(store), config, log),
+      status: () => storeStatus(opened(store)),
+      stop: () => close(),
+    },
+  })
+  store = await LogStore.open(
+    {
+      disk: nodeDisk(join(dataDir, 'store')),
+      clock: systemClock(),
+      chance: systemChance(),
+      log,
+      atEndOfTick: (task) => void setImmediate(task),
+    },
+    init.store,
+  )
+  const resp = new RespServer(store, { version: buildId() })
+  const listener = respListener({ resp, principal: 'preface', readPreface })
+  mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
+  rmSync(peerPath, { force: true })
+  await listenOn(listener.server, peerPath)
+  chmodSync(peerPath, 0o600)
+  log.info({ namespaces: store.namespaces.size, peerPath }, 'store is open')
+
+  close = async () => {
+    await listener.close()
+    rmSync(peerPath, { force: true })
+    await store.close()
+    log.info({}, 'store is closed')
+  }
+  return { closed: control.closed, stop: () => control.stop() }
+}
+
+/** Brings the namespaces to what is configured. */
+async function configureStore(store: LogStore, config: StoreUnitConfig, log: Log): Promise<void> {
+  for (const name of config.ended) {
+    if (!store.namespaces.has(name)) continue
+    await store.remove(name)
+    log.info({ namespace: name }, 'namespace of an ended order removed')
+  }
+  for (const wanted of config.namespaces) {
+    const properties = propertiesOf(wanted)
+    const found = store.namespaces.get(wanted.name)
+    if (!found) {
+      await store.create(wanted.name, properties)
+      log.info({ namespace: wanted.name, maxBytes: wanted.maxBytes }, 'namespace opened')
+    } else if (differs(found, properties)) {
+      await found.change(properties)
+      log.info({ namespace: wanted.name }, 'namespace changed')
+    }
+  }
+}
+
+function propertiesOf(wanted: NamespaceConfig) {
+  return {
+    ...ORDER_DEFAULTS,
+    mode: wanted.mode,
+    worm: wanted.worm,
+    maxBytes: wanted.maxBytes,
+    isFrozen: wanted.state === 'suspended',
+    writers: wanted.writers,
+    readers: wanted.readers,
+  }
+}
+
+function differs(found: Namespace, wanted: ReturnType<typeof propertiesOf>): boolean {
+  return Object.entries(wanted).some(
+    ([name, value]) => !isDeepStrictEqual(Reflect.get(found.properties, name), value),
+  )
+}
+
+function storeStatus(store: LogStore): object {
+  const namespaces = [...store.namespaces.values()].map((one) => {
+    const { dataBytes, liveBytes, damagedBytes, cutBytes } = one.log.counts
+    return {
+      name: one.name,
+      keys: one.log.index.liveKeys,
+      dataBytes,
+      liveBytes,
+      maxBytes: one.properties.maxBytes,
+      damagedBytes,
+      cutBytes,
+      state: one.properties.isFrozen ? 'suspended' : 'live',
+      ...(one.log.failure && { failure: describeError(one.log.failure) }),
+    }
+  })
+  return { ...store.ports.disk.space(), namespaces }
+}
+
+/** The line that the overlay writes first: who the peer is, proved by the link. */
+function readPreface(line: string): Principal | undefined {
+  try {
+    const parsed: unknown = JSON.parse(line)
+    const given: unknown =
+      typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, 'account') : undefined
+    return typeof given === 'string' ? { kind: 'peer', account: account(given) } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function opened(store: LogStore | undefined): LogStore {
+  if (store) return store
+  throw new NodeError('UNIT_STARTING', 'the store is still being opened', { retryAfterMs: 200 })
+}
+
+function listenOn(server: Server, path: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.listen(path, () => {
+    server.off('error', reject)
+    resolve()
+  })
+  return promise
+}
