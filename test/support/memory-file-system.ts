@@ -258,6 +258,7 @@ export class MemoryFileSystem implements FileSystem {
   write(handle: Handle, offset: number, bytes: Uint8Array): number {
     const inode = this.#file(handle)
     if (!inode.content) throw failure('INVALID', 'not a regular file')
+    if (bytes.byteLength === 0) return 0
     if (offset + bytes.byteLength > FILE_BYTES_MAX) throw failure('FILE_TOO_BIG', 'too big')
     const { content } = inode
     this.#growing(inode, content.newBytes(offset, bytes.byteLength), () =>

@@ -12,6 +12,7 @@ import { required } from '../../base/assert.ts'
 import { codeOf, NodeError } from '../../base/errors.ts'
 import { KIB } from '../../base/units.ts'
 import type { FuseDevice, RequestBuffer, RequestReceiver } from '../../engines/fuse/ports.ts'
+import type { KernelErrorCode } from './errors.ts'
 import { MNT_DETACH, MNT_FORCE, ReadableWait, unmount, unmountNow } from './libc.ts'
 import { mountAt } from './mount-table.ts'
 import { WAIT_ARMED, WAIT_STOP, type WaitWorkerData } from './wait-state.ts'
@@ -74,7 +75,9 @@ export class KernelFuseDevice implements FuseDevice {
     this.#worker = new Worker(url, { workerData: data, trackUnmanagedFds: false })
     this.#worker.on('message', () => this.#burst())
     this.#worker.on('error', (cause) => {
-      this.#close(new NodeError('FUSE_DEVICE', 'the waiting thread died', { cause }))
+      this.#close(
+        new NodeError<KernelErrorCode>('FUSE_DEVICE', 'the waiting thread died', { cause }),
+      )
     })
     this.#watch()
   }
@@ -85,7 +88,11 @@ export class KernelFuseDevice implements FuseDevice {
     } catch (cause) {
       // ENOENT: nobody waits for it any more. ENODEV, ECONNABORTED: the next read says that all is over.
       if (['ENOENT', 'ENODEV', 'ECONNABORTED', 'EBADF'].includes(codeOf(cause) ?? '')) return
-      throw new NodeError('FUSE_REPLY_REFUSED', `reply of ${reply.byteLength} bytes`, { cause })
+      throw new NodeError<KernelErrorCode>(
+        'FUSE_REPLY_REFUSED',
+        `reply of ${reply.byteLength} bytes`,
+        { cause },
+      )
     }
   }
 
@@ -112,8 +119,9 @@ export class KernelFuseDevice implements FuseDevice {
     }
     const flags = { clean: 0, detach: MNT_DETACH, abort: MNT_DETACH | MNT_FORCE }[how]
     const errno = await unmount(path, flags)
-    if (errno === EBUSY) throw new NodeError('MOUNT_BUSY', `${path} is in use`)
-    if (errno !== 0) throw new NodeError('MOUNT_FAILED', `umount2 ${path}: errno ${errno}`)
+    if (errno === EBUSY) throw new NodeError<KernelErrorCode>('MOUNT_BUSY', `${path} is in use`)
+    if (errno !== 0)
+      throw new NodeError<KernelErrorCode>('MOUNT_FAILED', `umount2 ${path}: errno ${errno}`)
     if (how === 'abort') this.#close(undefined)
   }
 
@@ -169,7 +177,11 @@ export class KernelFuseDevice implements FuseDevice {
       // The request was taken back before it was read.
       if (['EAGAIN', 'EINTR', 'ENOENT'].includes(code)) return 0
       const isOver = code === 'ENODEV' || code === 'ECONNABORTED'
-      this.#close(isOver ? undefined : new NodeError('FUSE_DEVICE', 'read failed', { cause }))
+      this.#close(
+        isOver
+          ? undefined
+          : new NodeError<KernelErrorCode>('FUSE_DEVICE', 'read failed', { cause }),
+      )
       return 0
     }
   }

@@ -3,6 +3,7 @@ import { closeSync, constants, openSync } from 'node:fs'
 import { required } from '../../base/assert.ts'
 import { NodeError } from '../../base/errors.ts'
 import type { FuseDevice, FuseKernel, FuseMountOptions } from '../../engines/fuse/ports.ts'
+import type { KernelErrorCode } from './errors.ts'
 import { KernelFuseDevice } from './fuse-device.ts'
 import { MS_NODEV, MS_NOSUID, MS_RDONLY, mount } from './libc.ts'
 import { canonicalPath, checkMountPoint, cleanStaleMount, MOUNT_TYPE } from './mount-point.ts'
@@ -48,7 +49,9 @@ function openDevice(): number {
   try {
     return openSync('/dev/fuse', constants.O_RDWR | constants.O_NONBLOCK)
   } catch (cause) {
-    throw new NodeError('MOUNT_UNSUPPORTED', '/dev/fuse cannot be opened', { cause })
+    throw new NodeError<KernelErrorCode>('MOUNT_UNSUPPORTED', '/dev/fuse cannot be opened', {
+      cause,
+    })
   }
 }
 

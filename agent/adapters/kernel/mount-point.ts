@@ -7,6 +7,7 @@
 import { lstat, readdir, realpath } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { codeOf, NodeError } from '../../base/errors.ts'
+import type { KernelErrorCode } from './errors.ts'
 import { MNT_DETACH, unmount } from './libc.ts'
 import { type MountEntry, mountAt } from './mount-table.ts'
 
@@ -23,12 +24,15 @@ const STACKED_MAX = 16
  * @throws NodeError `MOUNT_POINT_INVALID`.
  */
 export async function canonicalPath(path: string): Promise<string> {
-  if (!isAbsolute(path)) throw new NodeError('MOUNT_POINT_INVALID', `${path} is not absolute`)
+  if (!isAbsolute(path))
+    throw new NodeError<KernelErrorCode>('MOUNT_POINT_INVALID', `${path} is not absolute`)
   const whole = resolve(path)
   try {
     return whole === '/' ? whole : join(await realpath(dirname(whole)), basename(whole))
   } catch (cause) {
-    throw new NodeError('MOUNT_POINT_INVALID', `${path} cannot be reached`, { cause })
+    throw new NodeError<KernelErrorCode>('MOUNT_POINT_INVALID', `${path} cannot be reached`, {
+      cause,
+    })
   }
 }
 
@@ -47,12 +51,19 @@ export async function cleanStaleMount(path: string): Promise<number> {
     const found = await mountAt(point)
     if (found?.type !== MOUNT_TYPE) return removed
     if (await answers(point)) {
-      throw new NodeError('MOUNT_POINT_TAKEN', `a living mount of Varve is at ${point}`)
+      throw new NodeError<KernelErrorCode>(
+        'MOUNT_POINT_TAKEN',
+        `a living mount of Varve is at ${point}`,
+      )
     }
     const errno = await unmount(point, MNT_DETACH)
-    if (errno !== 0) throw new NodeError('MOUNT_FAILED', `umount2 ${point}: errno ${errno}`)
+    if (errno !== 0)
+      throw new NodeError<KernelErrorCode>('MOUNT_FAILED', `umount2 ${point}: errno ${errno}`)
   }
-  throw new NodeError('MOUNT_FAILED', `more than ${STACKED_MAX} dead mounts at ${point}`)
+  throw new NodeError<KernelErrorCode>(
+    'MOUNT_FAILED',
+    `more than ${STACKED_MAX} dead mounts at ${point}`,
+  )
 }
 
 /**
@@ -71,18 +82,22 @@ export async function checkMountPoint(path: string): Promise<void> {
   }
   const names = await namesIn(path)
   if (names.length > 0) {
-    throw new NodeError('MOUNT_POINT_NOT_EMPTY', `${path} holds ${names.length} names`)
+    throw new NodeError<KernelErrorCode>(
+      'MOUNT_POINT_NOT_EMPTY',
+      `${path} holds ${names.length} names`,
+    )
   }
 }
 
 async function namesIn(path: string): Promise<string[]> {
   try {
     const stats = await lstat(path)
-    if (!stats.isDirectory()) throw new NodeError('MOUNT_POINT_INVALID', `${path} is no directory`)
+    if (!stats.isDirectory())
+      throw new NodeError<KernelErrorCode>('MOUNT_POINT_INVALID', `${path} is no directory`)
     return await readdir(path)
   } catch (cause) {
     if (cause instanceof NodeError) throw cause
-    throw new NodeError('MOUNT_POINT_INVALID', `${path} cannot be read`, { cause })
+    throw new NodeError<KernelErrorCode>('MOUNT_POINT_INVALID', `${path} cannot be read`, { cause })
   }
 }
 

@@ -87,9 +87,9 @@ function skipped(reader: RequestReader, bytes: number): 0 {
   return 0
 }
 
-/** The mode after a change by somebody else, as Linux does it; no change for directories and plain files. */
+/** The mode after a change by somebody else, as Linux does it: never of directories. */
 function withoutPrivileges(mode: number): { mode?: number } {
-  if ((mode & MODE.TYPE) !== MODE.REGULAR) return {}
+  if ((mode & MODE.TYPE) === MODE.DIRECTORY) return {}
   const group = (mode & MODE.GROUP_EXECUTE) !== 0 ? MODE.SETGID : 0
   const left = mode & ~(MODE.SETUID | group)
   return left === mode ? {} : { mode: left }
