@@ -18,6 +18,9 @@ const COUNTED: readonly [keyof Count, RegExp][] = [
   ['skipped', /^\s*(\d+) (?:pending|skipped)\b/gm],
 ]
 
+/** Every test that is not a contract's; those run under Hardhat. */
+const TESTS = 'test/{unit,conformance,sim,golden,integration,e2e}/**/*.{test,sim}.ts'
+
 function count(results: readonly StepResult[]): Count {
   const sum: Count = { passed: 0, failed: 0, skipped: 0 }
   for (const { output } of results) {
@@ -32,7 +35,7 @@ const built = await step('build contracts and their types', 'hardhat', ['build']
 const failedChecks = await check()
 const suites = [
   await step('contracts', 'hardhat', ['test', '--no-compile']),
-  await step('agent, client and scripts', 'mocha', process.argv.slice(2)),
+  await step('agent, client and scripts', 'mocha', [TESTS]),
 ]
 const sum = count(suites)
 

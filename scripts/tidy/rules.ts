@@ -26,7 +26,7 @@ const BANNED: readonly BannedCall[] = [
     except: OUTSIDE,
   },
   {
-    call: /(?<![.\w])fetch\(/,
+    call: /(?<![.\w]|async )fetch\(/,
     instead: 'a port, implemented in agent/adapters',
     within: CORE,
     except: OUTSIDE,
