@@ -40,6 +40,8 @@ export class MemoryChunkStore implements ChunkStore {
   readonly released: ChunkNumber[] = []
   /** Reads so far, by how they were answered. */
   readonly reads = { local: 0, remote: 0 }
+  /** Its machine is gone: nothing it began takes effect any more. */
+  isDead = false
   readonly #world: ChunkWorld
   readonly #chunkBytes: number
   readonly #pause: (() => Promise<void>) | undefined
@@ -70,6 +72,7 @@ export class MemoryChunkStore implements ChunkStore {
     this.#world.storeCalls++
     await this.#pause?.()
     signal.throwIfAborted()
+    if (this.isDead) throw new Error('this machine is gone')
     if (this.#world.isAway) throw new NodeError('NOT_ENOUGH_STORES', 'the stores are away')
     return sources.map((source) => this.#storeOne(source))
   }

@@ -55,6 +55,8 @@ export class MemoryCommitStore implements CommitStore {
   readonly #epoch: number
   readonly #pause: (() => Promise<void>) | undefined
   #last: number | undefined
+  /** Its machine is gone: nothing it began takes effect any more. */
+  isDead = false
 
   /** @param epoch - Of the writer that uses it; a reader's does not matter. */
   constructor(world: CommitWorld, epoch: number, pause?: () => Promise<void>) {
@@ -66,8 +68,7 @@ export class MemoryCommitStore implements CommitStore {
   async append(sequence: number, record: Uint8Array, signal: AbortSignal): Promise<void> {
     const world = this.#world
     world.appends++
-    await this.#pause?.()
-    signal.throwIfAborted()
+    await this.#turn(signal)
     if (this.#last !== undefined && sequence !== this.#last && sequence !== this.#last + 1) {
       throw new Error(`append of ${sequence} after ${this.#last}`)
     }
@@ -76,7 +77,7 @@ export class MemoryCommitStore implements CommitStore {
     }
     for (const replica of world.answering) {
       replica.records.set(sequence, Uint8Array.from(record))
-      await this.#pause?.()
+      await this.#turn(signal)
     }
     if (world.answering.length < world.majority) {
       throw new NodeError('NOT_ENOUGH_STORES', `${world.answering.length} answer`)
@@ -85,8 +86,7 @@ export class MemoryCommitStore implements CommitStore {
   }
 
   async read(sequence: number, signal: AbortSignal): Promise<readonly Uint8Array[]> {
-    await this.#pause?.()
-    signal.throwIfAborted()
+    await this.#turn(signal)
     const versions = new Map<string, Uint8Array>()
     for (const { records, lie } of this.#world.answering) {
       const truth = records.get(sequence)
@@ -99,8 +99,7 @@ export class MemoryCommitStore implements CommitStore {
   async head(
     signal: AbortSignal,
   ): Promise<{ sequence: number; storesAnswering: number; storesTotal: number }> {
-    await this.#pause?.()
-    signal.throwIfAborted()
+    await this.#turn(signal)
     const { answering, replicas } = this.#world
     const heads = answering.map(({ records, lie }) => lie?.head ?? Math.max(0, ...records.keys()))
     return {
@@ -111,8 +110,7 @@ export class MemoryCommitStore implements CommitStore {
   }
 
   async putSnapshot(sequence: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    await this.#pause?.()
-    signal.throwIfAborted()
+    await this.#turn(signal)
     if (this.#world.answering.length === 0) throw new NodeError('NOT_ENOUGH_STORES', 'none answers')
     for (const replica of this.#world.answering) replica.snapshots.set(sequence, bytes)
   }
@@ -120,14 +118,19 @@ export class MemoryCommitStore implements CommitStore {
   async snapshots(
     signal: AbortSignal,
   ): Promise<readonly { sequence: number; bytes: Uint8Array }[]> {
-    await this.#pause?.()
-    signal.throwIfAborted()
+    await this.#turn(signal)
     const all = this.#world.answering.flatMap(
       ({ snapshots, lie }) =>
         lie?.snapshots?.(snapshots) ??
         [...snapshots].map(([sequence, bytes]) => ({ sequence, bytes })),
     )
     return all.sort((a, b) => b.sequence - a.sequence)
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    await this.#pause?.()
+    signal.throwIfAborted()
+    if (this.isDead) throw new Error('this machine is gone')
   }
 }
 

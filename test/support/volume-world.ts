@@ -1,12 +1,12 @@
 /** Everything around a volume, in memory: stores, disks, clock; and the means to open, crash and open again. */
 
-import type { Disk } from '../../agent/base/disk.ts'
+import type { Disk, DiskFile } from '../../agent/base/disk.ts'
 import type { Log } from '../../agent/base/ports.ts'
 import { Volume, type VolumeOptions } from '../../agent/engines/files/index.ts'
-import { type FaultDisk, faultDisk } from './fault-disk.ts'
+import { Crash, type FaultDisk, faultDisk } from './fault-disk.ts'
 import { ChunkWorld, MemoryChunkStore, type MemoryChunkStoreOptions } from './memory-chunk-store.ts'
 import { CommitWorld, MemoryCommitStore, plainSealer } from './memory-commit-store.ts'
-import { seededChance, VirtualClock } from './virtual-clock.ts'
+import { seededChance, settle, VirtualClock } from './virtual-clock.ts'
 
 /** A log that keeps what was said at `warn` and above. */
 export function quietLog(lines: string[] = []): Log {
@@ -23,6 +23,64 @@ export function quietLog(lines: string[] = []): Log {
 /** Who makes the files in tests. */
 export const CALLER = { uid: 1000, gid: 1000, pid: 1 }
 
+/** A disk as one process sees it: when the process dies, whatever of it still runs cannot touch the disk. */
+class MortalDisk implements Disk {
+  readonly #disk: Disk
+  #isDead = false
+
+  constructor(disk: Disk) {
+    this.#disk = disk
+  }
+
+  die(): void {
+    this.#isDead = true
+  }
+
+  open(path: string, mode: 'read' | 'write' | 'create' | 'new'): DiskFile {
+    const file = this.#alive().open(path, mode)
+    const alive = () => this.#alive()
+    return {
+      get sizeBytes() {
+        return file.sizeBytes
+      },
+      read(into, offset) {
+        alive()
+        return file.read(into, offset)
+      },
+      write(parts, offset) {
+        alive()
+        file.write(parts, offset)
+      },
+      truncate(sizeBytes) {
+        alive()
+        file.truncate(sizeBytes)
+      },
+      async sync() {
+        alive()
+        await file.sync()
+      },
+      syncNow() {
+        alive()
+        file.syncNow()
+      },
+      close: () => file.close(),
+    }
+  }
+
+  list = (directory: string) => this.#alive().list(directory)
+  exists = (path: string) => this.#alive().exists(path)
+  makeDirectory = (path: string) => this.#alive().makeDirectory(path)
+  rename = (from: string, to: string) => this.#alive().rename(from, to)
+  remove = (path: string) => this.#alive().remove(path)
+  syncDirectory = async (path: string) => this.#alive().syncDirectory(path)
+  space = () => this.#alive().space()
+
+  #alive(): Disk {
+    if (this.#isDead) throw new Crash('this process is dead')
+    return this.#disk
+  }
+}
+
 /** Stores and time that outlive mounts. */
 export class VolumeWorld {
   readonly chunkWorld = new ChunkWorld()
@@ -30,6 +88,8 @@ export class VolumeWorld {
   readonly clock = new VirtualClock()
   readonly log: string[] = []
   chunks: MemoryChunkStore
+  #commits: MemoryCommitStore | undefined
+  #disk: MortalDisk | undefined
   readonly #chunkOptions: MemoryChunkStoreOptions
 
   constructor(stores = 3, chunkOptions: MemoryChunkStoreOptions = {}) {
@@ -43,6 +103,26 @@ export class VolumeWorld {
     return faultDisk(seededChance(seed))
   }
 
+  /** Lets time pass until a promise settles. */
+  async drive<T>(work: Promise<T>, stepMs = 7, stepsMax = 10_000): Promise<T> {
+    let isSettled = false
+    const settled = () => {
+      isSettled = true
+    }
+    work.then(settled, settled)
+    await settle()
+    for (let step = 0; step < stepsMax && !isSettled; step++) await this.clock.advance(stepMs)
+    if (!isSettled) throw new Error(`nothing came of it in ${stepsMax} steps`)
+    return await work
+  }
+
+  /** The machine that opened last loses power: nothing it began takes effect any more. */
+  kill(): void {
+    this.#disk?.die()
+    this.chunks.isDead = true
+    if (this.#commits) this.#commits.isDead = true
+  }
+
   /** Opens the volume on a disk, as its newest writer unless told otherwise. */
   open(
     disk: Disk,
@@ -54,12 +134,14 @@ export class VolumeWorld {
       ...this.#chunkOptions,
       ...(pause ? { pause } : {}),
     })
+    this.#commits = new MemoryCommitStore(this.commitWorld, epoch, pause)
+    this.#disk = new MortalDisk(disk)
     return Volume.open(
       {
-        disk,
+        disk: this.#disk,
         chunks: this.chunks,
         sections: [this.chunks.section],
-        commits: new MemoryCommitStore(this.commitWorld, epoch, pause),
+        commits: this.#commits,
         sealer: plainSealer(),
         clock: this.clock,
         log: quietLog(this.log),

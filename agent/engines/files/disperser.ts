@@ -58,6 +58,8 @@ export interface DisperserParts {
 /** Where it starts and how it is tuned. */
 export interface DisperserStart {
   readonly head: Head
+  /** Where the journal is covered by it. */
+  readonly cut: number
   /** Epoch of this writer, `>= head.epoch`. */
   readonly epoch: number
   /** Whether the stores confirmed that nothing follows `head`. */
@@ -135,7 +137,9 @@ export class Disperser {
   run(): void {
     const { journal } = this.#parts
     if (this.#parts.tree.changedCount > 0) this.noticed()
-    else this.#committedCut = journal.end
+    // A head found locally may never have reached the stores: the first round, at once, sees to it.
+    if (this.#head.sequence > 0) this.#isUrgent = true
+    else if (this.#parts.tree.changedCount === 0) this.#committedCut = journal.end
     this.#running = this.#loop().catch((caught: unknown) => this.#break(caught))
   }
 
@@ -190,7 +194,6 @@ export class Disperser {
 
   async #loop(): Promise<void> {
     const { signal } = this.#abort
-    this.#releaseAll(this.#start.dropped)
     while (!signal.aborted) {
       await this.#due()
       if (signal.aborted) return
@@ -303,6 +306,8 @@ export class Disperser {
     const sealed = archive.commit(sequence)
     if (sealed) await commits.append(sequence, sealed, signal)
     this.#isHeadComplete = true
+    this.#releaseAll(this.#start.dropped)
+    this.#parts.journal.drop(this.#start.cut)
   }
 
   async #storeAll(plan: RoundPlan): Promise<void> {

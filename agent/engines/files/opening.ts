@@ -51,6 +51,8 @@ export interface WriterOpening {
   readonly journal: Journal
   readonly archive: LocalArchive
   readonly isHeadConfirmed: boolean
+  /** Position up to which the head commit covers the journal. */
+  readonly coveredTo: number
   /** Journal bytes replayed on top of the head commit. */
   readonly replayedBytes: number
   readonly aside: readonly AsideReport[]
@@ -136,7 +138,8 @@ export async function openWriter(
   await keepHistory(archive, found)
   const replayedBytes = replayFrom === undefined ? 0 : replay(journal, state, replayFrom)
   beginJournal(parts.clock, journal, state, epoch)
-  return { state, journal, archive, isHeadConfirmed: !local, replayedBytes, aside }
+  const coveredTo = replayFrom ?? 0
+  return { state, journal, archive, isHeadConfirmed: !local, coveredTo, replayedBytes, aside }
 }
 
 /**

@@ -224,6 +224,7 @@ export class Volume {
       { ...parts, tree: state.tree, journal, archive, snapshotter },
       {
         head: state.head,
+        cut: opening.coveredTo,
         epoch: options.epoch,
         isHeadConfirmed: opening.isHeadConfirmed,
         dropped: state.dropped,
