@@ -1,0 +1,15 @@
+/** What can go wrong between a process and the overlay unit of its node. */
+import type { ErrorCatalogue } from '../../base/errors.ts'
+
+export type DialErrorCode = 'DIAL_UNREACHABLE' | 'DIAL_PROTOCOL'
+
+export const DIAL_ERRORS: ErrorCatalogue<DialErrorCode> = {
+  DIAL_UNREACHABLE: {
+    means: 'The overlay unit of this node does not answer on its dial socket.',
+    hint: 'It is started again by the agent; see its log if it does not come up.',
+  },
+  DIAL_PROTOCOL: {
+    means: 'The first line on a socket between two units is not what it must be.',
+    hint: 'Both ends must be of one build: restart the agent.',
+  },
+}
