@@ -122,6 +122,7 @@ export class VolumeRun {
   }
 
   async check(): Promise<void> {
+    this.#checkUse()
     assert.equal(await this.#look(this.volume), this.#looks.at(-1))
   }
 
@@ -179,6 +180,13 @@ export class VolumeRun {
     this.#acknowledged = Math.min(this.#acknowledged, at)
     this.#dispersed = Math.min(this.#dispersed, at)
     assert.equal(await this.#look(this.#model), look)
+    this.#checkUse()
+  }
+
+  /** Nothing is kept that cannot be seen, and nothing seen is counted twice. */
+  #checkUse(): void {
+    const inodes = ({ files, filesFree }: { files: number; filesFree: number }) => files - filesFree
+    assert.equal(inodes(this.volume.space()), inodes(this.#model.space()), 'inodes in use')
   }
 
   #newModel(): MemoryFileSystem {

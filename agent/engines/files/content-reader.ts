@@ -26,6 +26,7 @@ export class ContentReader {
   readonly #pending = new Map<ChunkNumber, Promise<Uint8Array>>()
   #plainBytes = 0
   #readingAhead = 0
+  #generation = 0
 
   constructor(chunks: ChunkStore, journal: JournalReader | undefined, log: Log) {
     this.#chunks = chunks
@@ -69,10 +70,14 @@ export class ContentReader {
     }
   }
 
-  /** Forgets plain chunks. */
+  /**
+   * Forgets plain chunks, also those on their way: after a history was replaced a number may mean another chunk.
+   */
   drop(): void {
     this.#plain.clear()
+    this.#pending.clear()
     this.#plainBytes = 0
+    this.#generation++
   }
 
   /** Aborts what is being fetched. */
@@ -120,17 +125,20 @@ export class ContentReader {
       this.#keep(chunk, reply)
       return reply
     }
+    const generation = this.#generation
     const reading = reply
       .then(
         (bytes) => {
-          this.#keep(chunk, bytes)
+          if (generation === this.#generation) this.#keep(chunk, bytes)
           return bytes
         },
         (caught: unknown) => {
           throw this.#asIo(caught)
         },
       )
-      .finally(() => this.#pending.delete(chunk))
+      .finally(() => {
+        if (this.#pending.get(chunk) === reading) this.#pending.delete(chunk)
+      })
     this.#pending.set(chunk, reading)
     return reading
   }

@@ -181,6 +181,7 @@ export class Volume {
       : new Follower(ports, sections, state, options.upToSequence, {
           isOpen: (ino) => this.#opens.has(ino),
           advanced: (tree, inodes) => {
+            if (tree !== this.#tree) this.#reader.drop()
             this.#tree = tree
             this.options.changed?.(inodes)
           },
