@@ -1,6 +1,6 @@
 /**
  * What a volume answers, as `engines/fuse/ports.ts` asks it: the same types, declared here because engines never import
- * each other. `test/unit/files/file-system-types.test.ts` checks that one may be passed for the other.
+ * each other. `test/conformance/files` passes one for the other.
  */
 
 /** Answered at once, or later. */
