@@ -1,0 +1,232 @@
+/**
+ * What the contracts refuse, as failures with a code, named values and a hint. A test compares the list with the compiled
+ * contracts, so that no refusal reaches a person as bare bytes.
+ */
+import { Interface, isError } from 'ethers'
+import { NodeError } from '../../agent/base/errors.ts'
+import { NODE_STATES, ORDER_KINDS, ORDER_STATES, PARAMETERS } from '../../agent/ledger/abi.ts'
+
+/** Errors that a person can meet, and what can be done then; the others get a general hint. */
+// biome-ignore format: a table to read down
+const ERRORS: readonly (readonly [fragment: string, hint?: string])[] = [
+  // Orders
+  ['OrderUnknown(uint64 order)', 'List your orders with "varve orders".'],
+  ['OrderKindNotAllowed(uint8 kind)', 'Policy does not allow this kind of order now; see WorkloadsAllowed in "varve policy".'],
+  ['OrderKindUnknown(uint8 kind)', 'The contracts of this grid cannot take this kind yet.'],
+  ['OrderDurationOutOfRange(uint256 seconds, uint256 min, uint256 max)', 'Choose a duration within the bounds.'],
+  ['OrderSlotCount(uint256 given, uint256 needed)', 'The order names another number of nodes than its spec needs.'],
+  ['OrderTooManySlots(uint256 given, uint256 max)', 'Order fewer shards.'],
+  ['OrderSlotEmpty(uint256 slot)', 'Order at least one byte.'],
+  ['OrderFarmRepeated(uint32 farm)', 'Choose nodes of distinct farms, or allow the same farm with --same-farm.'],
+  ['OrderRateAboveLimit(uint256 ratePerSecond, uint256 maxRatePerSecond)', 'A node raised its price meanwhile: quote again.'],
+  ['OrderParentInvalid(uint64 parent)', 'Mount a volume of your own that is live.'],
+  ['OrderMountExists(uint32 node, string name, uint64 mount)', 'Choose another name, or cancel the mount that has it.'],
+  ['OrderTooManyMounts(uint64 volume, uint256 max)', 'Cancel mounts that you do not need.'],
+  ['OrderNotTenant(uint64 order, address caller)', 'Use the account that placed the order.'],
+  ['OrderWrongState(uint64 order, uint8 state)', 'See the state of the order with "varve status".'],
+  ['OrderNotReplaceable(uint64 order, uint8 kind)', 'A mount is moved by cancelling it and ordering another.'],
+  ['OrderSlotMissing(uint64 order, uint16 slot)', 'See the slots with "varve status".'],
+  ['OrderSlotUnchanged(uint64 order, uint16 slot, uint32 node)', 'The slot is on this node already.'],
+  ['OrderNotRepairer(uint64 order, address caller)', 'Only the tenant or the node that writes the volume may move a slot.'],
+  ['OrderNodeNotLost(uint32 node, uint64 lastHeartbeat)', 'The node still lives; only the tenant may move the slot.'],
+  ['OrderReplacementTooDear(uint256 ratePerSecond, uint256 max)', 'Choose a cheaper node.'],
+  // Specs
+  ['SpecMalformed()', 'The client and the contracts disagree about the form of specs: update the client.'],
+  ['SpecVersionUnknown(uint8 version)', 'The client and the contracts disagree about the form of specs: update the client.'],
+  ['SpecModeUnknown(uint8 mode)', 'A store is in mode user or seq.'],
+  ['SpecAccessInvalid(uint256 writers, uint256 readers, uint256 max)', 'Give at least one writer and not too many accounts.'],
+  ['SpecShardsInvalid(uint8 dataShards, uint8 parityShards, uint8 metaStores)', 'At least 1 data shard and 2 metadata stores, at most 255 shards.'],
+  ['SpecSizeZero()', 'Order at least one byte.'],
+  ['SpecNameInvalid(string name)', 'Letters, digits, ".", "_", "-" in segments joined by "/", none of them "." or "..".'],
+  ['SpecKeyMissing()', 'The sealed key is missing: update the client.'],
+  ['CodeStoreTooLong(uint256 length, uint256 max)', 'The spec is too long for the ledger: name fewer accounts.'],
+  ['CodeStoreFailed()'],
+  // Nodes and farms
+  ['FarmNameLength(uint256 length, uint256 max)', 'Give the farm a shorter name, of at least one character.'],
+  ['FarmNotOwner(uint32 farm, address caller)', 'Use the account that owns the farm.'],
+  ['FarmOwnerZero(uint32 farm)'],
+  ['NodeAlreadyKnown(address account)', 'The node is sponsored or registered already.'],
+  ['NodeNotSponsored(address account, uint32 farm)', 'A farm must sponsor the node first: "varve farm sponsor".'],
+  ['NodeGasNotForwarded(address account, uint256 value)', 'The node’s account refuses coins: it should be a plain account.'],
+  ['NodeKeyMismatch(address account, address keyAccount)'],
+  ['NodeSealingKeyLength(uint256 length, uint256 needed)'],
+  ['NodeAddressesInvalid(uint256 count, uint256 maxCount, uint256 maxLength)', 'Announce fewer or shorter addresses.'],
+  ['NodePriceAboveCap(uint256 pricePerGibSecond, uint256 cap)', 'The node asks more than policy allows: choose another, or a lower price.'],
+  ['NodeCapacityOutOfRange(uint256 capacityBytes, uint256 max)', 'Offer less capacity.'],
+  ['NodeCapacityInUse(uint32 node, uint256 capacityBytes, uint256 usedBytes)', 'Offer at least what is in use.'],
+  ['NodeStakeTooLow(uint256 stake, uint256 needed)', 'Offer less capacity, or add stake.'],
+  ['NodeUnknown(address account)', 'The account is not a node’s.'],
+  ['NodeMissing(uint32 node)', 'List nodes with "varve nodes".'],
+  ['NodeNotController(uint32 node, address caller)', 'Only the node or the owner of its farm may do this.'],
+  ['NodeClosed(uint32 node, uint8 state)', 'The node takes no orders: choose another.'],
+  ['NodeNotAlive(uint32 node, uint64 lastHeartbeat)', 'The node has been silent for too long: choose another.'],
+  ['NodeFull(uint32 node, uint256 askedBytes, uint256 freeBytes)', 'The node filled up meanwhile: order again, or less.'],
+  ['NodeRateTooHigh(uint32 node, uint256 ratePerSecond)', 'Order less from this node.'],
+  ['NodeNotEmpty(uint32 node, uint8 state, uint256 usedBytes)', 'Drain the node first and wait until its last order ended.'],
+  ['NodesOnlyOrders(address caller)'],
+  // Money
+  ['EscrowAmountInvalid(uint256 amount)', 'Give an amount above zero.'],
+  ['EscrowBalanceTooLow(address account, uint256 free, uint256 asked)', 'Withdraw at most the free balance: "varve balance".'],
+  ['EscrowOnlyOrders(address caller)'],
+  ['EscrowAccountZero()'],
+  ['ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)', 'The account holds too few tokens: "varve balance".'],
+  ['ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed)', 'Deposit first: "varve deposit".'],
+  ['ERC20InvalidApprover(address approver)'],
+  ['ERC20InvalidReceiver(address receiver)', 'Give the address of an account.'],
+  ['ERC20InvalidSender(address sender)'],
+  ['ERC20InvalidSpender(address spender)'],
+  ['ERC20ExceededSafeSupply(uint256 increasedSupply, uint256 cap)'],
+  ['ERC2612ExpiredSignature(uint256 deadline)', 'The permit expired before it was mined: try again.'],
+  ['ERC2612InvalidSigner(address signer, address owner)'],
+  ['SafeERC20FailedOperation(address token)'],
+  ['TokenSupplyTooLarge(uint256 supply, uint256 max)'],
+  // Policy
+  ['PolicyOutOfBounds(uint8 parameter, uint256 value, uint256 min, uint256 max)', 'Choose a value within the bounds: "varve policy".'],
+  ['PolicyInconsistent(uint8 parameter, uint256 lower, uint256 upper)', 'The value contradicts another parameter: "varve policy".'],
+  ['PolicyValueCount(uint256 given, uint256 needed)'],
+  ['PolicyReleaseExists(bytes32 imageDigest)', 'This release was approved before.'],
+  ['PolicyReleaseUnknown(bytes32 imageDigest)', 'This release was never approved, or is revoked.'],
+  ['PolicyTooManyReleases(uint256 limit)'],
+  ['OwnableInvalidOwner(address owner)'],
+  ['OwnableUnauthorizedAccount(address account)', 'Only a vote can do this: "varve propose".'],
+  // Votes
+  ['GovernorAlreadyCastVote(address voter)', 'This account voted before; a vote stands.'],
+  ['GovernorAlreadyQueuedProposal(uint256 proposalId)', 'It is queued: "varve execute" when its delay passed.'],
+  ['GovernorInsufficientProposerVotes(address proposer, uint256 votes, uint256 threshold)', 'Delegate more votes to this account: "varve delegate".'],
+  ['GovernorNonexistentProposal(uint256 proposalId)', 'List proposals with "varve proposals".'],
+  ['GovernorUnexpectedProposalState(uint256 proposalId, uint8 current, bytes32 expectedStates)', 'It is not the time for this: see the state with "varve proposals".'],
+  ['GovernorUnableToCancel(uint256 proposalId, address account)', 'Only the proposer can withdraw a proposal, and only before the vote.'],
+  ['GovernorRestrictedProposer(address proposer)'],
+  ['GovernorInvalidVoteType()', 'Vote for, against or abstain.'],
+  ['GovernorInvalidVoteParams()'],
+  ['GovernorInvalidSignature(address voter)'],
+  ['GovernorInvalidProposalLength(uint256 targets, uint256 calldatas, uint256 values)'],
+  ['GovernorInvalidQuorumFraction(uint256 quorumNumerator, uint256 quorumDenominator)'],
+  ['GovernorInvalidVotingPeriod(uint256 votingPeriod)'],
+  ['GovernorDisabledDeposit()'],
+  ['GovernorOnlyExecutor(address account)'],
+  ['GovernorProposalQueueingFailed(uint256 proposalId)'],
+  ['GovernorProposalQueueingNotRequired(uint256 proposalId)'],
+  ['TimelockUnexpectedOperationState(bytes32 operationId, bytes32 expectedStates)', 'Its delay has not passed, or it is done: "varve proposals".'],
+  ['TimelockInsufficientDelay(uint256 delay, uint256 minDelay)'],
+  ['TimelockInvalidOperationLength(uint256 targets, uint256 payloads, uint256 values)'],
+  ['TimelockUnauthorizedCaller(address caller)'],
+  ['TimelockUnexecutedPredecessor(bytes32 predecessorId)'],
+  ['AccessControlBadConfirmation()'],
+  ['AccessControlUnauthorizedAccount(address account, bytes32 neededRole)'],
+  ['VotesExpiredSignature(uint256 expiry)'],
+  ['CheckpointUnorderedInsertion()'],
+  ['ERC5805FutureLookup(uint256 timepoint, uint48 clock)'],
+  ['ERC6372InconsistentClock()'],
+  // Of the library
+  ['ECDSAInvalidSignature()'],
+  ['ECDSAInvalidSignatureLength(uint256 length)'],
+  ['ECDSAInvalidSignatureS(bytes32 s)'],
+  ['FailedCall()', 'What the proposal calls was refused: its value may be out of bounds.'],
+  ['GridNoCode(address where)'],
+  ['InvalidAccountNonce(address account, uint256 currentNonce)', 'Try again.'],
+  ['InvalidShortString()'],
+  ['SafeCastOverflowedUintDowncast(uint8 bits, uint256 value)'],
+  ['StringTooLong(string str)'],
+  ['WiringRefused(address caller)'],
+]
+
+const INTERFACE = new Interface(ERRORS.map(([fragment]) => `error ${fragment}`))
+const HINTS = new Map(
+  ERRORS.map(([fragment, hint]) => [fragment.slice(0, fragment.indexOf('(')), hint]),
+)
+const GENERAL_HINT =
+  'Nothing was changed. If the message does not help, report it with the command you ran.'
+/** Numbers of enums, as people know them. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  kind: ORDER_KINDS,
+  state: ORDER_STATES,
+  parameter: PARAMETERS,
+}
+
+/** Selectors of all errors known here, for the test that compares them with the contracts. */
+export const KNOWN_SELECTORS: ReadonlySet<string> = new Set(
+  INTERFACE.fragments.map((fragment) => INTERFACE.getError(fragment.format())?.selector ?? ''),
+)
+
+/**
+ * Explains the revert data of a contract.
+ *
+ * @param data - Revert data, hexadecimal with `0x`.
+ * @returns A failure whose code is the error's name in capitals (`ORDER_RATE_ABOVE_LIMIT`), with its values as details; or
+ *   undefined if `data` is no error known here.
+ * @example
+ * explainRevert('0x...')?.code // 'NODE_FULL'
+ */
+export function explainRevert(data: string): NodeError | undefined {
+  const parsed = INTERFACE.parseError(data)
+  if (parsed === null) return undefined
+  const values = parsed.fragment.inputs.map((input, at) => {
+    const value: unknown = parsed.args[at]
+    const words =
+      parsed.name.startsWith('Node') && input.name === 'state' ? NODE_STATES : WORDS[input.name]
+    return [input.name, words?.[Number(value)] ?? String(value)] as const
+  })
+  const said = values.map(([name, value]) => `${name} ${value}`).join(', ')
+  return new NodeError(
+    codeOfName(parsed.name),
+    said === '' ? parsed.name : `${parsed.name}: ${said}`,
+    {
+      details: Object.fromEntries(values),
+      hint: HINTS.get(parsed.name) ?? GENERAL_HINT,
+    },
+  )
+}
+
+/** `OrderRateAboveLimit` to `ORDER_RATE_ABOVE_LIMIT`, `ERC20InvalidSender` to `ERC20_INVALID_SENDER`. */
+function codeOfName(name: string): string {
+  return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()
+}
+
+/**
+ * Turns whatever ethers threw into a failure of ours.
+ *
+ * @param caught - What was caught.
+ * @returns A failure with a code and a hint; failures of ours as they are.
+ */
+export function explainFailure(caught: unknown): NodeError {
+  if (caught instanceof NodeError) return caught
+  if (isError(caught, 'CALL_EXCEPTION')) {
+    const known = caught.data ? explainRevert(caught.data) : undefined
+    if (known !== undefined) return known
+    const said = caught.reason ?? caught.data ?? 'no reason given'
+    return new NodeError('CONTRACT_REFUSED', `a contract refused: ${said}`, { cause: caught })
+  }
+  if (isError(caught, 'INSUFFICIENT_FUNDS')) {
+    return new NodeError('GAS_MISSING', 'the account cannot pay the gas', { cause: caught })
+  }
+  if (isError(caught, 'NONCE_EXPIRED') || isError(caught, 'REPLACEMENT_UNDERPRICED')) {
+    return new NodeError('NONCE_TAKEN', 'another transaction got in first', { cause: caught })
+  }
+  const isNetwork =
+    isError(caught, 'NETWORK_ERROR') ||
+    isError(caught, 'TIMEOUT') ||
+    isError(caught, 'SERVER_ERROR')
+  if (isNetwork || isConnectionError(caught)) {
+    return new NodeError('LEDGER_UNREACHABLE', 'the ledger does not answer', { cause: caught })
+  }
+  if (caught instanceof Error && 'code' in caught) {
+    return new NodeError('LEDGER_REFUSED', ledgerMessage(caught), { cause: caught })
+  }
+  throw caught
+}
+
+function isConnectionError(caught: unknown): boolean {
+  if (!(caught instanceof Error) || !('code' in caught)) return false
+  return ['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EPIPE', 'ETIMEDOUT'].includes(
+    String(caught.code),
+  )
+}
+
+/** The ledger's own words, which ethers buries. */
+function ledgerMessage(caught: Error): string {
+  const inner: unknown = 'error' in caught ? caught.error : undefined
+  if (typeof inner === 'object' && inner !== null && 'message' in inner)
+    return String(inner.message)
+  return 'shortMessage' in caught ? String(caught.shortMessage) : caught.message
+}
