@@ -19,11 +19,20 @@ export default defineConfig({
   plugins: [hardhatEthers, matchers, hardhatMocha, helpers, typechain, ignition],
   solidity: {
     npmFilesToBuild: ['@openzeppelin/contracts/governance/TimelockController.sol'],
-    profiles: { default: { compilers: [{ version: '0.8.37', path: soljson, settings }] } },
+    profiles: {
+      default: {
+        compilers: [{ version: '0.8.37', path: soljson, settings }],
+        overrides: {
+          // Through the intermediate representation the order book is a fifth smaller, and so fits in a contract.
+          'contracts/Orders.sol': {
+            version: '0.8.37',
+            path: soljson,
+            settings: { ...settings, viaIR: true },
+          },
+        },
+      },
+    },
   },
-  // Any ledger that speaks JSON-RPC; `deployGrid` overrides the address and the account.
-  networks: { ledger: { type: 'http', chainType: 'l1', url: 'http://127.0.0.1:8545' } },
-  ignition: { requiredConfirmations: 1, blockPollingInterval: 100 },
   paths: { tests: { mocha: './test/solidity', solidity: './test/solidity' } },
   test: {
     solidity: { fuzz: { runs: 256 }, invariant: { runs: 64, depth: 32, failOnRevert: true } },

@@ -1,6 +1,8 @@
 // Orders: placing, living, ending, replacing, and the money of each.
 import { expect } from 'chai'
+import type { Signer } from 'ethers'
 import {
+  anAccount,
   deployTestGrid,
   GIB,
   KIND,
@@ -9,50 +11,684 @@ import {
   storeSpec,
   type TestGrid,
   type TestNode,
+  TOKEN,
+  volumeSpec,
 } from './support/grid.ts'
+
+/** Long enough that no node is late in a test that does not want it. */
+const HEARTBEAT = 1000n
+const LATE = 2n * HEARTBEAT
+const LOST = 3000n
+const GRACE = 5000n
+/** Rate of one GiB on a test node. */
+const RATE = 1000n
 
 describe('Orders', () => {
   let grid: TestGrid
   let nodes: TestNode[]
+  let tenant: Signer
+  let attacker: Signer
+  let restore: () => Promise<void>
 
-  beforeEach(async () => {
-    grid = await deployTestGrid({ policy: { HeartbeatSeconds: 1000n, LostSeconds: 3000n } })
-    nodes = await grid.addNodes(7)
-    await grid.fund(grid.actors.tenant)
-  })
+  const freeOf = async (signer: Signer) =>
+    grid.contracts.escrow.freeBalance(await signer.getAddress())
+  const slotsOn = (...ids: number[]) => ids.map((id) => ({ node: BigInt(id), sizeBytes: GIB }))
+  const store = (node: number, rest = {}) =>
+    grid.place(KIND.Store, storeSpec(), slotsOn(node), rest)
+  const mount = (volume: bigint, node: number, spec = mountSpec(), rest = {}) =>
+    grid.place(KIND.Mount, spec, slotsOn(node), { parent: volume, ...rest })
+  const as = (signer: Signer) => grid.contracts.orders.connect(signer)
+  const asNode = (n: number) => grid.contracts.orders.connect(nodes[n - 1]!.wallet)
 
-  it('places a volume, locks capacity and price, and shows it', async () => {
-    const id = await grid.placeVolume(nodes.slice(0, 5))
-    const order = await grid.order(id)
-    expect(order.state).to.equal(STATE.Live)
-    expect(order.slots.length).to.equal(5)
-    expect(order.ratePerSecond).to.equal(5000n)
-    expect(await grid.contracts.escrow.held(id)).to.equal(500_000n)
-    expect((await grid.node(1n)).usedBytes).to.equal(GIB)
-  })
-
-  it('cancels with an exact refund', async () => {
-    const id = await grid.placeVolume(nodes.slice(0, 5))
-    const placed = (await grid.order(id)).placedAt
-    await grid.at(placed + 40n)
-    await grid.contracts.orders.connect(grid.actors.tenant).cancel(id)
-    const free = await grid.contracts.escrow.freeBalance(await grid.actors.tenant.getAddress())
-    expect(free).to.equal(60n * 5000n)
-    for (const node of nodes.slice(0, 5)) {
-      expect(await grid.contracts.escrow.freeBalance(await node.owner.getAddress())).to.equal(
-        40_000n,
-      )
-    }
-  })
-
-  it('mounts and stores too', async () => {
-    const id = await grid.placeVolume(nodes.slice(0, 5))
-    const mount = await grid.place(KIND.Mount, mountSpec(), [{ node: 6n, sizeBytes: GIB }], {
-      parent: id,
+  before(async () => {
+    grid = await deployTestGrid({
+      policy: {
+        HeartbeatSeconds: HEARTBEAT,
+        LostSeconds: LOST,
+        GraceSeconds: GRACE,
+        MaxSeconds: 100_000n,
+        MaxSlots: 8n,
+      },
     })
-    expect((await grid.order(id)).children).to.deep.equal([mount])
-    expect((await grid.order(id)).writerEpoch).to.equal(1n)
-    const store = await grid.place(KIND.Store, storeSpec(), [{ node: 6n, sizeBytes: GIB }])
-    expect((await grid.order(store)).spec).to.equal(storeSpec())
+    nodes = await grid.addNodes(8)
+    ;({ tenant, attacker } = grid.actors)
+    await grid.fund(tenant)
+    await grid.fund(attacker)
+    restore = await grid.snapshot()
+  })
+  beforeEach(() => restore())
+
+  describe('place', () => {
+    it('makes a volume live, locks capacity and price, and shows all of it in one read', async () => {
+      const id = await grid.placeVolume(nodes.slice(0, 5))
+      const order = await grid.order(id)
+      expect(order.id).to.equal(1n)
+      expect(order.kind).to.equal(BigInt(KIND.Volume))
+      expect(order.state).to.equal(STATE.Live)
+      expect(order.tenant).to.equal(await tenant.getAddress())
+      expect(order.paidUntil - order.placedAt).to.equal(100n)
+      expect(order.ratePerSecond).to.equal(5n * RATE)
+      expect(order.spec).to.equal(volumeSpec())
+      expect(order.endedAt).to.equal(0n)
+      expect(order.deletableAt).to.equal(0n)
+      expect(order.slots.map((slot) => slot.node)).to.deep.equal([1n, 2n, 3n, 4n, 5n])
+      expect(order.slots[0]?.assignedAt).to.equal(order.placedAt)
+      expect(order.slots[0]?.lastSeen).to.equal((await grid.node(1n)).lastHeartbeat)
+      expect(await grid.contracts.escrow.held(id)).to.equal(100n * 5n * RATE)
+      expect((await grid.node(1n)).usedBytes).to.equal(GIB)
+      expect((await grid.node(6n)).usedBytes).to.equal(0n)
+    })
+
+    it('rounds the rate of every slot up', async () => {
+      await grid.place(KIND.Store, storeSpec(), [{ node: 1n, sizeBytes: 1n }])
+      expect((await grid.order(1n)).ratePerSecond).to.equal(1n)
+      await grid.place(KIND.Store, storeSpec(), [{ node: 1n, sizeBytes: GIB + 1n }])
+      expect((await grid.order(2n)).ratePerSecond).to.equal(RATE + 1n)
+    })
+
+    it('takes the price from the free balance first and pulls only the rest', async () => {
+      const { escrow, token } = grid.contracts
+      const address = await tenant.getAddress()
+      await escrow.connect(tenant).deposit(address, 30n * RATE)
+      const before = await token.balanceOf(address)
+      await store(1)
+      expect(await freeOf(tenant)).to.equal(0n)
+      expect(before - (await token.balanceOf(address))).to.equal(70n * RATE)
+    })
+
+    it('keeps every spec where its number leads, whatever the count', async () => {
+      for (let i = 0; i < 260; i += 1)
+        await grid.place(KIND.Store, storeSpec(), [{ node: 1n, sizeBytes: 1n }])
+      for (const id of [1n, 127n, 128n, 255n, 256n, 260n]) {
+        expect((await grid.order(id)).spec).to.equal(storeSpec())
+      }
+    })
+
+    it('numbers its events without gap', async () => {
+      const id = await grid.placeVolume(nodes.slice(0, 5))
+      await mount(id, 6)
+      await as(tenant).extend(id, 10n)
+      await as(tenant).replace(id, 0, 7n)
+      await as(tenant).cancel(id)
+      await grid.pass(GRACE)
+      await as(attacker).settle(id)
+      const { orders } = grid.contracts
+      const logs = await orders.queryFilter('*' as never)
+      const sequences = logs.map((log) => BigInt(log.topics[1] ?? 0))
+      expect(sequences).to.deep.equal([1n, 2n, 3n, 4n, 5n, 6n])
+      expect(await orders.sequence()).to.equal(6n)
+    })
+
+    it('gives an empty view of an order that is not there', async () => {
+      const views = await grid.contracts.orders.get([0n, 99n])
+      expect(views.map((view) => view.state)).to.deep.equal([STATE.None, STATE.None])
+      expect(await grid.contracts.orders.held(99n)).to.equal(0n)
+      expect(await grid.contracts.orders.paidUntil(99n)).to.equal(0n)
+    })
+
+    const volumeSlots = (count: number) =>
+      slotsOn(...Array.from({ length: count }, (_, index) => index + 1))
+    type Case = [
+      why: string,
+      error: string,
+      kind: number,
+      spec: string,
+      slots: { node: bigint; sizeBytes: bigint }[],
+      rest?: { parent?: bigint; seconds?: bigint; maxRate?: bigint },
+    ]
+    // biome-ignore format: a table to read down
+    const refused: Case[] = [
+      ['a kind that policy does not allow', 'OrderKindNotAllowed', KIND.Network, storeSpec(), slotsOn(1)],
+      ['no kind at all', 'OrderKindNotAllowed', KIND.None, storeSpec(), slotsOn(1)],
+      ['too short a time', 'OrderDurationOutOfRange', KIND.Store, storeSpec(), slotsOn(1), { seconds: 9n }],
+      ['too long a time', 'OrderDurationOutOfRange', KIND.Store, storeSpec(), slotsOn(1), { seconds: 100_001n }],
+      ['an empty spec', 'SpecMalformed', KIND.Store, '0x', slotsOn(1)],
+      ['a spec of another kind', 'SpecMalformed', KIND.Store, volumeSpec(), slotsOn(1)],
+      ['bytes after the spec', 'SpecMalformed', KIND.Volume, `${volumeSpec()}00`, volumeSlots(5)],
+      ['a volume spec cut short', 'SpecMalformed', KIND.Volume, volumeSpec().slice(0, -2), volumeSlots(5)],
+      ['a store spec of a later version', 'SpecVersionUnknown', KIND.Store, storeSpec({ version: 2 }), slotsOn(1)],
+      ['a volume spec of no version', 'SpecVersionUnknown', KIND.Volume, volumeSpec({ version: 0 }), volumeSlots(5)],
+      ['an unknown mode', 'SpecModeUnknown', KIND.Store, storeSpec({ mode: 2 }), slotsOn(1)],
+      ['a store without writers', 'SpecAccessInvalid', KIND.Store, storeSpec({ writers: [] }), slotsOn(1)],
+      ['65 readers', 'SpecAccessInvalid', KIND.Store, storeSpec({ readers: Array.from({ length: 65 }, () => anAccount(7)) }), slotsOn(1)],
+      ['no data shard', 'SpecShardsInvalid', KIND.Volume, volumeSpec({ dataShards: 0 }), volumeSlots(3)],
+      ['256 shards', 'SpecShardsInvalid', KIND.Volume, volumeSpec({ dataShards: 200, parityShards: 56 }), volumeSlots(8)],
+      ['one metadata store', 'SpecShardsInvalid', KIND.Volume, volumeSpec({ metaStores: 1 }), volumeSlots(4)],
+      ['a volume of no bytes', 'SpecSizeZero', KIND.Volume, volumeSpec({ sizeBytes: 0n }), volumeSlots(5)],
+      ['a slot too few', 'OrderSlotCount', KIND.Volume, volumeSpec(), volumeSlots(4)],
+      ['a slot too many', 'OrderSlotCount', KIND.Volume, volumeSpec(), volumeSlots(6)],
+      ['two slots for a store', 'OrderSlotCount', KIND.Store, storeSpec(), slotsOn(1, 2)],
+      ['more slots than policy allows', 'OrderTooManySlots', KIND.Volume, volumeSpec({ dataShards: 7 }), [...volumeSlots(8), ...slotsOn(1, 2)]],
+      ['a slot of no bytes', 'OrderSlotEmpty', KIND.Store, storeSpec(), [{ node: 1n, sizeBytes: 0n }]],
+      ['data slots on one farm', 'OrderFarmRepeated', KIND.Volume, volumeSpec(), slotsOn(1, 2, 1, 4, 5)],
+      ['metadata slots on one farm', 'OrderFarmRepeated', KIND.Volume, volumeSpec(), slotsOn(1, 2, 3, 4, 4)],
+      ['a price above the caller’s limit', 'OrderRateAboveLimit', KIND.Store, storeSpec(), slotsOn(1), { maxRate: RATE - 1n }],
+      ['a parent for a store', 'OrderParentInvalid', KIND.Store, storeSpec(), slotsOn(1), { parent: 1n }],
+      ['a mount without a volume', 'OrderParentInvalid', KIND.Mount, mountSpec(), slotsOn(1), { parent: 9n }],
+      ['two slots for a mount', 'OrderSlotCount', KIND.Mount, mountSpec(), slotsOn(1, 2), { parent: 1n }],
+      ['a node that is not there', 'NodeClosed', KIND.Store, storeSpec(), slotsOn(99)],
+      ['more bytes than the node has', 'NodeFull', KIND.Store, storeSpec(), [{ node: 1n, sizeBytes: 101n * GIB }]],
+      ['a mount without its key', 'SpecKeyMissing', KIND.Mount, mountSpec({ sealedKey: '0x' }), slotsOn(1), { parent: 1n }],
+      ['a mount spec of a later version', 'SpecVersionUnknown', KIND.Mount, mountSpec({ version: 3 }), slotsOn(1), { parent: 1n }],
+      ['a mount spec of garbage', 'SpecMalformed', KIND.Mount, '0x1234', slotsOn(1), { parent: 1n }],
+    ]
+    for (const [why, error, kind, spec, slots, rest] of refused) {
+      it(`refuses ${why}: ${error}`, async () => {
+        const { orders, nodes: registry, rules } = grid.contracts
+        const from = error.startsWith('Spec') ? rules : error.startsWith('Node') ? registry : orders
+        await expect(grid.place(kind, spec, slots, rest)).to.be.revertedWithCustomError(from, error)
+        expect(await orders.orderCount()).to.equal(0n)
+        expect((await grid.node(1n)).usedBytes).to.equal(0n)
+      })
+    }
+
+    it('refuses a kind that policy allows but this version does not know', async () => {
+      const { policy, orders } = grid.contracts
+      await grid.asTimelock((owner) => policy.connect(owner).set(6, 126n))
+      await expect(grid.place(KIND.Network, storeSpec(), slotsOn(1))).to.be.revertedWithCustomError(
+        orders,
+        'OrderKindUnknown',
+      )
+    })
+
+    it('refuses a node that is draining, silent or dearer than policy allows now', async () => {
+      const { nodes: registry, policy } = grid.contracts
+      await registry.connect(nodes[0]!.wallet).setDraining(1n, true)
+      await expect(store(1)).to.be.revertedWithCustomError(registry, 'NodeClosed')
+      await grid.asTimelock((owner) => policy.connect(owner).set(5, RATE - 1n))
+      await expect(store(2)).to.be.revertedWithCustomError(registry, 'NodePriceAboveCap')
+      await grid.pass(LATE + 1n)
+      await expect(store(2)).to.be.revertedWithCustomError(registry, 'NodeNotAlive')
+    })
+
+    it('lets slots share farms, and nodes, where the spec says so', async () => {
+      const spec = volumeSpec({ sameFarmAllowed: true })
+      await grid.place(KIND.Volume, spec, slotsOn(1, 1, 1, 1, 1))
+      expect((await grid.node(1n)).usedBytes).to.equal(5n * GIB)
+    })
+
+    it('lets a data slot and a metadata slot share a farm', async () => {
+      await grid.place(KIND.Volume, volumeSpec(), slotsOn(1, 2, 3, 1, 2))
+      expect((await grid.node(1n)).usedBytes).to.equal(2n * GIB)
+    })
+
+    it('tells farms apart whose numbers are equal modulo 256', async () => {
+      const { nodes: registry } = grid.contracts
+      const owner = grid.actors.owners[0] as Signer
+      while ((await registry.farmCount()) < 256n) await registry.connect(owner).createFarm('f')
+      const far = await grid.addNode(owner, await grid.addFarm(owner))
+      expect(far.farm).to.equal(257n)
+      const id = await grid.place(KIND.Volume, volumeSpec(), [
+        ...slotsOn(1, Number(far.id), 2, 3, 4),
+      ])
+      expect((await grid.order(id)).state).to.equal(STATE.Live)
+    })
+  })
+
+  describe('mounts', () => {
+    let volume: bigint
+    beforeEach(async () => {
+      volume = await grid.placeVolume(nodes.slice(0, 5), { seconds: 1000n })
+    })
+
+    it('counts writers, not readers', async () => {
+      await mount(volume, 6)
+      await mount(volume, 7, mountSpec({ readOnly: true }))
+      await mount(volume, 8)
+      const order = await grid.order(volume)
+      expect(order.writerEpoch).to.equal(2n)
+      expect(order.children).to.deep.equal([2n, 3n, 4n])
+    })
+
+    it('refuses a volume of somebody else, and one that is not live', async () => {
+      const { orders } = grid.contracts
+      await expect(
+        mount(volume, 6, mountSpec(), { tenant: attacker }),
+      ).to.be.revertedWithCustomError(orders, 'OrderParentInvalid')
+      await as(tenant).cancel(volume)
+      await expect(mount(volume, 6)).to.be.revertedWithCustomError(orders, 'OrderParentInvalid')
+    })
+
+    it('refuses a store as a parent', async () => {
+      const parent = await store(1)
+      await expect(mount(parent, 6)).to.be.revertedWithCustomError(
+        grid.contracts.orders,
+        'OrderParentInvalid',
+      )
+    })
+
+    it('gives a name on a node to one mount until that ends', async () => {
+      const { orders } = grid.contracts
+      const first = await mount(volume, 6)
+      await expect(mount(volume, 6)).to.be.revertedWithCustomError(orders, 'OrderMountExists')
+      await mount(volume, 7)
+      await mount(volume, 6, mountSpec({ name: 'other' }))
+      await as(tenant).cancel(first)
+      await mount(volume, 6)
+    })
+
+    it('refuses a 257th mount until one is released', async () => {
+      const { orders } = grid.contracts
+      const spec = (i: number) => mountSpec({ name: `m${i}`, readOnly: true })
+      for (let i = 0; i < 256; i += 1) {
+        if (i % 50 === 0) await grid.beat(nodes)
+        await mount(volume, 6 + (i % 3), spec(i), { seconds: 10n })
+      }
+      await expect(mount(volume, 6, spec(256))).to.be.revertedWithCustomError(
+        orders,
+        'OrderTooManyMounts',
+      )
+      await as(tenant).extend(volume, 90_000n)
+      await grid.pass(GRACE + 10n)
+      await grid.beat(nodes)
+      await as(attacker).settle(100n)
+      const id = await mount(volume, 6, spec(256))
+      const { children } = await grid.order(volume)
+      expect(children.length).to.equal(256)
+      expect(children).to.not.include(100n)
+      expect(children.at(-1)).to.equal(id)
+      expect([...children]).to.deep.equal([...children].sort((a, b) => Number(a - b)))
+    })
+
+    const names: [name: string, safe: boolean][] = [
+      ['a', true],
+      ['geth/ancient', true],
+      ['A.b_c-9/..x/...', true],
+      ['x'.repeat(255), true],
+      ['', false],
+      ['x'.repeat(256), false],
+      ['/a', false],
+      ['a/', false],
+      ['a//b', false],
+      ['.', false],
+      ['..', false],
+      ['a/../b', false],
+      ['a/.', false],
+      ['a b', false],
+      ['a\u0000', false],
+      ['ä', false],
+      ['a\\b', false],
+      ['@', false],
+      ['[', false],
+      ['`', false],
+      ['{', false],
+      [':', false],
+    ]
+    it('takes only safe relative paths as names', async () => {
+      const { rules } = grid.contracts
+      for (const [name, safe] of names) {
+        const read = rules.readMount(mountSpec({ name }))
+        if (safe) expect((await read).name).to.equal(name)
+        else await expect(read, name).to.be.revertedWithCustomError(rules, 'SpecNameInvalid')
+      }
+    })
+  })
+
+  describe('money and time', () => {
+    it('pays up to the last heartbeat and keeps the rest until the next', async () => {
+      const id = await store(1, { seconds: 5000n })
+      const { placedAt } = await grid.order(id)
+      await grid.at(placedAt + 700n)
+      await grid.beat([nodes[0]!])
+      await grid.at(placedAt + 900n)
+      await as(attacker).settle(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(700n * RATE)
+      expect(await grid.contracts.escrow.held(id)).to.equal(4300n * RATE)
+      await as(attacker).settle(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(700n * RATE)
+    })
+
+    it('does not pay for a silence that was too long, and gives that money back', async () => {
+      const id = await store(1, { seconds: 9000n })
+      const { placedAt } = await grid.order(id)
+      await grid.at(placedAt + 500n)
+      await grid.beat([nodes[0]!])
+      await grid.at(placedAt + 500n + LATE + 1n)
+      await grid.beat([nodes[0]!])
+      await grid.at(placedAt + 3000n)
+      await grid.beat([nodes[0]!])
+      await as(attacker).settle(id)
+      const alive = 500n + (3000n - 500n - LATE - 1n)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(alive * RATE)
+      expect(await freeOf(tenant)).to.equal((LATE + 1n) * RATE)
+    })
+
+    it('counts a gap of exactly the limit as alive', async () => {
+      const id = await store(1, { seconds: 9000n })
+      const { placedAt } = await grid.order(id)
+      await grid.at(placedAt + 500n)
+      await grid.beat([nodes[0]!])
+      await grid.at(placedAt + 500n + LATE)
+      await grid.beat([nodes[0]!])
+      await as(attacker).settle(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal((500n + LATE) * RATE)
+    })
+
+    it('refunds a dead node’s seconds while it is silent', async () => {
+      const id = await store(1, { seconds: 9000n })
+      const node = await grid.node(1n)
+      const { placedAt } = await grid.order(id)
+      await grid.at(node.lastHeartbeat + LATE + 500n)
+      await as(attacker).settle(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(0n)
+      expect(await freeOf(tenant)).to.equal((node.lastHeartbeat + LATE + 500n - placedAt) * RATE)
+    })
+
+    it('judges a span among many gaps exactly', async () => {
+      const id = await store(1, { seconds: 90_000n })
+      const { placedAt } = await grid.order(id)
+      let now = placedAt
+      let alive = 0n
+      for (const step of [100n, 2500n, 300n, 2001n, 2000n, 4000n, 50n, 9999n, 10n]) {
+        now += step
+        await grid.at(now)
+        await grid.beat([nodes[0]!])
+        if (step <= LATE) alive += step
+      }
+      await as(attacker).settle(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(alive * RATE)
+      expect(await freeOf(tenant)).to.equal((now - placedAt - alive) * RATE)
+      const node = await grid.node(1n)
+      const before = placedAt - node.registeredAt
+      expect(node.aliveSeconds).to.equal(alive + before)
+    })
+
+    it('ends by time: suspended when the money ends, ended after the grace, released by anyone', async () => {
+      const { escrow, orders } = grid.contracts
+      const id = await store(1)
+      const { paidUntil } = await grid.order(id)
+      await grid.at(paidUntil - 1n)
+      await grid.beat([nodes[0]!])
+      expect((await grid.order(id)).state).to.equal(STATE.Live)
+      await grid.pass(1n)
+      expect((await grid.order(id)).state).to.equal(STATE.Suspended)
+      expect((await grid.order(id)).endedAt).to.equal(0n)
+      await grid.at(paidUntil + GRACE)
+      await expect(as(attacker).settle(id)).to.emit(orders, 'OrderReleased').withArgs(2n, id)
+      const order = await grid.order(id)
+      expect(order.state).to.equal(STATE.Ended)
+      expect(order.endedAt).to.equal(paidUntil)
+      expect(order.deletableAt).to.equal(paidUntil + GRACE)
+      expect((await grid.node(1n)).usedBytes).to.equal(0n)
+      expect(await escrow.held(id)).to.equal(0n)
+      // Alive until one second before the end; then silent for longer than the limit.
+      expect(await freeOf(nodes[0]!.owner)).to.equal(99n * RATE)
+      expect(await freeOf(tenant)).to.equal(RATE)
+    })
+
+    it('shows the end of an order that nobody has settled', async () => {
+      const id = await store(1)
+      const { paidUntil } = await grid.order(id)
+      await grid.pass(GRACE + 200n)
+      const order = await grid.order(id)
+      expect(order.state).to.equal(STATE.Ended)
+      expect(order.endedAt).to.equal(paidUntil)
+      expect(await grid.contracts.orders.held(id)).to.equal(0n)
+      await expect(as(tenant).extend(id, 10n)).to.be.revertedWithCustomError(
+        grid.contracts.orders,
+        'OrderWrongState',
+      )
+    })
+
+    it('does not release before the data may go, and only once', async () => {
+      const { orders } = grid.contracts
+      const id = await store(1)
+      await as(tenant).cancel(id)
+      await as(attacker).settle(id)
+      expect((await grid.node(1n)).usedBytes).to.equal(GIB)
+      await grid.pass(GRACE)
+      await as(attacker).settle(id)
+      expect((await grid.node(1n)).usedBytes).to.equal(0n)
+      await expect(as(attacker).settle(id)).to.not.emit(orders, 'OrderReleased')
+      expect((await grid.node(1n)).usedBytes).to.equal(0n)
+    })
+
+    it('cancels with an exact refund, at once', async () => {
+      const { orders } = grid.contracts
+      const id = await grid.placeVolume(nodes.slice(0, 5))
+      const { placedAt } = await grid.order(id)
+      await grid.at(placedAt + 40n)
+      await expect(as(tenant).cancel(id))
+        .to.emit(orders, 'OrderCancelled')
+        .withArgs(2n, id, 60n * 5n * RATE)
+      expect(await freeOf(tenant)).to.equal(60n * 5n * RATE)
+      for (const node of nodes.slice(0, 5)) expect(await freeOf(node.owner)).to.equal(40n * RATE)
+      const order = await grid.order(id)
+      expect(order.state).to.equal(STATE.Ended)
+      expect(order.endedAt).to.equal(placedAt + 40n)
+      expect(order.paidUntil).to.equal(placedAt + 40n)
+      expect(order.deletableAt).to.equal(placedAt + 40n + GRACE)
+    })
+
+    it('cancels a suspended order: nothing is left to refund but dead seconds', async () => {
+      const id = await store(1)
+      const { placedAt } = await grid.order(id)
+      await grid.at(placedAt + 500n)
+      await as(tenant).cancel(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(100n * RATE)
+      expect(await freeOf(tenant)).to.equal(0n)
+      expect((await grid.order(id)).endedAt).to.equal(placedAt + 500n)
+    })
+
+    it('extends from the old end, also out of suspension, by anyone, for the tenant', async () => {
+      const { orders } = grid.contracts
+      const id = await store(1)
+      const { paidUntil } = await grid.order(id)
+      await grid.at(paidUntil + 50n)
+      await expect(as(attacker).extend(id, 100n))
+        .to.emit(orders, 'OrderExtended')
+        .withArgs(2n, id, paidUntil + 100n)
+      expect((await grid.order(id)).state).to.equal(STATE.Live)
+      await grid.at(paidUntil + 60n)
+      await as(tenant).cancel(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(160n * RATE)
+      expect(await freeOf(tenant)).to.equal(40n * RATE)
+    })
+
+    it('refuses to extend by nothing, too far, or what is not there', async () => {
+      const { orders, policy } = grid.contracts
+      const id = await store(1)
+      for (const seconds of [0n, 100_001n, 2n ** 64n - 1n]) {
+        await expect(as(tenant).extend(id, seconds)).to.be.revertedWithCustomError(
+          orders,
+          'OrderDurationOutOfRange',
+        )
+      }
+      await expect(as(tenant).extend(9n, 1n)).to.be.revertedWithCustomError(
+        orders,
+        'OrderWrongState',
+      )
+      await as(tenant).extend(id, 90_000n)
+      await grid.asTimelock((owner) => policy.connect(owner).set(9, 1000n))
+      await expect(as(tenant).extend(id, 1n)).to.be.revertedWithCustomError(
+        orders,
+        'OrderDurationOutOfRange',
+      )
+    })
+
+    it('settles only what is there', async () => {
+      const { orders } = grid.contracts
+      await expect(as(tenant).settle(1n)).to.be.revertedWithCustomError(orders, 'OrderUnknown')
+    })
+
+    it('lets nobody but the tenant cancel', async () => {
+      const { orders } = grid.contracts
+      const id = await store(1)
+      for (const signer of [attacker, nodes[0]!.owner, nodes[0]!.wallet, grid.actors.holder]) {
+        await expect(as(signer).cancel(id)).to.be.revertedWithCustomError(orders, 'OrderNotTenant')
+      }
+      await as(tenant).cancel(id)
+      await expect(as(tenant).cancel(id)).to.be.revertedWithCustomError(orders, 'OrderWrongState')
+    })
+  })
+
+  describe('replace', () => {
+    let volume: bigint
+    beforeEach(async () => {
+      volume = await grid.placeVolume(nodes.slice(0, 5), { seconds: 20_000n })
+    })
+
+    it('moves a slot, settles the old node and frees its bytes', async () => {
+      const { orders } = grid.contracts
+      const { placedAt } = await grid.order(volume)
+      await grid.at(placedAt + 100n)
+      await expect(as(tenant).replace(volume, 1, 6n))
+        .to.emit(orders, 'SlotReplaced')
+        .withArgs(2n, volume, 1, 2n, 6n)
+      const slot = (await grid.order(volume)).slots[1]
+      expect(slot?.node).to.equal(6n)
+      expect(slot?.generation).to.equal(1n)
+      expect(slot?.assignedAt).to.equal(placedAt + 100n)
+      expect((await grid.node(2n)).usedBytes).to.equal(0n)
+      expect((await grid.node(6n)).usedBytes).to.equal(GIB)
+      expect(await freeOf(nodes[1]!.owner)).to.equal(100n * RATE)
+    })
+
+    it('spreads the money over less time where the new node is dearer, and keeps every unit', async () => {
+      const { nodes: registry, escrow } = grid.contracts
+      await registry
+        .connect(nodes[5]!.wallet)
+        .setOffer({ capacityBytes: 100n * GIB, pricePerGibSecond: 3n * RATE })
+      const { placedAt } = await grid.order(volume)
+      await grid.at(placedAt + 100n)
+      await as(tenant).replace(volume, 0, 6n)
+      const order = await grid.order(volume)
+      expect(order.ratePerSecond).to.equal(7n * RATE)
+      const rest = 19_900n * 5n * RATE
+      expect(order.paidUntil).to.equal(placedAt + 100n + rest / (7n * RATE))
+      expect(await freeOf(tenant)).to.equal(rest % (7n * RATE))
+      const { deposited, withdrawn, free, heldByOrders } = await escrow.totals()
+      expect(deposited).to.equal(withdrawn + free + heldByOrders)
+    })
+
+    it('leaves the end as it is when nothing is paid any more', async () => {
+      const { nodes: registry } = grid.contracts
+      const free = await grid.addNode(nodes[0]!.owner, nodes[0]!.farm, { pricePerGibSecond: 0n })
+      const id = await store(1)
+      const { paidUntil } = await grid.order(id)
+      await as(tenant).replace(id, 0, free.id)
+      const order = await grid.order(id)
+      expect(order.ratePerSecond).to.equal(0n)
+      expect(order.paidUntil).to.equal(paidUntil)
+      await as(tenant).replace(id, 0, 2n)
+      expect((await grid.order(id)).ratePerSecond).to.equal(RATE)
+      expect(await registry.nodeCount()).to.equal(9n)
+    })
+
+    it('keeps the groups on distinct farms', async () => {
+      const { orders } = grid.contracts
+      await expect(as(tenant).replace(volume, 0, 2n)).to.be.revertedWithCustomError(
+        orders,
+        'OrderFarmRepeated',
+      )
+      await expect(as(tenant).replace(volume, 4, 4n)).to.be.revertedWithCustomError(
+        orders,
+        'OrderFarmRepeated',
+      )
+      await as(tenant).replace(volume, 0, 4n)
+      await as(tenant).replace(volume, 3, 2n)
+    })
+
+    it('lets slots share where the spec says so', async () => {
+      const id = await grid.place(
+        KIND.Volume,
+        volumeSpec({ sameFarmAllowed: true }),
+        slotsOn(1, 2, 3, 4, 5),
+      )
+      await as(tenant).replace(id, 0, 2n)
+      expect((await grid.node(2n)).usedBytes).to.equal(3n * GIB)
+    })
+
+    it('is refused for mounts, unknown slots, the same node, and ended orders', async () => {
+      const { orders } = grid.contracts
+      const shown = await mount(volume, 6)
+      const refuse = (call: Promise<unknown>, error: string) =>
+        expect(call).to.be.revertedWithCustomError(orders, error)
+      await refuse(as(tenant).replace(shown, 0, 7n), 'OrderNotReplaceable')
+      await refuse(as(tenant).replace(volume, 5, 7n), 'OrderSlotMissing')
+      await refuse(as(tenant).replace(volume, 0, 1n), 'OrderSlotUnchanged')
+      await refuse(as(tenant).replace(99n, 0, 1n), 'OrderWrongState')
+      await as(tenant).cancel(volume)
+      await refuse(as(tenant).replace(volume, 0, 7n), 'OrderWrongState')
+    })
+
+    it('is open to the writer’s node only once the slot’s node is lost', async () => {
+      const { orders } = grid.contracts
+      await mount(volume, 6, mountSpec(), { seconds: 20_000n })
+      await grid.pass(LATE)
+      await grid.beat(nodes.slice(1))
+      await expect(asNode(6).replace(volume, 0, 7n)).to.be.revertedWithCustomError(
+        orders,
+        'OrderNodeNotLost',
+      )
+      await grid.pass(LOST - LATE)
+      await grid.beat(nodes.slice(1))
+      await asNode(6).replace(volume, 0, 7n)
+      expect((await grid.order(volume)).slots[0]?.node).to.equal(7n)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(0n)
+    })
+
+    it('is open to the writer’s node while the slot’s node drains', async () => {
+      await mount(volume, 6)
+      await grid.contracts.nodes.connect(nodes[0]!.owner).setDraining(1n, true)
+      await asNode(6).replace(volume, 0, 7n)
+      expect((await grid.order(volume)).slots[0]?.node).to.equal(7n)
+    })
+
+    it('is refused to everyone else, to readers, and to a writer that a newer one replaced', async () => {
+      const { orders, nodes: registry } = grid.contracts
+      const refuse = (call: Promise<unknown>) =>
+        expect(call).to.be.revertedWithCustomError(orders, 'OrderNotRepairer')
+      await registry.connect(nodes[0]!.owner).setDraining(1n, true)
+      await refuse(asNode(6).replace(volume, 0, 7n))
+      await mount(volume, 6)
+      await mount(volume, 8, mountSpec({ readOnly: true }))
+      await refuse(asNode(8).replace(volume, 0, 7n))
+      await refuse(as(attacker).replace(volume, 0, 7n))
+      await refuse(as(nodes[0]!.owner).replace(volume, 0, 7n))
+      const newer = await mount(volume, 7)
+      await refuse(asNode(6).replace(volume, 0, 8n))
+      await as(tenant).cancel(newer)
+      await asNode(6).replace(volume, 0, 8n)
+    })
+
+    it('lets a writer’s node pay at most twice the old price', async () => {
+      const { orders, nodes: registry } = grid.contracts
+      await mount(volume, 6)
+      await registry.connect(nodes[0]!.owner).setDraining(1n, true)
+      const offer = (price: bigint) =>
+        registry
+          .connect(nodes[6]!.wallet)
+          .setOffer({ capacityBytes: 100n * GIB, pricePerGibSecond: price })
+      await offer(2n * RATE + 1n)
+      await expect(asNode(6).replace(volume, 0, 7n)).to.be.revertedWithCustomError(
+        orders,
+        'OrderReplacementTooDear',
+      )
+      await offer(2n * RATE)
+      await asNode(6).replace(volume, 0, 7n)
+    })
+  })
+
+  it('answers a call at any block with the state of that block', async () => {
+    const { orders } = grid.contracts
+    const id = await store(1)
+    const provider = grid.connection.ethers.provider
+    const placedIn = await provider.getBlockNumber()
+    await grid.pass(GRACE + 200n)
+    const [then] = await orders.get([id], { blockTag: placedIn })
+    const [now] = await orders.get([id])
+    expect(then?.state).to.equal(STATE.Live)
+    expect(now?.state).to.equal(STATE.Ended)
+    expect(await orders.held(id, { blockTag: placedIn })).to.equal(100n * RATE)
+  })
+
+  it('asks a stranger’s money only for what the stranger extends', async () => {
+    const { token } = grid.contracts
+    const before = await token.balanceOf(await tenant.getAddress())
+    const id = await store(1, { tenant: attacker })
+    await as(attacker).extend(id, 10n)
+    expect(await token.balanceOf(await tenant.getAddress())).to.equal(before)
+    expect(before).to.be.greaterThan(TOKEN)
   })
 })

@@ -3,14 +3,13 @@
  *
  * Nodes have real keys: a node's account is the hash of its public key, and it signs its own transactions.
  */
-import { AbiCoder, type HDNodeWallet, type Signer, SigningKey, Wallet } from 'ethers'
+import { AbiCoder, getAddress, type HDNodeWallet, type Signer, SigningKey, Wallet } from 'ethers'
 import hre from 'hardhat'
 import GridModule from '../../../ignition/modules/grid.ts'
 import {
   devnetParameters,
   type GridParameters,
   ignitionParameters,
-  POLICY_PARAMETERS,
   type PolicyParameter,
 } from '../../../ignition/modules/parameters.ts'
 import type { Escrow } from '../../../types/ethers-contracts/contracts/Escrow.ts'
@@ -95,7 +94,7 @@ export function mountSpec(
 
 /** A well-formed address that nobody holds. */
 export function anAccount(n: number): string {
-  return `0x${n.toString(16).padStart(40, '0')}`
+  return getAddress(`0x${n.toString(16).padStart(40, '0')}`)
 }
 
 /** A registered node and the wallet of its key. */
@@ -182,6 +181,12 @@ export class TestGrid {
     this.parameters = parameters
     this.timelock = rest.timelock
     this.time = rest.networkHelpers.time
+  }
+
+  /** Remembers the chain as it is; the function returned brings it back, as often as called. */
+  async snapshot(): Promise<() => Promise<void>> {
+    const taken = await this.connection.networkHelpers.takeSnapshot()
+    return () => taken.restore()
   }
 
   /** Gives an account tokens and lets the escrow and the registry take them. */

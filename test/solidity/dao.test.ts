@@ -1,0 +1,229 @@
+// Policy, governor, timelock, token and directory: what votes can change, how, and what nobody can.
+import { expect } from 'chai'
+import { ZeroAddress } from 'ethers'
+import { POLICY_PARAMETERS } from '../../ignition/modules/parameters.ts'
+import { deployTestGrid, type TestGrid, TOKEN } from './support/grid.ts'
+
+const DIGEST = `0x${'d1'.repeat(32)}`
+
+describe('The DAO', () => {
+  let grid: TestGrid
+  let restore: () => Promise<void>
+
+  const refusePolicy = (call: Promise<unknown>, error: string) =>
+    expect(call).to.be.revertedWithCustomError(grid.contracts.policy, error)
+
+  before(async () => {
+    grid = await deployTestGrid()
+    restore = await grid.snapshot()
+  })
+  beforeEach(() => restore())
+
+  it('changes a parameter by proposal, vote, queue and execution, and in no other way', async () => {
+    const { governor, policy, token } = grid.contracts
+    const [voter, , anyone] = [grid.actors.holder, grid.actors.tenant, grid.actors.attacker]
+    await token.delegate(await voter.getAddress())
+    await grid.pass(1n)
+    const call = policy.interface.encodeFunctionData('set', [2, 60n])
+    const proposal = [[await policy.getAddress()], [0n], [call]] as [string[], bigint[], string[]]
+    const described = grid.connection.ethers.id('wait a minute before repair')
+    await governor.propose(...proposal, 'wait a minute before repair')
+    const id = await governor.hashProposal(...proposal, described)
+    await grid.pass(2n)
+    await governor.castVote(id, 1)
+    await grid.pass(5n)
+    await governor.connect(anyone).queue(...proposal, described)
+    await grid.pass(2n)
+    await governor.connect(anyone).execute(...proposal, described)
+    expect(await policy.value(2)).to.equal(60n)
+    expect(await policy.version()).to.equal(2n)
+    expect(await governor.state(id)).to.equal(7n)
+  })
+
+  it('defeats what has no quorum', async () => {
+    const { governor, policy, token } = grid.contracts
+    const small = grid.actors.tenant
+    await token.transfer(await small.getAddress(), TOKEN)
+    await token.connect(small).delegate(await small.getAddress())
+    await grid.pass(1n)
+    const call = policy.interface.encodeFunctionData('set', [2, 60n])
+    const proposal = [[await policy.getAddress()], [0n], [call]] as [string[], bigint[], string[]]
+    await governor.connect(small).propose(...proposal, 'x')
+    const described = grid.connection.ethers.id('x')
+    const id = await governor.hashProposal(...proposal, described)
+    await grid.pass(2n)
+    await governor.connect(small).castVote(id, 1)
+    await grid.pass(5n)
+    expect(await governor.state(id)).to.equal(3n)
+    await expect(governor.queue(...proposal, described)).to.be.revertedWithCustomError(
+      governor,
+      'GovernorUnexpectedProposalState',
+    )
+  })
+
+  it('lets the proposer cancel before the vote', async () => {
+    const { governor, policy } = grid.contracts
+    const call = policy.interface.encodeFunctionData('set', [2, 60n])
+    const proposal = [[await policy.getAddress()], [0n], [call]] as [string[], bigint[], string[]]
+    await governor.propose(...proposal, 'x')
+    const described = grid.connection.ethers.id('x')
+    await governor.cancel(...proposal, described)
+    const id = await governor.hashProposal(...proposal, described)
+    expect(await governor.state(id)).to.equal(2n)
+    expect(await governor.proposalNeedsQueuing(id)).to.equal(true)
+  })
+
+  it('speaks to standard tooling', async () => {
+    const { governor, token } = grid.contracts
+    expect(await governor.COUNTING_MODE()).to.equal('support=bravo&quorum=for,abstain')
+    expect(await governor.CLOCK_MODE()).to.equal('mode=timestamp')
+    expect(await token.CLOCK_MODE()).to.equal('mode=timestamp')
+    expect(await token.clock()).to.equal(await grid.time.latest())
+    expect(await governor.votingDelay()).to.equal(1n)
+    expect(await governor.votingPeriod()).to.equal(4n)
+    expect(await governor.proposalThreshold()).to.equal(0n)
+    expect(await governor.timelock()).to.equal(grid.timelock)
+  })
+
+  it('leaves the deployer and everyone else without a role', async () => {
+    const { ethers } = grid.connection
+    const timelock = await ethers.getContractAt('TimelockController', grid.timelock)
+    const governor = await grid.contracts.governor.getAddress()
+    const roleOf = (name: string) => (name === '' ? ethers.ZeroHash : ethers.id(name))
+    for (const name of ['', 'PROPOSER_ROLE', 'CANCELLER_ROLE']) {
+      const deployer = await grid.actors.holder.getAddress()
+      expect(await timelock.getFunction('hasRole')(roleOf(name), deployer), name).to.equal(false)
+    }
+    for (const name of ['PROPOSER_ROLE', 'CANCELLER_ROLE']) {
+      expect(await timelock.getFunction('hasRole')(roleOf(name), governor)).to.equal(true)
+    }
+    expect(await timelock.getFunction('hasRole')(roleOf('EXECUTOR_ROLE'), ZeroAddress)).to.equal(
+      true,
+    )
+    expect(await timelock.getFunction('hasRole')(roleOf(''), grid.timelock)).to.equal(true)
+    expect(await grid.contracts.policy.owner()).to.equal(grid.timelock)
+    const logs = await timelock.queryFilter('RoleGranted')
+    expect(logs.length).to.equal(5)
+  })
+
+  it('is found from one address', async () => {
+    const { grid: directory, ...contracts } = grid.contracts
+    const listed = await directory.contracts()
+    for (const name of ['token', 'governor', 'policy', 'nodes', 'orders', 'escrow'] as const) {
+      expect(listed[name]).to.equal(await contracts[name].getAddress())
+    }
+    expect(listed.timelock).to.equal(grid.timelock)
+    expect(listed.deployedAtBlock).to.equal(await contracts.policy.deployedAtBlock())
+    expect(listed.deployedAtBlock).to.be.greaterThan(0n)
+    const factory = await grid.connection.ethers.getContractFactory('Grid')
+    const broken = { ...listed.toObject(), orders: await grid.actors.holder.getAddress() }
+    await expect(factory.deploy(broken)).to.be.revertedWithCustomError(directory, 'GridNoCode')
+  })
+
+  it('has a token of fixed supply that fits in 128 bits', async () => {
+    const { token } = grid.contracts
+    const factory = await grid.connection.ethers.getContractFactory('GridToken')
+    const holder = await grid.actors.holder.getAddress()
+    await expect(factory.deploy(holder, 1n << 128n)).to.be.revertedWithCustomError(
+      token,
+      'TokenSupplyTooLarge',
+    )
+    expect(await token.totalSupply()).to.equal(grid.parameters.tokenSupply)
+    expect(await token.nonces(holder)).to.equal(0n)
+  })
+
+  describe('policy', () => {
+    it('holds what it was deployed with', async () => {
+      const [version, values] = await grid.contracts.policy.all()
+      expect(version).to.equal(1n)
+      expect([...values]).to.deep.equal(
+        POLICY_PARAMETERS.map((name) => grid.parameters.policy[name]),
+      )
+    })
+
+    it('is changed by its owner alone', async () => {
+      const { policy } = grid.contracts
+      for (const signer of [grid.actors.holder, grid.actors.tenant]) {
+        const as = policy.connect(signer)
+        await refusePolicy(as.set(0, 1n), 'OwnableUnauthorizedAccount')
+        await refusePolicy(as.approveRelease(DIGEST, '1', 0n), 'OwnableUnauthorizedAccount')
+        await refusePolicy(as.revokeRelease(DIGEST), 'OwnableUnauthorizedAccount')
+      }
+    })
+
+    it('takes each parameter up to its bounds and not beyond', async () => {
+      const { policy } = grid.contracts
+      await grid.asTimelock(async (owner) => {
+        const as = policy.connect(owner)
+        // The widest room for the pairs that depend on each other.
+        await as.set(2, 90n * 86_400n)
+        await as.set(8, 1n)
+        await as.set(9, 10n * 365n * 86_400n)
+        for (const [parameter, name] of POLICY_PARAMETERS.entries()) {
+          const [min, max] = await policy.bounds(parameter)
+          if (min > 0n) await refusePolicy(as.set(parameter, min - 1n), 'PolicyOutOfBounds')
+          await refusePolicy(as.set(parameter, max + 1n), 'PolicyOutOfBounds')
+          const before = await policy.value(parameter)
+          for (const value of [min, max, before]) {
+            const paired = ['LostSeconds', 'MinSeconds', 'MaxSeconds'].includes(name)
+            if (paired && value !== before) continue
+            await as.set(parameter, value)
+            expect(await policy.value(parameter)).to.equal(value)
+          }
+        }
+      })
+    })
+
+    it('refuses values that contradict each other', async () => {
+      const { policy } = grid.contracts
+      await grid.asTimelock(async (owner) => {
+        const as = policy.connect(owner)
+        await refusePolicy(as.set(1, 5n), 'PolicyInconsistent')
+        await refusePolicy(as.set(2, 5n), 'PolicyInconsistent')
+        await as.set(1, 4n)
+        await refusePolicy(as.set(9, 9n), 'PolicyInconsistent')
+        await as.set(9, 10n)
+        await refusePolicy(as.set(8, 11n), 'PolicyInconsistent')
+      })
+    })
+
+    it('approves a release once and revokes it for good', async () => {
+      const { policy } = grid.contracts
+      await grid.asTimelock(async (owner) => {
+        const as = policy.connect(owner)
+        await refusePolicy(as.revokeRelease(DIGEST), 'PolicyReleaseUnknown')
+        await expect(as.approveRelease(DIGEST, '1.0.0', 77n))
+          .to.emit(policy, 'ReleaseApproved')
+          .withArgs(2n, DIGEST, '1.0.0', 77n)
+        await refusePolicy(as.approveRelease(DIGEST, '1.0.0', 77n), 'PolicyReleaseExists')
+        await expect(as.revokeRelease(DIGEST))
+          .to.emit(policy, 'ReleaseRevoked')
+          .withArgs(3n, DIGEST)
+        await refusePolicy(as.revokeRelease(DIGEST), 'PolicyReleaseUnknown')
+        await refusePolicy(as.approveRelease(DIGEST, '1.0.0', 77n), 'PolicyReleaseExists')
+        const [release] = await policy.releases()
+        expect([...(release ?? [])]).to.deep.equal([DIGEST, '1.0.0', 77n, true])
+      })
+    })
+
+    it('keeps at most 256 releases', async () => {
+      const { policy } = grid.contracts
+      await grid.asTimelock(async (owner) => {
+        const as = policy.connect(owner)
+        for (let i = 0; i < 256; i += 1) {
+          await as.approveRelease(`0x${i.toString(16).padStart(64, '0')}`, 'r', 0n)
+        }
+        await refusePolicy(as.approveRelease(DIGEST, 'r', 0n), 'PolicyTooManyReleases')
+      })
+    })
+
+    it('needs one initial value for each parameter', async () => {
+      const factory = await grid.connection.ethers.getContractFactory('Policy')
+      await refusePolicy(factory.deploy(grid.timelock, [1n]), 'PolicyValueCount')
+      const values = Object.values(grid.parameters.policy)
+      const contradictory = values.with(2, 5n)
+      await refusePolicy(factory.deploy(grid.timelock, contradictory), 'PolicyInconsistent')
+      await refusePolicy(factory.deploy(grid.timelock, values.with(1, 0n)), 'PolicyOutOfBounds')
+    })
+  })
+})
