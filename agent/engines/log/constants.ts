@@ -28,3 +28,6 @@ export const GROUP_DELAY_MS = 100
 
 /** What deletes may use beyond the quota, so that a full namespace can be emptied. */
 export const DELETE_RESERVE_BYTES = 256 * KIB
+
+/** Holds the hot part of most namespaces; 16 bytes of it a block are taken at once, the rest as blocks are loaded. */
+export const BLOCK_CACHE_BYTES = 64 * MIB

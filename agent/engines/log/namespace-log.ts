@@ -8,6 +8,7 @@
  */
 import { assert } from '../../base/assert.ts'
 import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
+import { type BlockCache, CACHED_VALUE_BYTES_MAX } from './block-cache.ts'
 import { ARENA_BYTES, ARENA_VALUE_BYTES_MAX, BLOCK_BYTES } from './constants.ts'
 import { crc32c } from './crc32c.ts'
 import type { LogPorts, SyncMode } from './ports.ts'
@@ -42,6 +43,7 @@ export interface NamespaceLogOptions {
   readonly ports: LogPorts
   readonly directory: string
   readonly index: RecordIndex
+  readonly cache: BlockCache
   readonly segmentBytes: number
   readonly keepsDeleted: boolean
   readonly readOnly: boolean
@@ -107,6 +109,7 @@ export class NamespaceLog {
     const recovered = recoverLog({ ...options, disk, log })
     this.#segments = recovered.segments
     for (const segment of this.#segments) {
+      segment.cacheFile = options.cache.nextFile()
       this.#byNumber.set(segment.number, segment)
       this.#dataBytes += segment.file.sizeBytes
       // What was found may still be only in the page cache of a machine that lives on.
@@ -457,7 +460,7 @@ export class NamespaceLog {
     this.#dataBytes += bytes
     if (valueBytes <= ARENA_VALUE_BYTES_MAX) {
       value.copy(arena, end, valueStart, valueEnd)
-      arena.fill(0, end + valueBytes, at + bytes)
+      for (let pad = end + valueBytes; pad < at + bytes; pad++) arena[pad] = 0
       this.#arenaUsed = at + bytes
       return crc
     }
@@ -553,6 +556,7 @@ export class NamespaceLog {
       firstSerial: this.#appended,
       nextSeq: this.nextSeq,
     })
+    segment.cacheFile = this.#options.cache.nextFile()
     this.#segments.push(segment)
     this.#byNumber.set(number, segment)
     this.#active = segment
@@ -585,8 +589,13 @@ export class NamespaceLog {
       const arena = this.#arena as Buffer
       return arena.copy(into, at, from, Math.min(from + bytes, this.#arenaUsed))
     }
-    const found = this.#byNumber.get(segment)
+    const found = active && segment === active.number ? active : this.#byNumber.get(segment)
     assert(found, 'the index points into segments that exist')
+    if (bytes <= CACHED_VALUE_BYTES_MAX) {
+      const { cache } = this.#options
+      const { cacheFile, file } = found
+      if (cache.copy(cacheFile, file, file.sizeBytes, offset, into, at, bytes)) return bytes
+    }
     return found.file.read(into.subarray(at, at + bytes), offset)
   }
 

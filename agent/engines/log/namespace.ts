@@ -6,6 +6,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { NodeError } from '../../base/errors.ts'
+import type { BlockCache } from './block-cache.ts'
 import { DELETE_RESERVE_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX } from './constants.ts'
 import { keyIndex } from './key-index.ts'
 import { NamespaceLog } from './namespace-log.ts'
@@ -19,6 +20,7 @@ export interface NamespaceOptions {
   readonly ports: LogPorts
   readonly directory: string
   readonly properties: NamespaceProperties
+  readonly cache: BlockCache
   readonly segmentBytes: number
   readonly readOnly: boolean
   /** Called when the first record of a burst is appended. */
@@ -173,12 +175,13 @@ export class Namespace {
   }
 
   #openLog(): NamespaceLog {
-    const { ports, directory, segmentBytes, readOnly, onAppend } = this.#options
+    const { ports, directory, segmentBytes, cache, readOnly, onAppend } = this.#options
     const { mode, sync, historySeconds } = this.#properties
     return new NamespaceLog({
       ports,
       directory,
       index: mode === 'seq' ? seqIndex() : keyIndex(randomInt(2 ** 32)),
+      cache,
       segmentBytes,
       keepsDeleted: historySeconds !== 0,
       readOnly,

@@ -111,7 +111,7 @@ function openSegments(options: RecoveryOptions): Segment[] {
     const read = file.read(bytes, 0)
     const header = decodeSegmentHeader(bytes.subarray(0, read))
     if (header) {
-      opened.push({ ...header, name, file, liveBytes: 0 })
+      opened.push({ ...header, name, file, liveBytes: 0, cacheFile: 0 })
       continue
     }
     file.close()

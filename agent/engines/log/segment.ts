@@ -34,6 +34,8 @@ export interface Segment extends SegmentHeader {
   readonly file: DiskFile
   /** Bytes of records that the index points to. */
   liveBytes: number
+  /** Number of the file in the block cache, 0 while it has none. */
+  cacheFile: number
 }
 
 /**
@@ -71,7 +73,7 @@ export function createSegment(disk: Disk, directory: string, header: SegmentHead
     disk.remove(path)
     throw caught
   }
-  return { ...header, name, file, liveBytes: 0 }
+  return { ...header, name, file, liveBytes: 0, cacheFile: 0 }
 }
 
 /** Writes a segment header. @returns 64 bytes. */

@@ -7,7 +7,13 @@
  */
 import { createHash } from 'node:crypto'
 import { describeError, NodeError } from '../../base/errors.ts'
-import { GROUP_DELAY_MS, NAME_BYTES_MAX, SEGMENT_BYTES_DEFAULT } from './constants.ts'
+import { BlockCache } from './block-cache.ts'
+import {
+  BLOCK_CACHE_BYTES,
+  GROUP_DELAY_MS,
+  NAME_BYTES_MAX,
+  SEGMENT_BYTES_DEFAULT,
+} from './constants.ts'
 import { Namespace } from './namespace.ts'
 import {
   defaultProperties,
@@ -33,6 +39,8 @@ export interface LogStoreInit {
   readonly readOnly?: boolean
   /** Mode of namespaces that are made without one, default `user`. */
   readonly mode?: 'user' | 'seq'
+  /** Memory for blocks that are read again, default 64 MiB, taken as needed. */
+  readonly cacheBytes?: number
 }
 
 /** An open store. */
@@ -40,6 +48,7 @@ export class LogStore {
   readonly namespaces = new Map<string, Namespace>()
   readonly ports: LogPorts
   readonly init: Required<LogStoreInit>
+  readonly #cache: BlockCache
   readonly #dirty = new Set<Namespace>()
   #settleIsDue = false
   #groupIsDue = false
@@ -53,8 +62,10 @@ export class LogStore {
       groupDelayMs: GROUP_DELAY_MS,
       readOnly: false,
       mode: 'user',
+      cacheBytes: BLOCK_CACHE_BYTES,
       ...init,
     }
+    this.#cache = new BlockCache(this.init.cacheBytes)
   }
 
   /**
@@ -198,6 +209,7 @@ export class LogStore {
       ports: this.ports,
       directory,
       properties,
+      cache: this.#cache,
       segmentBytes,
       readOnly,
       onAppend: (namespace) => this.#pending(namespace),

@@ -146,6 +146,9 @@ function nsSet(session: Session, args: CommandParser): Promise<void> | Replied {
   }
   const parse = PROPERTIES[property]
   if (!parse) return writer.error('Invalid property')
+  if (property === 'mode' && session.server.init.isMixed === false) {
+    return writer.error('This server instance is configured to use a single runtime mode')
+  }
   const value = args.copy(3)
   const changes = parse(value.toString('latin1'))
   if (typeof changes === 'string') return writer.error(changes)

@@ -80,8 +80,9 @@ export class ReplyWriter {
     const length = end - start
     const buffer = this.#room(length + LENGTH_LINE_BYTES + 2)
     let at = this.#lengthLine(buffer, this.#at, length)
-    if (length < 64) for (let from = start; from < end; from++) buffer[at++] = value[from] as number
-    else {
+    if (length <= 24) {
+      for (let from = start; from < end; from++) buffer[at++] = value[from] as number
+    } else {
       buffer.set(start === 0 && end === value.byteLength ? value : value.subarray(start, end), at)
       at += length
     }

@@ -36,6 +36,8 @@ export interface RespServerInit {
   readonly adminPassword?: Buffer
   /** Called by STOP and SHUTDOWN of an admin. */
   readonly onStop?: () => void
+  /** Whether a namespace may have another mode than new ones get, default true. */
+  readonly isMixed?: boolean
   /** Told in INFO. */
   readonly version?: string
 }

@@ -1,0 +1,110 @@
+/** The store served without a ledger: opens a directory, makes the default namespace, listens on TCP and a unix socket. */
+import { chmodSync, rmSync } from 'node:fs'
+import type { Server } from 'node:net'
+import { join } from 'node:path'
+import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { type RespListener, respListener } from '../../adapters/socket/resp-listener.ts'
+import { systemChance } from '../../adapters/time/system-chance.ts'
+import { systemClock } from '../../adapters/time/system-clock.ts'
+import type { Log } from '../../base/ports.ts'
+import { LogStore, type LogStoreInit, type Principal, RespServer } from '../../engines/log/index.ts'
+import { buildId } from '../build.ts'
+import { lockDirectory } from './directory-lock.ts'
+
+/** How to serve. */
+export interface StandAloneInit {
+  readonly data: string
+  readonly host: string
+  /** 0 for none. */
+  readonly port: number
+  readonly unix: string | undefined
+  /** Without it every guest is admin, as in 0-db. */
+  readonly adminPassword: Buffer | undefined
+  /** `mixed` lets each namespace have its own mode. */
+  readonly mode: 'user' | 'seq' | 'mixed'
+  readonly store: LogStoreInit
+  readonly log: Log
+}
+
+/** A store that is served. */
+export interface StandAlone {
+  /** Where it listens, for people. */
+  readonly listening: readonly string[]
+  readonly closed: Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * Opens and serves a store.
+ *
+ * @param init - Where, how, and to whom.
+ * @returns The running store, listening.
+ * @throws NodeError `DISK_*`, `LOG_*`, or the system's code if it cannot listen.
+ * @example
+ * const running = await startStandAlone({ data: '/srv/store', host: '::', port: 9900, ... })
+ */
+export async function startStandAlone(init: StandAloneInit): Promise<StandAlone> {
+  const { data, log } = init
+  const unlock = init.store.readOnly ? () => undefined : lockDirectory(data)
+  const store = await LogStore.open(
+    {
+      disk: nodeDisk(join(data)),
+      clock: systemClock(),
+      chance: systemChance(),
+      log,
+      atEndOfTick: (task) => void setImmediate(task),
+    },
+    init.store,
+  )
+  if (!store.namespaces.has('default') && !init.store.readOnly) await store.create('default')
+
+  const done = Promise.withResolvers<void>()
+  let stopping: Promise<void> | undefined
+  const stop = () => {
+    stopping ??= close().finally(() => done.resolve())
+    return stopping
+  }
+  const resp = new RespServer(store, {
+    version: buildId(),
+    isMixed: init.mode === 'mixed',
+    // One turn later, so that the reply to STOP is sent.
+    onStop: () => void setImmediate(stop),
+    ...(init.adminPassword && { adminPassword: init.adminPassword }),
+  })
+  const principal: Principal = init.adminPassword ? { kind: 'guest' } : { kind: 'admin' }
+  const listeners: RespListener[] = []
+  const listening: string[] = []
+  async function listen(where: { port: number; host: string } | { path: string }, name: string) {
+    const listener = respListener({ resp, principal })
+    await listenOn(listener.server, where)
+    listeners.push(listener)
+    listening.push(name)
+  }
+  async function close(): Promise<void> {
+    await Promise.all(listeners.map((listener) => listener.close()))
+    if (init.unix) rmSync(init.unix, { force: true })
+    await store.close()
+    unlock()
+  }
+
+  if (init.port !== 0) await listen({ port: init.port, host: init.host }, `port ${init.port}`)
+  if (init.unix) {
+    rmSync(init.unix, { force: true })
+    await listen({ path: init.unix }, init.unix)
+    chmodSync(init.unix, 0o600)
+  }
+  return { listening, closed: done.promise, stop }
+}
+
+function listenOn(
+  server: Server,
+  where: { port: number; host: string } | { path: string },
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.listen(where, () => {
+    server.off('error', reject)
+    resolve()
+  })
+  return promise
+}

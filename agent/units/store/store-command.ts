@@ -1,0 +1,143 @@
+/**
+ * `varve-agent store ...`: the store on its own, without a ledger, for people and for drop-in use in place of 0-db.
+ *
+ * `serve` is the default: it listens until SIGTERM or STOP. The other commands work on a directory that no store has open.
+ */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { describeError, NodeError } from '../../base/errors.ts'
+import type { Log } from '../../base/ports.ts'
+import { parseBytes } from '../../base/units.ts'
+import type { LogStoreInit, SyncMode } from '../../engines/log/index.ts'
+import { startStandAlone } from './stand-alone.ts'
+
+const USAGE = `varve-agent store --data DIR [options]     serve the store in DIR
+
+  --data DIR                  where the store is; made if missing
+  --host ADDRESS              address to listen on, default :: (all)
+  --port N                    TCP port, default 9900; 0 for none
+  --unix PATH                 listen on a unix socket too
+  --mode user|seq|mixed       mode of new namespaces, default mixed (user, NSSET may change it)
+  --admin-password-file FILE  AUTH needs this password to become admin; without it everybody is admin
+  --sync always|group|never   when a write is acknowledged, default group
+  --segment-bytes N           size of a segment, default 256M
+  --readonly                  serve what is there and change nothing
+
+examples
+  varve-agent store --data /srv/store --sync always
+  redis-cli -p 9900 set hello world
+`
+
+/** What the command line said. */
+interface ServeOptions {
+  readonly data: string
+  readonly host: string
+  readonly port: number
+  readonly unix: string | undefined
+  readonly mode: 'user' | 'seq' | 'mixed'
+  readonly adminPassword: Buffer | undefined
+  readonly store: LogStoreInit
+}
+
+/**
+ * Runs `varve-agent store`.
+ *
+ * @param argv - What follows `store` on the command line.
+ * @param out - Where lines for people go.
+ * @param log - Where the log goes.
+ * @returns The exit code, once all is done.
+ * @example
+ * process.exitCode = await runStoreCommand(process.argv.slice(3), console.log, log)
+ */
+export async function runStoreCommand(
+  argv: readonly string[],
+  out: (line: string) => void,
+  log: Log,
+): Promise<number> {
+  try {
+    const options = parseServe(argv)
+    if (!options) {
+      out(USAGE)
+      return 0
+    }
+    return await serve(options, out, log)
+  } catch (caught) {
+    out(describeError(caught))
+    return 1
+  }
+}
+
+async function serve(
+  options: ServeOptions,
+  out: (line: string) => void,
+  log: Log,
+): Promise<number> {
+  const running = await startStandAlone({ ...options, log })
+  for (const line of running.listening) out(`listening on ${line}`)
+  process.once('SIGTERM', () => void running.stop())
+  process.once('SIGINT', () => void running.stop())
+  await running.closed
+  return 0
+}
+
+function parseServe(argv: readonly string[]): ServeOptions | undefined {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      data: { type: 'string' },
+      host: { type: 'string', default: '::' },
+      port: { type: 'string', default: '9900' },
+      unix: { type: 'string' },
+      mode: { type: 'string', default: 'mixed' },
+      'admin-password-file': { type: 'string' },
+      sync: { type: 'string', default: 'group' },
+      'segment-bytes': { type: 'string' },
+      readonly: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  if (values.data === undefined) throw usageError('--data DIR is needed')
+  const port = Number(values.port)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw usageError('--port is a number')
+  const mode = oneOf(values.mode, ['user', 'seq', 'mixed'] as const, '--mode')
+  const sync: SyncMode = oneOf(values.sync, ['always', 'group', 'never'] as const, '--sync')
+  const segmentBytes =
+    values['segment-bytes'] === undefined ? undefined : parseBytes(values['segment-bytes'])
+  if (values['segment-bytes'] !== undefined && segmentBytes === undefined) {
+    throw usageError('--segment-bytes is a size')
+  }
+  const file = values['admin-password-file']
+  return {
+    data: resolve(values.data),
+    host: values.host,
+    port,
+    unix: values.unix,
+    mode,
+    adminPassword: file === undefined ? undefined : readPassword(file),
+    store: {
+      sync,
+      readOnly: values.readonly,
+      mode: mode === 'seq' ? 'seq' : 'user',
+      ...(segmentBytes !== undefined && { segmentBytes }),
+    },
+  }
+}
+
+/** The first line of the file, so that a final line end does not matter. */
+function readPassword(file: string): Buffer {
+  const text = readFileSync(file, 'latin1').split(/\r?\n/)[0] ?? ''
+  if (text === '') throw usageError(`${file} is empty`)
+  return Buffer.from(text, 'latin1')
+}
+
+function oneOf<const T extends string>(value: string, allowed: readonly T[], option: string): T {
+  const found = allowed.find((one) => one === value)
+  if (found === undefined) throw usageError(`${option} is one of ${allowed.join(', ')}`)
+  return found
+}
+
+function usageError(problem: string): NodeError {
+  return new NodeError('STORE_USAGE', `${problem}; see --help`)
+}
