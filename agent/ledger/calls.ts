@@ -1,0 +1,40 @@
+/** From what an agent asks of the contracts to the bytes of a transaction. Pure. */
+import type { Account } from '../base/ids.ts'
+import { NODES_ABI, ORDERS_ABI } from './abi.ts'
+import type { GridPin, NodeOffer, WantedCall } from './types.ts'
+
+/**
+ * Encodes a call.
+ *
+ * @param call - What is asked.
+ * @param pin - Where the contracts are.
+ * @returns The contract and the call data as hexadecimal.
+ * @example
+ * encodeCall({ method: 'heartbeat' }, pin).to === pin.nodes
+ */
+export function encodeCall(call: WantedCall, pin: GridPin): { to: Account; data: string } {
+  switch (call.method) {
+    case 'register': {
+      const { publicKey, sealingKey, offer, addresses } = call
+      return toNodes(pin, 'register', [publicKey, sealingKey, tuple(offer), addresses])
+    }
+    case 'setOffer':
+      return toNodes(pin, 'setOffer', [tuple(call.offer)])
+    case 'setAddresses':
+      return toNodes(pin, 'setAddresses', [call.addresses])
+    case 'heartbeat':
+      return toNodes(pin, 'heartbeat', [])
+    case 'replace': {
+      const data = ORDERS_ABI.encodeFunctionData('replace', [call.order, call.slot, call.node])
+      return { to: pin.orders, data }
+    }
+  }
+}
+
+function toNodes(pin: GridPin, method: string, values: readonly unknown[]) {
+  return { to: pin.nodes, data: NODES_ABI.encodeFunctionData(method, values) }
+}
+
+function tuple(offer: NodeOffer): readonly [bigint, bigint] {
+  return [BigInt(offer.capacityBytes), offer.pricePerGibSecond]
+}

@@ -1,0 +1,88 @@
+/** Why the ledger is waited for, and what can go wrong with transactions. */
+import type { ErrorCatalogue } from '../base/errors.ts'
+
+/** Reasons for which an agent believes nothing new and goes on with what it knows. */
+export type LedgerWaitCode =
+  | 'LEDGER_UNREACHABLE'
+  | 'LEDGER_RPC_FAILED'
+  | 'LEDGER_RESPONSE_INVALID'
+  | 'LEDGER_RESPONSE_TOO_LARGE'
+  | 'LEDGER_WRONG_CHAIN'
+  | 'LEDGER_WRONG_GRID'
+  | 'LEDGER_NO_FINALITY'
+  | 'LEDGER_BEHIND'
+  | 'LEDGER_FORKED'
+  | 'LEDGER_LOGS_WITHHELD'
+  | 'LEDGER_STALLED'
+  | 'LEDGER_DISAGREE'
+
+/** Why a transaction is not done. */
+export type TransactionErrorCode =
+  | 'TRANSACTION_REVERTED'
+  | 'TRANSACTION_UNFUNDED'
+  | 'TRANSACTION_REFUSED'
+
+export type LedgerErrorCode = LedgerWaitCode | TransactionErrorCode
+
+export const LEDGER_ERRORS: ErrorCatalogue<LedgerErrorCode> = {
+  LEDGER_UNREACHABLE: {
+    means: 'No answer came from enough of the RPC endpoints.',
+    hint: 'Check the --ledger URLs and the network; the agent goes on with what it last read.',
+  },
+  LEDGER_RPC_FAILED: {
+    means: 'An RPC endpoint answered a request with an error.',
+    hint: 'See the message; the endpoint may be syncing, rate limiting or pruning state.',
+  },
+  LEDGER_RESPONSE_INVALID: {
+    means: 'An RPC endpoint answered something that is not what was asked for.',
+    hint: 'Use another endpoint; nothing of the answer was believed.',
+  },
+  LEDGER_RESPONSE_TOO_LARGE: {
+    means: 'An RPC endpoint sent more than an answer may have.',
+    hint: 'Use another endpoint; the answer was dropped.',
+  },
+  LEDGER_WRONG_CHAIN: {
+    means: 'The endpoint serves another chain than at first start.',
+    hint: 'Check the --ledger URLs; a node never changes its chain. Use a new --data directory for another.',
+  },
+  LEDGER_WRONG_GRID: {
+    means: 'At the grid address there is no grid, or another than at first start.',
+    hint: 'Check --grid and that the endpoint is synced; a node never changes its grid.',
+  },
+  LEDGER_NO_FINALITY: {
+    means: 'The chain has no final block yet, or the endpoint does not tell it.',
+    hint: 'Wait for the first final block; use an endpoint that supports the "finalized" tag.',
+  },
+  LEDGER_BEHIND: {
+    means: 'The endpoint is at an older final block than was already read.',
+    hint: 'The endpoint lags or was rolled back; wait, or use another.',
+  },
+  LEDGER_FORKED: {
+    means: 'A block that was final has another hash now.',
+    hint: 'The endpoint is on another fork, or finality was broken; nothing is done until it agrees again.',
+  },
+  LEDGER_LOGS_WITHHELD: {
+    means: 'The events that were given are not all that the contract counted.',
+    hint: 'The endpoint is pruned, faulty or lying; use another.',
+  },
+  LEDGER_STALLED: {
+    means: 'The final block has not advanced for longer than blocks should take.',
+    hint: 'The chain or the endpoint stands still; the agent goes on with what it last read.',
+  },
+  LEDGER_DISAGREE: {
+    means: 'Fewer than a majority of the endpoints agree on what is final.',
+    hint: 'One of them is faulty or lying: see the sources in the status.',
+  },
+  TRANSACTION_REVERTED: {
+    means: 'The contract refuses the transaction.',
+    hint: 'See the name of the error; it is tried again only after the ledger changed.',
+  },
+  TRANSACTION_UNFUNDED: {
+    means: 'The account of the node cannot pay the gas.',
+    hint: 'Send some of the native currency to the account shown in the status.',
+  },
+  TRANSACTION_REFUSED: {
+    means: 'The endpoint did not take the transaction.',
+    hint: 'See the message; it is tried again.',
+  },
+}

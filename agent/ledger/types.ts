@@ -1,0 +1,282 @@
+/**
+ * What the ledger says, in this program's words: orders, nodes and policy as they are at one final block.
+ *
+ * Plain data without methods, so that it can be persisted, compared and made up in tests. Times are seconds since 1970 by
+ * the ledger's clock; money is `bigint`; bytes are hexadecimal strings with `0x`.
+ */
+import type { Account, FarmId, NodeId, OrderId } from '../base/ids.ts'
+import type { NODE_STATES, PARAMETERS } from './abi.ts'
+
+/** A block, by number and hash. */
+export interface BlockRef {
+  readonly number: number
+  readonly hash: string
+  readonly parentHash: string
+  readonly timestamp: number
+}
+
+/** State of an order. */
+export type OrderState = 'live' | 'suspended' | 'ended'
+
+/** A slot as it is now, and who had it before. */
+export interface OrderSlot {
+  readonly node: NodeId
+  readonly sizeBytes: number
+  readonly assignedAt: number
+  /** The node's last heartbeat. */
+  readonly lastSeen: number
+  readonly generation: number
+}
+
+/** A node that lost a slot to another. */
+export interface SlotRelease {
+  readonly slot: number
+  readonly node: NodeId
+  /** Time of the final block at which the release was read: never before it happened. */
+  readonly at: number
+}
+
+/** What all orders have. */
+export interface OrderCommon {
+  readonly id: OrderId
+  readonly state: OrderState
+  readonly tenant: Account
+  readonly placedAt: number
+  readonly paidUntil: number
+  /** 0 while live or suspended. */
+  readonly endedAt: number
+  /** 0 while live or suspended. */
+  readonly deletableAt: number
+  readonly ratePerSecond: bigint
+  readonly slots: readonly OrderSlot[]
+  /** Every move of a slot, oldest first. */
+  readonly releases: readonly SlotRelease[]
+}
+
+/** One namespace on one node. */
+export interface StoreOrder extends OrderCommon {
+  readonly kind: 'store'
+  readonly mode: 'user' | 'seq'
+  readonly worm: boolean
+  readonly writers: readonly Account[]
+  readonly readers: readonly Account[]
+}
+
+/** k+m data slots, then metadata slots. */
+export interface VolumeOrder extends OrderCommon {
+  readonly kind: 'volume'
+  readonly dataShards: number
+  readonly parityShards: number
+  readonly metaStores: number
+  readonly sameFarmAllowed: boolean
+  readonly sizeBytes: number
+  /** SHA-256 of the volume key. */
+  readonly keyCommitment: string
+  readonly writerEpoch: number
+  /** Its mounts, live or not. */
+  readonly mounts: readonly OrderId[]
+}
+
+/** A volume shown as a directory of a node. */
+export interface MountOrder extends OrderCommon {
+  readonly kind: 'mount'
+  readonly volume: OrderId
+  readonly readOnly: boolean
+  readonly name: string
+  readonly sealedKey: string
+}
+
+/** An order that this agent does not understand: refused, never guessed at, and never a reason to remove anything. */
+export interface UnreadableOrder extends OrderCommon {
+  readonly kind: 'unreadable'
+  /** The kind's number on the ledger. */
+  readonly kindNumber: number
+  readonly parent: number
+  readonly mounts: readonly OrderId[]
+  readonly code: OrderRefusalCode
+  readonly message: string
+}
+
+export type Order = StoreOrder | VolumeOrder | MountOrder | UnreadableOrder
+
+/** Why an order cannot be read. */
+export type OrderRefusalCode =
+  | 'ORDER_KIND_UNSUPPORTED'
+  | 'ORDER_SPEC_UNDECODABLE'
+  | 'ORDER_SPEC_VERSION_UNSUPPORTED'
+  | 'ORDER_SPEC_INVALID'
+
+/** Life of a node. */
+export type NodeState = (typeof NODE_STATES)[number]
+
+/** A node of the registry. */
+export interface LedgerNode {
+  readonly id: NodeId
+  readonly farm: FarmId
+  readonly account: Account
+  readonly state: NodeState
+  readonly capacityBytes: number
+  readonly usedBytes: number
+  readonly pricePerGibSecond: bigint
+  readonly stake: bigint
+  readonly registeredAt: number
+  readonly lastHeartbeat: number
+  /** Uncompressed secp256k1 key, x and y, 64 bytes. */
+  readonly publicKey: string
+  readonly sealingKey: string
+  readonly addresses: readonly string[]
+}
+
+/** What the DAO set. */
+export interface Policy {
+  /** Rises with every change. */
+  readonly version: number
+  /** All parameters; a number beyond 2^53 reads as 2^53 - 1. */
+  readonly values: PolicyValues
+}
+
+type ParameterName = (typeof PARAMETERS)[number]
+type MoneyName = 'stakePerGib' | 'maxPricePerGibSecond'
+
+/** A value for each parameter: seconds, blocks, counts, a bit set of order kinds, or token units (`bigint`). */
+export type PolicyValues = Readonly<
+  Record<Exclude<ParameterName, MoneyName>, number> & Record<MoneyName, bigint>
+>
+
+/** Where the contracts are: pinned at first start. */
+export interface GridPin {
+  readonly chainId: number
+  readonly grid: Account
+  readonly policy: Account
+  readonly nodes: Account
+  readonly orders: Account
+  readonly escrow: Account
+  readonly token: Account
+  readonly deployedAtBlock: number
+  /** SHA-256 over the code at the addresses above: another chain with the same number does not pass for ours. */
+  readonly codeDigest: string
+}
+
+/** Up to where the ledger was read. */
+export interface LedgerCursor {
+  readonly pin: GridPin
+  readonly block: BlockRef
+  /** Number of the last event of `Orders` that was read. */
+  readonly sequence: number
+  readonly registryVersion: number
+  /** Ledger time at which the list of nodes was read whole. */
+  readonly nodesReadAt: number
+  /** Highest number of the `finalized` tag that a majority ever gave. */
+  readonly finalNumber: number
+}
+
+/** The agent's own standing in the registry. */
+export interface Registration {
+  readonly account: Account
+  readonly node: NodeId | undefined
+  /** Farm that sponsors the account, if one does and it is not registered yet. */
+  readonly sponsor: FarmId | undefined
+  readonly sponsoredStake: bigint
+}
+
+/** Everything known of the ledger at one final block. */
+export interface LedgerView {
+  readonly cursor: LedgerCursor
+  readonly registration: Registration
+  readonly policy: Policy
+  readonly nodes: readonly LedgerNode[]
+  /** Orders that concern this node: on its slots, now or once; volumes that it mounts; mounts of volumes that it holds. */
+  readonly orders: readonly Order[]
+}
+
+/** One endpoint, as it was at the last poll. */
+export interface SourceStatus {
+  readonly name: string
+  readonly headNumber: number | undefined
+  readonly finalNumber: number | undefined
+  /** Why the endpoint was not believed, if it was not. */
+  readonly code: string | undefined
+  readonly message: string | undefined
+}
+
+/** How the reading of the ledger goes. */
+export interface LedgerStatus {
+  readonly state: 'following' | 'waiting'
+  /** A `LEDGER_*` code while waiting. */
+  readonly code: string | undefined
+  readonly message: string | undefined
+  readonly hint: string | undefined
+  /** Newest block that a majority has seen; not final. */
+  readonly headNumber: number | undefined
+  /** The ledger's time there: for what may be early but never late, such as heartbeats. */
+  readonly headTime: number | undefined
+  readonly finalNumber: number | undefined
+  readonly sources: readonly SourceStatus[]
+}
+
+/** What one poll gave. */
+export interface LedgerPoll {
+  readonly status: LedgerStatus
+  /** A newer view, if the ledger moved on and a majority agrees on it. */
+  readonly view: LedgerView | undefined
+}
+
+/** What an agent may ask of the contracts; nothing else can be sent. */
+export type WantedCall =
+  | {
+      readonly method: 'register'
+      readonly publicKey: string
+      readonly sealingKey: string
+      readonly offer: NodeOffer
+      readonly addresses: readonly string[]
+    }
+  | { readonly method: 'setOffer'; readonly offer: NodeOffer }
+  | { readonly method: 'setAddresses'; readonly addresses: readonly string[] }
+  | { readonly method: 'heartbeat' }
+  | {
+      readonly method: 'replace'
+      readonly order: OrderId
+      readonly slot: number
+      readonly node: NodeId
+    }
+
+/** What a node offers. */
+export interface NodeOffer {
+  readonly capacityBytes: number
+  readonly pricePerGibSecond: bigint
+}
+
+/** A transaction that a planner wants to have happened. */
+export interface WantedTransaction {
+  /** Names the need, not the attempt: the same need has the same id, a new need a new one. */
+  readonly id: string
+  readonly call: WantedCall
+  /** For people: what it is for. */
+  readonly why: string
+}
+
+/** A transaction that was signed, kept so that a restarted agent neither forgets nor repeats it. */
+export interface SentTransaction {
+  readonly id: string
+  readonly to: Account
+  readonly data: string
+  readonly why: string
+  readonly state: 'pending' | 'mined' | 'failed'
+  readonly nonce: number
+  /** Newest signed form; empty once mined or failed. */
+  readonly signed: string
+  /** Hashes of all signed forms, oldest first: any of them may be the one that is mined. */
+  readonly hashes: readonly string[]
+  readonly gasLimit: bigint
+  readonly maxFee: bigint
+  readonly priorityFee: bigint
+  /** Milliseconds since 1970 by this machine's clock. */
+  readonly signedAtMs: number
+  readonly blockNumber: number | undefined
+  /** Attempts of this need so far, counting failed ones. */
+  readonly attempts: number
+  /** Failed: when to try again. */
+  readonly retryAtMs: number
+  readonly code: string | undefined
+  readonly message: string | undefined
+}

@@ -1,0 +1,210 @@
+#!/usr/bin/env node
+/**
+ * `varve-agent`: the program of every machine of the grid, the agent itself and each of its units. Reads arguments, the
+ * configuration file and signals; everything else is elsewhere. Each command loads only what it needs.
+ */
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Command, CommanderError } from 'commander'
+import { codeOf, describeError, NodeError } from './base/errors.ts'
+import {
+  type Given,
+  parseConfigFile,
+  resolveConfig,
+  SETTINGS,
+  type Setting,
+} from './config/config.ts'
+
+interface RunFlags {
+  readonly data: string
+  readonly config?: string
+  readonly json?: boolean
+  readonly ledger?: readonly string[]
+  readonly grid?: string
+  readonly listen?: readonly string[]
+  readonly announce?: readonly string[]
+  readonly capacity?: string
+  readonly price?: string
+  readonly poll?: string
+  readonly mountRoot?: string
+  readonly cache?: string
+  readonly metricsPort?: string
+  readonly logLevel?: string
+}
+
+const EXAMPLES = `
+Examples:
+  $ varve-agent run --ledger http://127.0.0.1:8545 --grid 0x5FbD… --data /var/lib/varve \\
+      --listen /ip4/192.0.2.7/tcp/4100
+  $ varve-agent status --data /var/lib/varve
+  $ varve-agent config --config agent.jsonc --grid 0x5FbD…
+  $ varve-agent store --data /srv/store --port 9900
+`
+
+async function main(argv: readonly string[]): Promise<void> {
+  // The store's command has options of its own, which its own parser reads.
+  if (argv[0] === 'store') return runStore(argv.slice(1))
+  const program = new Command('varve-agent')
+    .description('Runs a machine of a Varve grid: obeys the ledger and nothing else.')
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+  const settings = (command: Command) =>
+    command
+      .option('--ledger <url...>', SETTINGS.ledger.about)
+      .option('--grid <address>', SETTINGS.grid.about)
+      .option('--listen <multiaddr...>', SETTINGS.listen.about)
+      .option('--announce <multiaddr...>', SETTINGS.announce.about)
+      .option('--capacity <size>', SETTINGS.capacity.about)
+      .option('--price <amount>', SETTINGS.pricePerGibSecond.about)
+      .option('--poll <ms>', SETTINGS.pollMs.about)
+      .option('--mount-root <path>', SETTINGS.mountRoot.about)
+      .option('--cache <size>', SETTINGS.cache.about)
+      .option('--metrics-port <port>', SETTINGS.metricsPort.about)
+      .option('--log-level <level>', SETTINGS.logLevel.about)
+      .option('--config <file>', 'JSON with comments; see agent/config/example.jsonc')
+
+  settings(program.command('run').description('runs the agent until SIGTERM'))
+    .requiredOption('--data <dir>', 'where the node keeps everything, its identity included')
+    .option('--json', 'logs as JSON lines even on a terminal')
+    .action(run)
+  program
+    .command('unit', { hidden: true })
+    .argument('<kind>')
+    .requiredOption('--data <dir>')
+    .requiredOption('--name <name>')
+    .action((kind: string, flags: { data: string; name: string }) => runUnit(kind, flags))
+  settings(
+    program
+      .command('config')
+      .description('prints what is in force, and where each value came from'),
+  )
+    .option('--json', 'as JSON')
+    .action(showConfig)
+  program
+    .command('graph')
+    .description('prints which controller reads and writes what')
+    .action(showGraph)
+  program
+    .command('status')
+    .description('asks a running agent how it is')
+    .requiredOption('--data <dir>', 'its data directory')
+    .option('--json', 'as JSON')
+    .action(showStatus)
+  program
+    .command('store')
+    .description('runs the append-only store alone, without a ledger; see `store --help`')
+    .allowUnknownOption()
+  await program.parseAsync([...argv], { from: 'user' })
+}
+
+async function runStore(argv: readonly string[]): Promise<void> {
+  const [{ runStoreCommand }, { createLog }] = await Promise.all([
+    import('./units/store/store-command.ts'),
+    import('./surfaces/log.ts'),
+  ])
+  const log = createLog({ level: 'info', json: !process.stderr.isTTY, to: process.stderr })
+  const out = (line: string) => void process.stdout.write(`${line}\n`)
+  process.exitCode = await runStoreCommand(argv, out, log)
+}
+
+async function run(flags: RunFlags): Promise<void> {
+  const { config } = readConfig(flags)
+  const [{ runAgent }, { createLog }] = await Promise.all([
+    import('./run.ts'),
+    import('./surfaces/log.ts'),
+  ])
+  const json = flags.json ?? !process.stdout.isTTY
+  const log = createLog({ level: config.logLevel, json })
+  const ending = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      log.info({ signal: name }, 'agent was asked to end')
+      ending.abort()
+    })
+  }
+  process.stdout.on('error', () => undefined)
+  const program = fileURLToPath(import.meta.url)
+  await runAgent({ config, dataDir: flags.data, log, program, signal: ending.signal })
+}
+
+function readConfig(flags: Omit<RunFlags, 'data' | 'json'>): ReturnType<typeof resolveConfig> {
+  const number = (text: string | undefined) => (text === undefined ? undefined : Number(text))
+  const given: Given = {
+    ledger: flags.ledger,
+    grid: flags.grid,
+    listen: flags.listen,
+    announce: flags.announce,
+    capacity: flags.capacity,
+    pricePerGibSecond: flags.price,
+    pollMs: number(flags.poll),
+    mountRoot: flags.mountRoot === undefined ? undefined : resolve(flags.mountRoot),
+    cache: flags.cache,
+    metricsPort: number(flags.metricsPort),
+    logLevel: flags.logLevel,
+  }
+  return resolveConfig(flags.config === undefined ? {} : readConfigFile(flags.config), given)
+}
+
+function readConfigFile(path: string): Record<string, unknown> {
+  try {
+    return parseConfigFile(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    throw new NodeError('CONFIG_UNREADABLE', `${path}: ${describeError(cause)}`, { cause })
+  }
+}
+
+async function runUnit(kind: string, flags: { data: string; name: string }): Promise<void> {
+  // Control-C reaches the whole group: the agent drains its units in order, so they wait to be told.
+  process.on('SIGINT', () => undefined)
+  // The agent may die first; printing into its closed pipe must not end a unit.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+  const { createLog } = await import('./surfaces/log.ts')
+  const log = createLog({ level: 'info', json: true })
+  const options = { dataDir: resolve(flags.data), name: flags.name, log }
+  switch (kind) {
+    case 'store':
+      return (await import('./units/store/index.ts')).runStoreUnit(options)
+    case 'overlay':
+      return (await import('./units/overlay/index.ts')).runOverlayUnit(options)
+    case 'mount':
+      return (await import('./units/mount/index.ts')).runMountUnit(options)
+    default:
+      throw new NodeError('CONFIG_INVALID', `"${kind}" is no kind of unit`)
+  }
+}
+
+function showConfig(flags: Omit<RunFlags, 'data'>): void {
+  const { origins } = readConfig(flags)
+  if (flags.json) return void process.stdout.write(`${JSON.stringify(origins, null, 2)}\n`)
+  const names = Object.keys(SETTINGS) as Setting[]
+  const width = Math.max(...names.map((name) => name.length))
+  for (const name of names) {
+    const { value, origin } = origins[name]
+    process.stdout.write(`${name.padEnd(width)}  ${JSON.stringify(value)}  (${origin})\n`)
+  }
+}
+
+async function showGraph(): Promise<void> {
+  const { agentGraph } = await import('./graph.ts')
+  process.stdout.write(`${agentGraph()}\n`)
+}
+
+async function showStatus(flags: { data: string; json?: boolean }): Promise<void> {
+  const [{ askStatus }, { statusText }] = await Promise.all([
+    import('./surfaces/servers.ts'),
+    import('./surfaces/status-text.ts'),
+  ])
+  const json = await askStatus(join(resolve(flags.data), 'run', 'status.sock'))
+  process.stdout.write(flags.json ? `${json}\n` : statusText(JSON.parse(json)))
+}
+
+main(process.argv.slice(2)).then(
+  () => process.exit(),
+  (caught: unknown) => {
+    if (caught instanceof CommanderError) process.exit(caught.exitCode)
+    const hint = caught instanceof NodeError && caught.hint ? `\n${caught.hint}` : ''
+    process.stderr.write(`varve-agent: ${describeError(caught)}${hint}\n`)
+    process.exit(codeOf(caught)?.startsWith('CONFIG_') ? 2 : 1)
+  },
+)

@@ -1,0 +1,178 @@
+/**
+ * Plans the namespaces of this node's store: from orders to what is wanted, kept or deletable, and who may enter.
+ *
+ * Pure. Absence is never an order: a namespace is named `ended` only if the ledger says at a final block that its order
+ * ended, or that its slot went to another node, and the grace since then has passed by the ledger's own clock.
+ *
+ * @see docs/design/0001-first-slice.md, section 4
+ */
+import type { Account, NodeId } from '../base/ids.ts'
+import type {
+  LedgerNode,
+  MountOrder,
+  Order,
+  OrderSlot,
+  StoreOrder,
+  UnreadableOrder,
+  VolumeOrder,
+} from '../ledger/types.ts'
+import type { OrderStatus, SlotStatus } from '../state/kinds.ts'
+import type { NamespaceConfig, StoreUnitConfig } from '../state/unit-config.ts'
+
+/** What the planner looks at. */
+export interface StoresWorld {
+  readonly self: NodeId | undefined
+  /** The ledger's time at the final block, seconds. */
+  readonly now: number
+  readonly graceSeconds: number
+  readonly stores: readonly StoreOrder[]
+  readonly volumes: readonly VolumeOrder[]
+  readonly mounts: readonly MountOrder[]
+  readonly unreadable: readonly UnreadableOrder[]
+  readonly nodes: readonly LedgerNode[]
+}
+
+/** The plan. */
+export interface StoresPlan {
+  readonly config: StoreUnitConfig
+  readonly slots: readonly SlotStatus[]
+  readonly orders: readonly OrderStatus[]
+}
+
+/**
+ * Computes the configuration of the store unit.
+ *
+ * @param world - Orders that concern this node, ids unique, any order.
+ * @returns Namespaces sorted by order and slot; each name is either in `namespaces` or in `ended`, never in both.
+ * @example
+ * planStores({ self, now, graceSeconds, stores: [order], volumes: [], mounts: [], unreadable: [], nodes }).config
+ */
+export function planStores(world: StoresWorld): StoresPlan {
+  const { self } = world
+  const orders = [...world.stores, ...world.volumes].sort((a, b) => a.id - b.id)
+  const places = self === undefined ? [] : orders.flatMap((order) => placesOf(order, self, world))
+  return {
+    config: {
+      namespaces: places.flatMap(({ namespace }) => namespace ?? []),
+      ended: places.flatMap(({ namespace, slot }) => (namespace ? [] : [slot.namespace])),
+    },
+    slots: places.map(({ slot }) => slot),
+    orders: [
+      ...orders
+        .filter((order) => order.slots.some(({ node }) => node === self))
+        .map((order) => statusOf(order)),
+      ...world.unreadable.map(refusalOf),
+    ],
+  }
+}
+
+/**
+ * Name of a slot's namespace.
+ *
+ * @example
+ * namespaceName(7, 2) // 'o7.2'
+ */
+export function namespaceName(order: number, slot: number): string {
+  return `o${order}.${slot}`
+}
+
+/**
+ * The mount that may write a volume: its newest that is live and not read-only.
+ *
+ * @param volume - Number of the volume.
+ * @param mounts - Known mounts, of any volume.
+ * @returns The mount, or undefined if none may write now.
+ */
+export function writingMount(
+  volume: number,
+  mounts: readonly MountOrder[],
+): MountOrder | undefined {
+  return liveMounts(volume, mounts)
+    .filter(({ readOnly }) => !readOnly)
+    .at(-1)
+}
+
+function liveMounts(volume: number, mounts: readonly MountOrder[]): MountOrder[] {
+  return mounts
+    .filter((mount) => mount.volume === volume && mount.state === 'live')
+    .sort((a, b) => a.id - b.id)
+}
+
+interface Place {
+  readonly slot: SlotStatus
+  /** Undefined if the data may go. */
+  readonly namespace: NamespaceConfig | undefined
+}
+
+/** The slots of an order that this node has, or had and must keep for the grace. */
+function placesOf(order: StoreOrder | VolumeOrder, self: NodeId, world: StoresWorld): Place[] {
+  const held = order.slots.flatMap((slot, index) => {
+    if (slot.node !== self) return []
+    const isDeletable =
+      order.state === 'ended' && order.deletableAt > 0 && order.deletableAt <= world.now
+    return [place(order, index, slot, isDeletable ? 'ended' : order.state, isDeletable, world)]
+  })
+  const lost = new Map<number, number>()
+  for (const { slot, node, at } of order.releases) if (node === self) lost.set(slot, at)
+  const released = [...lost].flatMap(([index, at]) => {
+    const slot = order.slots[index]
+    if (!slot || slot.node === self) return []
+    return [place(order, index, slot, 'released', at + world.graceSeconds <= world.now, world)]
+  })
+  return [...held, ...released].sort((a, b) => a.slot.slot - b.slot.slot)
+}
+
+function place(
+  order: StoreOrder | VolumeOrder,
+  index: number,
+  slot: OrderSlot,
+  state: SlotStatus['state'],
+  isDeletable: boolean,
+  world: StoresWorld,
+): Place {
+  const name = namespaceName(order.id, index)
+  const rights = state === 'live' ? rightsOf(order, world) : { writers: [], readers: [] }
+  const namespace: NamespaceConfig = {
+    name,
+    mode: order.kind === 'store' ? order.mode : 'user',
+    worm: order.kind === 'store' && order.worm,
+    maxBytes: slot.sizeBytes,
+    state: state === 'live' ? 'live' : 'suspended',
+    ...rights,
+  }
+  return {
+    slot: { namespace: name, order: order.id, slot: index, sizeBytes: slot.sizeBytes, state },
+    namespace: isDeletable ? undefined : namespace,
+  }
+}
+
+/** Who may enter: for a store, whom its spec names; for a volume, the nodes that mount it. */
+function rightsOf(
+  order: StoreOrder | VolumeOrder,
+  world: StoresWorld,
+): { writers: Account[]; readers: Account[] } {
+  if (order.kind === 'store') {
+    const readers = order.readers.filter((reader) => !order.writers.includes(reader))
+    return { writers: [...order.writers], readers }
+  }
+  const accounts = new Map(world.nodes.map((node) => [node.id, node.account]))
+  const accountOf = (mount: MountOrder | undefined) => {
+    const node = mount?.slots[0]?.node
+    const found = node === undefined ? undefined : accounts.get(node)
+    return found === undefined ? [] : [found]
+  }
+  const writers = accountOf(writingMount(order.id, world.mounts))
+  const mounting = liveMounts(order.id, world.mounts).flatMap(accountOf)
+  const readers = [...new Set(mounting)].filter((account) => !writers.includes(account))
+  return { writers, readers }
+}
+
+function statusOf(order: Order): OrderStatus {
+  const state = order.state === 'live' ? 'provisioned' : order.state
+  return { order: order.id, kind: order.kind, state, code: undefined, message: undefined }
+}
+
+function refusalOf(order: UnreadableOrder): OrderStatus {
+  const { id, code, message } = order
+  return { order: id, kind: 'unreadable', state: 'refused', code, message }
+}

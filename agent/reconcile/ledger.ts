@@ -1,0 +1,84 @@
+/** Keeps what the state knows of the ledger at its newest final block. The only writer of orders, registry and policy. */
+import type { LedgerPoll, LedgerView, Order } from '../ledger/types.ts'
+import type { Controller, View } from './controller.ts'
+
+/** Reads the ledger. Satisfied by `ledger/follower.ts`. */
+export interface LedgerReading {
+  /** @param known - The newest view, undefined at first start. @returns How it went, and a newer view if there is one. */
+  poll(known: LedgerView | undefined, signal: AbortSignal): Promise<LedgerPoll>
+}
+
+type LedgerKind =
+  | 'ledger.cursor'
+  | 'registry.self'
+  | 'registry.node'
+  | 'policy'
+  | 'order.store'
+  | 'order.volume'
+  | 'order.mount'
+  | 'order.unreadable'
+
+const KINDS: readonly LedgerKind[] = [
+  'ledger.cursor',
+  'registry.self',
+  'registry.node',
+  'policy',
+  'order.store',
+  'order.volume',
+  'order.mount',
+  'order.unreadable',
+]
+
+/**
+ * Makes the controller that reads the ledger.
+ *
+ * @param ports.ledger - What to read from.
+ * @param ports.pollMs - Milliseconds between two polls.
+ * @returns A controller; all that one poll read becomes durable in one batch.
+ */
+export function ledgerController(ports: {
+  readonly ledger: LedgerReading
+  readonly pollMs: number
+}): Controller<LedgerKind, LedgerKind | 'ledger.status'> {
+  return {
+    name: 'ledger',
+    inputs: KINDS,
+    quietInputs: KINDS,
+    outputs: [...KINDS, 'ledger.status'],
+    periodMs: ports.pollMs,
+    async reconcile(view, signal) {
+      const { status, view: next } = await ports.ledger.poll(knownView(view), signal)
+      view.put('ledger.status', status)
+      if (!next) return
+      view.put('ledger.cursor', next.cursor)
+      view.put('registry.self', next.registration)
+      view.put('policy', next.policy)
+      view.replace('registry.node', next.nodes)
+      view.replace('order.store', ofKind(next.orders, 'store'))
+      view.replace('order.volume', ofKind(next.orders, 'volume'))
+      view.replace('order.mount', ofKind(next.orders, 'mount'))
+      view.replace('order.unreadable', ofKind(next.orders, 'unreadable'))
+    },
+  }
+}
+
+function knownView(view: View<LedgerKind, never>): LedgerView | undefined {
+  const [cursor] = view.list('ledger.cursor')
+  const [registration] = view.list('registry.self')
+  const [policy] = view.list('policy')
+  if (!cursor || !registration || !policy) return undefined
+  const orders = [
+    ...view.list('order.store'),
+    ...view.list('order.volume'),
+    ...view.list('order.mount'),
+    ...view.list('order.unreadable'),
+  ]
+  return { cursor, registration, policy, nodes: view.list('registry.node'), orders }
+}
+
+function ofKind<K extends Order['kind']>(
+  orders: readonly Order[],
+  kind: K,
+): Extract<Order, { kind: K }>[] {
+  return orders.filter((order): order is Extract<Order, { kind: K }> => order.kind === kind)
+}

@@ -1,0 +1,61 @@
+/** Keeps the store unit's namespaces equal to the slots that the ledger gave this node. */
+import { planStores } from '../plan/stores.ts'
+import type { Controller } from './controller.ts'
+
+/** Name of the store unit. */
+export const STORE_UNIT = 'store'
+
+/** Once in a while even if nothing changed: cheap, and it heals what a bug may have left. */
+const PERIOD_MS = 10_000
+
+type In =
+  | 'ledger.cursor'
+  | 'registry.self'
+  | 'registry.node'
+  | 'policy'
+  | 'order.store'
+  | 'order.volume'
+  | 'order.mount'
+  | 'order.unreadable'
+
+/**
+ * Makes the controller of the store unit.
+ *
+ * @returns A controller that says nothing of the unit before the ledger was read once.
+ */
+export function storesController(): Controller<In, 'unit.store' | 'status.store' | 'status.slot'> {
+  return {
+    name: 'stores',
+    inputs: [
+      'ledger.cursor',
+      'registry.self',
+      'registry.node',
+      'policy',
+      'order.store',
+      'order.volume',
+      'order.mount',
+      'order.unreadable',
+    ],
+    outputs: ['unit.store', 'status.store', 'status.slot'],
+    periodMs: PERIOD_MS,
+    async reconcile(view) {
+      const [cursor] = view.list('ledger.cursor')
+      const [self] = view.list('registry.self')
+      const [policy] = view.list('policy')
+      if (!cursor || !policy) return
+      const plan = planStores({
+        self: self?.node,
+        now: cursor.block.timestamp,
+        graceSeconds: policy.values.graceSeconds,
+        stores: view.list('order.store'),
+        volumes: view.list('order.volume'),
+        mounts: view.list('order.mount'),
+        unreadable: view.list('order.unreadable'),
+        nodes: view.list('registry.node'),
+      })
+      view.replace('unit.store', [{ name: STORE_UNIT, run: true, config: plan.config }])
+      view.replace('status.slot', plan.slots)
+      view.replace('status.store', plan.orders)
+    },
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * Keeps one unit as it is wanted: finds it running and adopts it, or starts it; configures it; asks after its health;
+ * starts it again when it dies, with back-off; stops it when its order says so. Never gives up.
+ */
+import { codeOf, describeError, NodeError } from '../base/errors.ts'
+import type { Clock, Log } from '../base/ports.ts'
+import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
+import type { UnitKind, UnitStatus, UnitWanted } from '../state/kinds.ts'
+
+/** An open control connection. */
+export interface UnitConnection {
+  /** Resolves when the connection ended. */
+  readonly closed: Promise<void>
+  call(method: string, params: unknown, options: { readonly timeoutMs: number }): Promise<unknown>
+  close(): void
+}
+
+/** A child process. */
+export interface UnitProcess {
+  readonly pid: number
+  /** Resolves with what it ended with: `exit 1`, `signal SIGKILL`. */
+  readonly exited: Promise<string>
+}
+
+/** Where units run. Adapter: `adapters/process`. */
+export interface UnitHost {
+  /** Build of this agent: a unit of another is not adopted. */
+  readonly build: string
+  /** @throws NodeError `CONTROL_UNREACHABLE` if no unit of that name answers. */
+  connect(name: string): Promise<UnitConnection>
+  start(kind: UnitKind, name: string): UnitProcess
+  /** Ends a process at once; nothing if it is gone. */
+  kill(pid: number): void
+  /** Removes the local data of a mount whose order ended for good. */
+  discard(name: string): Promise<void>
+}
+
+export const BACKOFF_MS_MIN = 100
+export const BACKOFF_MS_MAX = 10 * SECOND_MS
+/** A unit that was well for so long starts its back-off anew. */
+const WELL_MS = MINUTE_MS
+/** A unit opens its control socket first of all; a slow disk may take a while. */
+const START_MS_MAX = 30 * SECOND_MS
+const CONNECT_EVERY_MS = 20
+/** A store that opens a large index answers `configure` late, but it answers `status`. */
+const CONFIGURE_MS_MAX = 60 * SECOND_MS
+const STATUS_EVERY_MS = 500
+/** How often a stopped unit is looked for again, should something have started it. */
+const IDLE_MS = MINUTE_MS
+const STATUS_MS_MAX = 10 * SECOND_MS
+const HELLO_MS_MAX = 5 * SECOND_MS
+/** What a unit may take to drain before it is killed. */
+export const STOP_MS_MAX = 20 * SECOND_MS
+
+interface Hello {
+  readonly kind: string
+  readonly name: string
+  readonly pid: number
+  readonly build: string
+}
+
+/** One unit under supervision. */
+export class UnitKeeper {
+  readonly #kind: UnitKind
+  readonly #name: string
+  readonly #ports: { readonly host: UnitHost; readonly clock: Clock; readonly log: Log }
+  #wanted: UnitWanted<unknown>
+  #wantedText: string
+  /** True if something happened since the last rest; the rest under way is cut short. */
+  #isWoken = false
+  #rest: AbortController | undefined
+  #status: UnitStatus
+  #backoffMs = BACKOFF_MS_MIN
+  #child: UnitProcess | undefined
+
+  constructor(
+    kind: UnitKind,
+    wanted: UnitWanted<unknown>,
+    ports: { readonly host: UnitHost; readonly clock: Clock; readonly log: Log },
+  ) {
+    this.#kind = kind
+    this.#name = wanted.name
+    this.#wanted = wanted
+    this.#wantedText = JSON.stringify(wanted)
+    this.#ports = ports
+    this.#status = {
+      name: wanted.name,
+      kind,
+      state: 'starting',
+      pid: undefined,
+      configured: false,
+      adopted: false,
+      restarts: 0,
+      code: undefined,
+      message: undefined,
+      figures: undefined,
+    }
+  }
+
+  get kind(): UnitKind {
+    return this.#kind
+  }
+
+  status(): UnitStatus {
+    return this.#status
+  }
+
+  /** Says what is wanted now. */
+  want(wanted: UnitWanted<unknown>): void {
+    const text = JSON.stringify(wanted)
+    if (text === this.#wantedText) return
+    this.#wanted = wanted
+    this.#wantedText = text
+    this.#set({ configured: false })
+    this.#wake()
+  }
+
+  /**
+   * Keeps the unit until the signal aborts; then leaves it running.
+   *
+   * @param signal - Ends the keeping.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    let starts = 0
+    while (!signal.aborted) {
+      if (!this.#wanted.run) {
+        await this.#stopped(this.#wanted.discard)
+        await this.#restFor(IDLE_MS, signal)
+        this.#backoffMs = BACKOFF_MS_MIN
+        starts = 0
+        continue
+      }
+      const beganAt = this.#ports.clock.monotonic()
+      try {
+        this.#set({ state: 'starting', restarts: Math.max(0, starts++) })
+        const connection = await this.#reach(signal)
+        if (connection) await this.#serve(connection, signal)
+      } catch (caught) {
+        if (signal.aborted) return
+        this.#failed(caught)
+        if (this.#ports.clock.monotonic() - beganAt >= WELL_MS) this.#backoffMs = BACKOFF_MS_MIN
+        await this.#pause(this.#backoffMs, signal)
+        this.#backoffMs = Math.min(BACKOFF_MS_MAX, this.#backoffMs * 2)
+      }
+    }
+  }
+
+  /** Adopts the unit that answers, or starts one and waits for its socket. */
+  async #reach(signal: AbortSignal): Promise<UnitConnection | undefined> {
+    const { host, clock } = this.#ports
+    const found = await host.connect(this.#name).catch(() => undefined)
+    if (found) {
+      const hello = await this.#hello(found)
+      const isOurs = hello.kind === this.#kind && hello.name === this.#name
+      if (isOurs && hello.build === host.build) {
+        this.#set({ pid: hello.pid, adopted: this.#child?.pid !== hello.pid })
+        return found
+      }
+      this.#ports.log.warn(
+        { unit: this.#name, build: hello.build },
+        'stops a unit of another build',
+      )
+      await this.#stopOver(found, hello.pid)
+    }
+    const child = host.start(this.#kind, this.#name)
+    this.#child = child
+    this.#set({ pid: child.pid, adopted: false })
+    let ended: string | undefined
+    void child.exited.then((how) => {
+      ended = how
+      if (this.#child === child) this.#child = undefined
+    })
+    const deadline = clock.monotonic() + START_MS_MAX
+    while (!signal.aborted) {
+      if (ended !== undefined) throw new NodeError('UNIT_DIED', `${this.#name} ended with ${ended}`)
+      const connection = await host.connect(this.#name).catch(() => undefined)
+      if (connection) {
+        await this.#hello(connection)
+        return connection
+      }
+      if (clock.monotonic() > deadline) {
+        host.kill(child.pid)
+        throw new NodeError('UNIT_SILENT', `${this.#name} did not open its socket`)
+      }
+      await clock.sleep(CONNECT_EVERY_MS, signal)
+    }
+    return undefined
+  }
+
+  /** Configures and asks after health until the connection ends or the unit is no longer wanted. */
+  async #serve(connection: UnitConnection, signal: AbortSignal): Promise<void> {
+    let isClosed = false
+    void connection.closed.then(() => {
+      isClosed = true
+      this.#wake()
+    })
+    let configured = ''
+    let isFirst = true
+    try {
+      while (!signal.aborted && !isClosed && this.#wanted.run) {
+        if (configured !== this.#wantedText) {
+          const text = this.#wantedText
+          await connection.call('configure', this.#wanted.config, { timeoutMs: CONFIGURE_MS_MAX })
+          configured = text
+          this.#set({ configured: text === this.#wantedText, code: undefined, message: undefined })
+        }
+        const figures = await connection.call('status', {}, { timeoutMs: STATUS_MS_MAX })
+        this.#set({ state: 'running', figures: figures as UnitStatus['figures'] })
+        if (isFirst) this.#ports.log.info({ unit: this.#name, pid: this.#status.pid }, 'unit runs')
+        isFirst = false
+        await this.#restFor(STATUS_EVERY_MS, signal)
+      }
+      if (isClosed && this.#wanted.run) {
+        throw new NodeError('UNIT_DIED', `${this.#name} closed its control socket`)
+      }
+    } catch (caught) {
+      // A unit that answers an error is alive; one that is silent is not.
+      const isAlive = !isClosed && !/^CONTROL_|^UNIT_/.test(codeOf(caught) ?? '')
+      if (!isAlive && !isClosed && this.#status.pid !== undefined) {
+        this.#ports.host.kill(this.#status.pid)
+      }
+      throw caught
+    } finally {
+      connection.close()
+    }
+  }
+
+  /** Stops the unit and waits for its end; call it when `run` has ended. */
+  async stop(): Promise<void> {
+    await this.#stopped(false)
+  }
+
+  async #stopped(discard: boolean): Promise<void> {
+    const { host, log } = this.#ports
+    try {
+      const connection = await host.connect(this.#name).catch(() => undefined)
+      if (connection) {
+        this.#set({ state: 'stopping' })
+        const { pid } = await this.#hello(connection)
+        await this.#stopOver(connection, pid)
+        log.info({ unit: this.#name }, 'unit stopped')
+      } else if (this.#child) {
+        host.kill(this.#child.pid)
+        await this.#child.exited
+      }
+      if (discard) await host.discard(this.#name)
+      const nothing = { pid: undefined, figures: undefined, code: undefined, message: undefined }
+      this.#set({ state: 'stopped', configured: true, ...nothing })
+    } catch (caught) {
+      this.#failed(caught)
+    }
+  }
+
+  /** Asks to drain, waits, kills what does not end in time. */
+  async #stopOver(connection: UnitConnection, pid: number): Promise<void> {
+    try {
+      await connection.call('stop', {}, { timeoutMs: STOP_MS_MAX })
+    } catch (caught) {
+      if (codeOf(caught) !== 'CONTROL_CLOSED') this.#ports.host.kill(pid)
+    }
+    connection.close()
+    const waits = new AbortController()
+    const pause = this.#ports.clock.sleep(STOP_MS_MAX, waits.signal).catch(() => undefined)
+    if (this.#child?.pid === pid) await Promise.race([this.#child.exited, pause])
+    waits.abort()
+    if (this.#child?.pid === pid) this.#ports.host.kill(pid)
+  }
+
+  async #hello(connection: UnitConnection): Promise<Hello> {
+    return (await connection.call('hello', {}, { timeoutMs: HELLO_MS_MAX })) as Hello
+  }
+
+  #failed(caught: unknown): void {
+    const { log } = this.#ports
+    const fields = { unit: this.#name, err: describeError(caught), backoffMs: this.#backoffMs }
+    log.warn(fields, 'a unit failed')
+    this.#set({
+      state: 'backing-off',
+      configured: false,
+      code: codeOf(caught) ?? 'UNIT_FAILED',
+      message: describeError(caught),
+    })
+  }
+
+  #set(change: Partial<UnitStatus>): void {
+    this.#status = { ...this.#status, ...change }
+  }
+
+  #wake(): void {
+    this.#isWoken = true
+    this.#rest?.abort()
+  }
+
+  /** Waits, or until woken; a wake that came before counts. */
+  async #restFor(ms: number, signal: AbortSignal): Promise<void> {
+    this.#rest = new AbortController()
+    if (!this.#isWoken) {
+      const until = AbortSignal.any([signal, this.#rest.signal])
+      await this.#ports.clock.sleep(ms, until).catch(() => undefined)
+    }
+    this.#rest = undefined
+    this.#isWoken = false
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#ports.clock.sleep(ms, signal).catch(() => undefined)
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Supervises the units: one keeper each, fed from what the planners want, and drained in the right order at the end.
+ */
+import type { Clock, Log } from '../base/ports.ts'
+import type { UnitKind, UnitStatus, UnitWanted } from '../state/kinds.ts'
+import type { Controller } from './controller.ts'
+import { type UnitHost, UnitKeeper } from './unit-keeper.ts'
+
+/** How often the status of units is looked at. */
+const PERIOD_MS = 500
+
+/** A mount needs its links and stores to drain, so it goes first. */
+const DRAIN_ORDER: readonly UnitKind[] = ['mount', 'overlay', 'store']
+
+/** All units of an agent. */
+export class Supervisor {
+  readonly #ports: { readonly host: UnitHost; readonly clock: Clock; readonly log: Log }
+  readonly #keepers = new Map<string, UnitKeeper>()
+  readonly #ends = new Map<
+    string,
+    { readonly controller: AbortController; readonly run: Promise<void> }
+  >()
+  #draining = false
+
+  constructor(ports: { readonly host: UnitHost; readonly clock: Clock; readonly log: Log }) {
+    this.#ports = ports
+  }
+
+  /**
+   * Says what is wanted now. Units that are not listed are left as they are.
+   *
+   * @param kind - Kind of the units listed.
+   * @param units - `[n]` units, names unique.
+   */
+  want(kind: UnitKind, units: readonly UnitWanted<unknown>[]): void {
+    if (this.#draining) return
+    for (const unit of units) {
+      const keeper = this.#keepers.get(unit.name)
+      if (keeper) keeper.want(unit)
+      else this.#keep(kind, unit)
+    }
+  }
+
+  statuses(): readonly UnitStatus[] {
+    return [...this.#keepers.values()].map((keeper) => keeper.status())
+  }
+
+  /** Stops all units, mounts first, and waits for them. Each is killed if it does not drain in its time. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    for (const kind of DRAIN_ORDER) {
+      const keepers = [...this.#keepers].filter(([, keeper]) => keeper.kind === kind)
+      await Promise.all(
+        keepers.map(async ([name, keeper]) => {
+          const end = this.#ends.get(name)
+          end?.controller.abort()
+          await end?.run
+          await keeper.stop()
+        }),
+      )
+    }
+  }
+
+  #keep(kind: UnitKind, unit: UnitWanted<unknown>): void {
+    const keeper = new UnitKeeper(kind, unit, this.#ports)
+    const controller = new AbortController()
+    this.#keepers.set(unit.name, keeper)
+    this.#ends.set(unit.name, { controller, run: keeper.run(controller.signal) })
+  }
+}
+
+/**
+ * Makes the controller that hands wanted units to the supervisor and shows how they are.
+ *
+ * @param supervisor - Does the work.
+ */
+export function unitsController(
+  supervisor: Supervisor,
+): Controller<'unit.store' | 'unit.overlay' | 'unit.mount', 'status.unit'> {
+  return {
+    name: 'units',
+    inputs: ['unit.store', 'unit.overlay', 'unit.mount'],
+    outputs: ['status.unit'],
+    periodMs: PERIOD_MS,
+    async reconcile(view) {
+      supervisor.want('store', view.list('unit.store'))
+      supervisor.want('overlay', view.list('unit.overlay'))
+      supervisor.want('mount', view.list('unit.mount'))
+      view.replace('status.unit', supervisor.statuses())
+    },
+  }
+}

@@ -1,0 +1,113 @@
+/** Prometheus metrics of the agent, taken from its state when somebody asks. */
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { StateReading } from './status.ts'
+
+/**
+ * Makes the registry of metrics.
+ *
+ * @param state - The agent's state.
+ * @returns A function that writes all metrics in Prometheus' text format.
+ * @example
+ * const metrics = agentMetrics(state)
+ * await metrics()
+ */
+export function agentMetrics(state: StateReading): () => Promise<string> {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const gauge = <L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[],
+    collect: (set: (labels: Partial<Record<L, string>>, value: number) => void) => void,
+  ) =>
+    new Gauge({
+      name: `varve_${name}`,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset()
+        collect((labels, value) => this.set(labels, value))
+      },
+    })
+
+  gauge(
+    'ledger_following',
+    '1 while the ledger is followed, 0 while it is waited for',
+    [],
+    (set) => {
+      set({}, state.list('ledger.status')[0]?.state === 'following' ? 1 : 0)
+    },
+  )
+  gauge(
+    'ledger_waiting',
+    '1 for the reason for which the ledger is waited for',
+    ['code'],
+    (set) => {
+      const code = state.list('ledger.status')[0]?.code
+      if (code !== undefined) set({ code }, 1)
+    },
+  )
+  gauge('ledger_block', 'Number of a block', ['which'], (set) => {
+    const [status] = state.list('ledger.status')
+    const cursor = state.list('ledger.cursor')[0]?.block.number
+    for (const [which, number] of [
+      ['head', status?.headNumber],
+      ['final', status?.finalNumber],
+      ['cursor', cursor],
+    ] as const) {
+      if (number !== undefined) set({ which }, number)
+    }
+  })
+  gauge('policy_version', 'Version of the policy in force', [], (set) => {
+    set({}, state.list('policy')[0]?.version ?? 0)
+  })
+  gauge('orders', 'Orders on this node', ['kind', 'state'], (set) => {
+    const counts = new Map<string, number>()
+    for (const { kind, state: stateName } of [
+      ...state.list('status.store'),
+      ...state.list('status.mount'),
+    ]) {
+      const key = `${kind} ${stateName}`
+      counts.set(key, (counts.get(key) ?? 0) + 1)
+    }
+    for (const [key, count] of counts) {
+      const [kind = '', stateName = ''] = key.split(' ')
+      set({ kind, state: stateName }, count)
+    }
+  })
+  gauge('unit_up', '1 while a unit runs with its newest configuration', ['unit', 'kind'], (set) => {
+    for (const { name, kind, state: unitState, configured } of state.list('status.unit')) {
+      set({ unit: name, kind }, unitState === 'running' && configured ? 1 : 0)
+    }
+  })
+  gauge('unit_restarts', 'Times a unit was started again', ['unit', 'kind'], (set) => {
+    for (const { name, kind, restarts } of state.list('status.unit')) {
+      set({ unit: name, kind }, restarts)
+    }
+  })
+  gauge('unit_figure', 'Figures that a unit gives of itself', ['unit', 'figure'], (set) => {
+    for (const { name, figures } of state.list('status.unit')) {
+      for (const [figure, value] of Object.entries(figures ?? {})) {
+        if (typeof value === 'number') set({ unit: name, figure }, value)
+      }
+    }
+  })
+  gauge('transactions', 'Transactions that are remembered', ['state'], (set) => {
+    const sent = state.list('transaction.sent')
+    for (const name of ['pending', 'mined', 'failed']) {
+      set({ state: name }, sent.filter((one) => one.state === name).length)
+    }
+  })
+  gauge(
+    'controller_failing',
+    '1 while a controller fails or has stopped',
+    ['controller'],
+    (set) => {
+      for (const { name, state: name2 } of state.list('status.controller')) {
+        set({ controller: name }, name2 === 'failing' || name2 === 'stopped' ? 1 : 0)
+      }
+    },
+  )
+  return () => registry.metrics()
+}
