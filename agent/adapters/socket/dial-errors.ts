@@ -1,8 +1,10 @@
 /** What can go wrong between a process and the overlay unit of its node. */
 import type { ErrorCatalogue } from '../../base/errors.ts'
 
+/** Failures of dialling through the overlay unit. */
 export type DialErrorCode = 'DIAL_UNREACHABLE' | 'DIAL_PROTOCOL'
 
+/** What each means and what to do. */
 export const DIAL_ERRORS: ErrorCatalogue<DialErrorCode> = {
   DIAL_UNREACHABLE: {
     means: 'The overlay unit of this node does not answer on its dial socket.',

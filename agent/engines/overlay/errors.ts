@@ -1,6 +1,7 @@
 /** What can go wrong between nodes. */
 import { type ErrorCatalogue, NodeError } from '../../base/errors.ts'
 
+/** Failures of links. */
 export type LinkErrorCode =
   | 'LINK_PEER_UNKNOWN'
   | 'LINK_NO_ADDRESS'
@@ -10,6 +11,7 @@ export type LinkErrorCode =
   | 'LINK_CLOSED'
   | 'LINK_LISTEN_FAILED'
 
+/** What each means and what to do. */
 export const LINK_ERRORS: ErrorCatalogue<LinkErrorCode> = {
   LINK_PEER_UNKNOWN: {
     means: 'The account is not a node of the registry and not a guest of this node.',
