@@ -1,96 +1,99 @@
 /**
- * Which nodes get the slots of an order: weighted rendezvous hashing over distinct farms.
+ * Chooses nodes for the slots of an order: weighted rendezvous hashing, distinct farms first.
  *
- * Every node draws a lot from the seed and its own number; a node with twice the weight, or half the price, wins twice as
- * often. A node that comes or goes changes only the choices it wins or won, so client and repair planner, which look at
- * different moments, agree on almost everything. Only the four basic operations touch the floating-point numbers, so the
- * result is the same on every machine (`Math.log` may differ in the last bit).
+ * Pure, so that a client that orders and a mount that repairs choose alike, and so that anyone can check a choice. Each
+ * candidate gets a score from the seed and its number alone; adding or removing a node moves only the slots that it wins or
+ * loses. The score is the weighted one of Schindelhauer and Schomaker (2005): -weight / ln(u) with u uniform in (0, 1), so a
+ * node with twice the weight is chosen twice as often.
  */
 import { createHash } from 'node:crypto'
 import { assert } from './assert.ts'
+import { NodeError } from './errors.ts'
 import type { FarmId, NodeId } from './ids.ts'
 
-/** A node that offers space. */
+/** A node that could take a slot. */
 export interface PlacementCandidate {
   readonly node: NodeId
   readonly farm: FarmId
-  /** Bytes not promised to anybody. */
+  /** Bytes not yet promised, `>= 0`. */
   readonly freeBytes: number
-  /** Smallest units of the token a byte-second, or any other price that all candidates use; 0 counts as 1. */
-  readonly price: bigint
-  /** How much it is to be preferred beside its price, `> 0`, mostly 1: reliability, for instance. */
+  /** How much the node is to be preferred, `> 0`; 1 for all gives a uniform choice. */
   readonly weight: number
 }
 
 /** What is to be placed. */
 export interface PlacementRequest {
-  /** `[n]` nodes in any order, numbers unique. */
+  /** `[n]`, any order, nodes distinct. */
   readonly candidates: readonly PlacementCandidate[]
-  /** What makes one order's choice differ from another's: the order's salt or number. */
+  /** Any text; the same seed and candidates give the same choice. */
   readonly seed: string
-  /** Nodes wanted, `>= 0`. */
+  /** Slots to fill, `>= 1`. */
   readonly count: number
-  /** Bytes that each must have free. */
+  /** Bytes a slot takes, `>= 0`. */
   readonly sizeBytes: number
-  /** Farms that hold a slot already. */
-  readonly avoidFarms?: readonly FarmId[]
-  /** Nodes not to choose. */
-  readonly avoidNodes?: readonly NodeId[]
+  /** Farms that hold a slot of the group already. */
+  readonly avoidFarms?: ReadonlySet<FarmId>
+  /** Nodes that must not be chosen. */
+  readonly avoidNodes?: ReadonlySet<NodeId>
+  /** True allows several slots on one farm, but never on one node, once no farm is left. */
+  readonly sameFarmAllowed?: boolean
 }
-
-/** What was found. */
-export interface Placement {
-  /** At most `count` nodes of distinct farms, best first. */
-  readonly nodes: readonly NodeId[]
-  /** Nodes wanted but not found: not enough farms with room. */
-  readonly shortBy: number
-}
-
-/** Bits of a draw: what a double holds exactly. */
-const DRAW_BITS = 52n
 
 /**
- * Chooses nodes of distinct farms.
+ * Chooses nodes.
  *
- * @param request - What is to be placed, among which nodes.
- * @returns The nodes, and how many are missing. The first n of a choice are the choice of n.
- * @throws AssertionError if a weight is not above 0 or a count is negative (a bug in the caller).
+ * @param request - See {@link PlacementRequest}.
+ * @returns `[count]` distinct nodes, best first; of distinct farms unless `sameFarmAllowed`.
+ * @throws NodeError `PLACEMENT_TOO_FEW` with `details.found` if there are not enough.
  * @example
- * chooseNodes({ candidates, seed: 'order 7', count: 6, sizeBytes: 1024 ** 3 }).nodes
- * @see Thaler and Ravishankar, "A name-based mapping scheme for rendezvous", 1996; with weights: -w / ln(u)
+ * chooseNodes({ candidates, seed: `${tenant}:${salt}`, count: 6, sizeBytes: 2 ** 30 })
  */
-export function chooseNodes(request: PlacementRequest): Placement {
+export function chooseNodes(request: PlacementRequest): NodeId[] {
   const { candidates, seed, count, sizeBytes } = request
-  assert(Number.isInteger(count) && count >= 0, 'nodes are counted')
-  const taken = new Set(request.avoidFarms)
-  const avoided = new Set(request.avoidNodes)
+  assert(count >= 1, 'at least one slot is to be filled')
   const ranked = candidates
-    .filter((candidate) => candidate.freeBytes >= sizeBytes && !avoided.has(candidate.node))
-    .map((candidate) => ({ ...candidate, score: scoreOf(candidate, seed) }))
+    .filter((one) => one.freeBytes >= sizeBytes && !request.avoidNodes?.has(one.node))
+    .map((one) => ({ ...one, score: scoreOf(seed, one) }))
     .sort((a, b) => b.score - a.score || a.node - b.node)
-  const nodes: NodeId[] = []
+
+  const farms = new Set(request.avoidFarms)
+  const chosen: NodeId[] = []
+  const left: NodeId[] = []
   for (const { node, farm } of ranked) {
-    if (nodes.length >= count) break
-    if (taken.has(farm)) continue
-    taken.add(farm)
-    nodes.push(node)
+    if (farms.has(farm)) {
+      left.push(node)
+      continue
+    }
+    farms.add(farm)
+    chosen.push(node)
   }
-  return { nodes, shortBy: count - nodes.length }
+  if (request.sameFarmAllowed) chosen.push(...left)
+  if (chosen.length < count) {
+    throw new NodeError('PLACEMENT_TOO_FEW', `${count} nodes wanted, ${chosen.length} fit`, {
+      details: { wanted: count, found: chosen.length, candidates: candidates.length, sizeBytes },
+      hint: 'Ask for fewer or smaller slots, or wait until more farms offer space.',
+      retryAfterMs: 60_000,
+    })
+  }
+  return chosen.slice(0, count)
 }
 
-/** -w / ln(u), the greater the better; u is uniform in (0, 1). */
-function scoreOf(candidate: PlacementCandidate, seed: string): number {
-  assert(candidate.weight > 0, 'a weight is above 0')
-  assert(candidate.price >= 0n, 'a price is not negative')
-  const price = Number(candidate.price === 0n ? 1n : candidate.price)
-  const text = `varve/placement/1\n${seed}\n${candidate.node}`
-  const word = createHash('sha256').update(text).digest().readBigUInt64BE(0)
-  const draw = Number(word >> (64n - DRAW_BITS))
-  const u = (draw + 0.5) / 2 ** Number(DRAW_BITS)
-  return candidate.weight / price / minusLog(u)
+/** Bits of the hash that make the uniform number: what a double holds exactly. */
+const UNIFORM_BITS = 52
+
+function scoreOf(seed: string, { node, weight }: PlacementCandidate): number {
+  assert(weight > 0, 'a weight is positive')
+  const digest = createHash('sha256').update(seed).update('\0').update(String(node)).digest()
+  const whole = Number(digest.readBigUInt64BE() >> BigInt(64 - UNIFORM_BITS))
+  // Half a step off both ends, so that the logarithm is finite and below zero.
+  const uniform = (whole + 0.5) / 2 ** UNIFORM_BITS
+  return weight / minusLog(uniform)
 }
 
-/** -ln(u) for u in (0, 1), the same bits on every machine: u = 2^-e * f with f in [1/2, 1), ln by its atanh series. */
+/**
+ * -ln(u), by the four basic operations only, so that it has the same bits on every machine (`Math.log` may differ in the
+ * last): u = f / 2^e with f in [1/2, 1), and ln f by the series of its area tangent.
+ */
 function minusLog(u: number): number {
   const LN_2 = 0.6931471805599453
   let fraction = u
@@ -99,7 +102,7 @@ function minusLog(u: number): number {
     fraction *= 2
     halvings++
   }
-  // ln f = 2 atanh(t), |t| <= 1/3: each term is a ninth of the one before, twenty reach the last bit.
+  // ln f = 2 atanh(t) with |t| <= 1/3: each term is a ninth of the one before, so twenty reach the last bit.
   const t = (fraction - 1) / (fraction + 1)
   let sum = 0
   let power = t
