@@ -330,7 +330,11 @@ export class NamespaceLog {
       return this.makeDurable()
     }
     if (this.#options.readOnly || this.failure) return
-    this.#syncing = this.#syncOnce()
+    this.#syncing = this.#syncOnce().then(() => {
+      this.#syncing = undefined
+      this.#wake()
+      if (this.sync === 'always' && this.isDirty) void this.makeDurable()
+    })
     await this.#syncing
   }
 
@@ -368,11 +372,7 @@ export class NamespaceLog {
     } catch (caught) {
       // After a failed sync the kernel may drop the pages and call the next sync a success: never try again.
       this.#fail(writeFailed(caught))
-    } finally {
-      this.#syncing = undefined
     }
-    this.#wake()
-    if (this.sync === 'always' && this.isDirty) void this.makeDurable()
   }
 
   #fail(failure: NodeError): void {
@@ -554,6 +554,7 @@ export class NamespaceLog {
       generation: 0,
       createdMs: ports.clock.now(),
       firstSerial: this.#appended,
+      endSerial: 0,
       nextSeq: this.nextSeq,
     })
     segment.cacheFile = this.#options.cache.nextFile()

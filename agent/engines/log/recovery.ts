@@ -56,6 +56,7 @@ export interface RecoveryOptions {
  * const { segments, nextSerial } = recoverLog({ disk, directory: 'ns/n-a', index, keepsDeleted: false, readOnly: false, log })
  */
 export function recoverLog(options: RecoveryOptions): RecoveredLog {
+  const { log, directory } = options
   const segments = openSegments(options)
   const state = {
     nextSerial: segments[0]?.firstSerial ?? 0,
@@ -68,18 +69,28 @@ export function recoverLog(options: RecoveryOptions): RecoveredLog {
 
   for (let at = 0; at < segments.length; at++) {
     const segment = segments[at] as Segment
+    if (segment.generation === 0 && segment.firstSerial > state.nextSerial) {
+      // A segment before this one is missing or was never durable itself.
+      if (!wasDurable(segments, at, SEGMENT_HEADER_BYTES, state.nextSerial)) {
+        state.cutBytes += cutLog(options, segments, at, 0)
+        break
+      }
+      log.error({ directory, segment: segment.name }, 'records before this segment are missing')
+    }
     state.nextSeq = Math.max(state.nextSeq, segment.nextSeq)
+    state.nextSerial = Math.max(state.nextSerial, segment.endSerial)
     for (const found of scanSegment(segment.file, SEGMENT_HEADER_BYTES, { checkValues: true })) {
       if (found.kind === 'record' && found.isIntact) {
         applyRecord(options, byNumber, segment, found)
         remember(state, found.header, found.key)
         continue
       }
-      if (segment.generation === 0 && !wasDurable(segments, at, found, state.nextSerial)) {
+      const behind = found.offset + found.bytes
+      if (segment.generation === 0 && !wasDurable(segments, at, behind, state.nextSerial)) {
         state.cutBytes += cutLog(options, segments, at, found.offset)
         break
       }
-      report(options.log, segment, found)
+      report(log, segment, found)
       state.damagedBytes += found.bytes
       if (found.kind !== 'record') continue
       applyRecord(options, byNumber, segment, found)
@@ -158,16 +169,16 @@ function applyRecord(
   if (!isDeleted) segment.liveBytes += found.bytes
 }
 
-/** Tells whether a later record says that the log was durable beyond `serial` when it was written. */
+/** Tells whether a record from `offset` of segment `at` on says that the log was durable beyond `serial` before it. */
 function wasDurable(
   segments: readonly Segment[],
   at: number,
-  damage: Found,
+  offset: number,
   serial: number,
 ): boolean {
   for (let number = at; number < segments.length; number++) {
     const { file } = segments[number] as Segment
-    const from = number === at ? damage.offset + damage.bytes : SEGMENT_HEADER_BYTES
+    const from = number === at ? offset : SEGMENT_HEADER_BYTES
     for (const found of scanSegment(file, from, { checkValues: true })) {
       if (found.kind !== 'record' || !found.isIntact || found.header.lag === LAG_UNKNOWN) continue
       if (found.header.serial - found.header.lag > serial) return true
@@ -176,29 +187,27 @@ function wasDurable(
   return false
 }
 
-/** Ends the log at `offset` of segment `at`; what comes after goes into files of its own. */
+/** Ends the log at `offset` of segment `at` (0: before it); what comes after goes into files of its own. */
 function cutLog(options: RecoveryOptions, segments: Segment[], at: number, offset: number): number {
   const { disk, directory, readOnly, log } = options
-  const segment = segments[at] as Segment
-  const later = segments.splice(at + 1)
-  let cutBytes = segment.file.sizeBytes - offset
+  const later = segments.splice(offset === 0 ? at : at + 1)
+  const segment = offset === 0 ? undefined : segments[at]
+  let cutBytes = segment ? segment.file.sizeBytes - offset : 0
   for (const one of later) cutBytes += one.file.sizeBytes
   log.warn(
-    { directory, segment: segment.name, offset, cutBytes },
+    { directory, segment: (segment ?? later[0])?.name, offset, cutBytes },
     'log ends in an incomplete write, which is cut off',
   )
-  if (readOnly) {
-    for (const one of later) one.file.close()
-    return cutBytes
-  }
   // From the back, so that a crash in between leaves a log whose end is found again.
   for (const one of later.reverse()) {
     one.file.close()
-    setAside(options, one.name)
+    if (!readOnly) setAside(options, one.name)
   }
-  copyTail(disk, segment, offset, `${directory}/${segment.name}.cut`)
-  segment.file.truncate(offset)
-  segment.file.syncNow()
+  if (segment && !readOnly) {
+    copyTail(disk, segment, offset, `${directory}/${segment.name}.cut`)
+    segment.file.truncate(offset)
+    segment.file.syncNow()
+  }
   return cutBytes
 }
 

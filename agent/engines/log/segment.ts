@@ -24,6 +24,8 @@ export interface SegmentHeader {
   readonly createdMs: number
   /** Serial that the first record has, or none below. */
   readonly firstSerial: number
+  /** Of a segment that compaction wrote: the serial that follows all it stands for; else 0. */
+  readonly endSerial: number
   /** No sequential key below this is handed out again. */
   readonly nextSeq: number
 }
@@ -86,6 +88,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   bytes.writeBigUInt64LE(BigInt(Math.floor(header.createdMs)), 24)
   bytes.writeBigUInt64LE(BigInt(header.firstSerial), 32)
   bytes.writeBigUInt64LE(BigInt(header.nextSeq), 40)
+  bytes.writeBigUInt64LE(BigInt(header.endSerial), 48)
   bytes.writeUInt32LE(crc32c(bytes, 0, 60), 60)
   return bytes
 }
@@ -105,5 +108,6 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
     createdMs: Number(bytes.readBigUInt64LE(24)),
     firstSerial: Number(bytes.readBigUInt64LE(32)),
     nextSeq: Number(bytes.readBigUInt64LE(40)),
+    endSerial: Number(bytes.readBigUInt64LE(48)),
   }
 }
