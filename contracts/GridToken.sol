@@ -10,13 +10,13 @@ import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 /// @dev Invariants: the supply is made once, at deployment, and never changes; nobody can mint, pause or take.
 /// Votes are counted by time (ERC-6372), because the grid may live on chains whose block times differ or change.
 contract GridToken is ERC20, ERC20Permit, ERC20Votes {
-    /// @notice Amounts are kept in 128 bits everywhere, so the supply must fit.
+    /// @notice The escrow keeps amounts in 120 bits, so the supply must fit.
     error TokenSupplyTooLarge(uint256 supply, uint256 max);
 
     /// @param holder Who gets the whole supply.
     /// @param supply In smallest units, 10^-18 of a token.
     constructor(address holder, uint256 supply) ERC20("Varve Grid", "VARVE") ERC20Permit("Varve Grid") {
-        require(supply <= type(uint128).max, TokenSupplyTooLarge(supply, type(uint128).max));
+        require(supply <= type(uint120).max, TokenSupplyTooLarge(supply, type(uint120).max));
         _mint(holder, supply);
     }
 

@@ -15,14 +15,15 @@ import {CodeStore} from "./libraries/CodeStore.sol";
 /// @dev Invariants:
 /// - state: None -> Live -> (Suspended <-> Live) -> Ended; Ended is final. The state is computed from the times stored
 ///   and the time of the block, so it is right in a call at any block although nobody sent a transaction;
-/// - money: an order holds exactly the sum over its slots of rate * (paidUntil - settledAt); what leaves it goes to
-///   the farm of the slot (seconds alive) or back to the tenant (seconds dead, or after the end), to the last unit;
+/// - money: an order holds exactly the sum over its slots of rate * (paidUntil - settledAt), a streaming one
+///   rate * (min(now, paidUntil) - settledAt); what leaves it goes to the farm of the slot (seconds alive) or back to
+///   the tenant (seconds dead, or after the end), to the last unit;
 /// - capacity: a slot's bytes are locked on exactly one node from `place` or `replace` until `replace` or release;
 /// - dispersal: unless its spec says otherwise, no two data slots and no two metadata slots of a volume share a farm;
 /// - every change emits one event, and `sequence` counts them without gap;
 /// - the spec of order n is the code of the nth contract made here, and never changes.
 contract Orders is IOrders {
-    /// @dev Two words. Times are seconds since 1970.
+    /// @dev Two words. Times are seconds since 1970. While it streams, `paidUntil` is the epoch of its tenant's stream.
     struct Order {
         address tenant;
         OrderKind kind;
@@ -57,6 +58,7 @@ contract Orders is IOrders {
 
     uint8 private constant READ_ONLY = 1;
     uint8 private constant SAME_FARM = 2;
+    uint8 private constant STREAMS = 4;
 
     /// @dev Read in one call with the volume; more readers of one volume than this are better served by datasets.
     uint256 private constant MAX_MOUNTS = 256;
@@ -101,7 +103,7 @@ contract Orders is IOrders {
         OrderTerms memory terms = _policy.orderTerms();
         require(terms.workloadsAllowed & (1 << uint256(kind)) != 0, OrderKindNotAllowed(kind));
         require(
-            seconds_ >= terms.minSeconds && seconds_ <= terms.maxSeconds,
+            seconds_ == 0 || (seconds_ >= terms.minSeconds && seconds_ <= terms.maxSeconds),
             OrderDurationOutOfRange(seconds_, terms.minSeconds, terms.maxSeconds)
         );
         order = ++_orderCount;
@@ -127,7 +129,8 @@ contract Orders is IOrders {
         });
         CodeStore.write(spec);
         emit OrderPlaced(++_sequence, order, msg.sender, kind);
-        _escrow.hold(msg.sender, msg.sender, rate * seconds_);
+        if (seconds_ == 0) _startStream(order, rate, terms);
+        else _escrow.hold(msg.sender, msg.sender, rate * seconds_);
     }
 
     // Living
@@ -136,6 +139,7 @@ contract Orders is IOrders {
     function extend(uint64 order, uint64 seconds_) external {
         Order storage head = _orders[order];
         _onlyOpen(order, head);
+        require(head.flags & STREAMS == 0, OrderStreams(order));
         uint256 until = uint256(head.paidUntil) + seconds_;
         uint256 limit = block.timestamp + _policy.value(Parameter.MaxSeconds);
         require(seconds_ != 0 && until <= limit, OrderDurationOutOfRange(seconds_, 1, Math.saturatingSub(limit, head.paidUntil)));
@@ -151,7 +155,9 @@ contract Orders is IOrders {
         _onlyOpen(order, head);
         uint40 time = uint40(block.timestamp);
         uint256 unused = 0;
-        if (head.paidUntil > time) {
+        if (head.flags & STREAMS != 0) {
+            _stopStream(head, uint40(Math.min(time, _end(head))));
+        } else if (head.paidUntil > time) {
             unused = uint256(head.ratePerSecond) * (head.paidUntil - time);
             head.paidUntil = time;
         }
@@ -170,6 +176,7 @@ contract Orders is IOrders {
             return;
         }
         if (head.endedAt == 0) {
+            if (head.flags & STREAMS != 0) _stopStream(head, _end(head));
             head.endedAt = head.paidUntil;
             _settleSlots(order, head, 0, true);
         }
@@ -218,7 +225,7 @@ contract Orders is IOrders {
 
     /// @inheritdoc IOrders
     function paidUntil(uint64 order) external view returns (uint64) {
-        return _orders[order].paidUntil;
+        return _end(_orders[order]);
     }
 
     /// @inheritdoc IOrders
@@ -227,10 +234,37 @@ contract Orders is IOrders {
         if (head.slotCount == 0) return 0;
         bool finally = _state(head) == OrderState.Ended;
         Slot[] memory slots = _readSlots(order, head.slotCount);
-        Earned[] memory earned = _earned(slots, _settleableUntil(head), finally);
+        uint40 until = _settleableUntil(head);
+        Earned[] memory earned = _earned(slots, until, finally);
+        uint256 end = head.flags & STREAMS != 0 ? until : head.paidUntil;
         for (uint256 i = 0; i < slots.length; ++i) {
-            amount += uint256(slots[i].ratePerSecond) * (head.paidUntil - earned[i].until);
+            amount += uint256(slots[i].ratePerSecond) * (end - earned[i].until);
         }
+    }
+
+    // Streaming
+
+    /// @dev The grace is that of the tenant's stream, which all its orders share.
+    function _startStream(uint64 order, uint256 rate, OrderTerms memory terms) private {
+        Order storage head = _orders[order];
+        (uint32 epoch, uint24 grace) =
+            _escrow.stream(msg.sender, rate, uint24(terms.graceSeconds), terms.minSeconds);
+        head.flags |= STREAMS;
+        head.paidUntil = epoch;
+        head.graceSeconds = grace;
+    }
+
+    /// @dev From here on it is like an order that was paid until `end`.
+    function _stopStream(Order storage head, uint40 end) private {
+        uint32 epoch = uint32(head.paidUntil);
+        head.flags &= ~STREAMS;
+        head.paidUntil = end;
+        _escrow.restream(head.tenant, epoch, head.ratePerSecond, 0);
+    }
+
+    function _end(Order memory head) private view returns (uint40) {
+        if (head.flags & STREAMS == 0) return head.paidUntil;
+        return _escrow.streamEnd(head.tenant, uint32(head.paidUntil));
     }
 
     // Rules of placing
@@ -371,7 +405,9 @@ contract Orders is IOrders {
 
         uint256 oldRate = head.ratePerSecond;
         uint256 newRate = oldRate - old[0].ratePerSecond + rate;
-        if (newRate != oldRate && newRate != 0) {
+        if (head.flags & STREAMS != 0) {
+            _escrow.restream(head.tenant, uint32(head.paidUntil), oldRate, newRate);
+        } else if (newRate != oldRate && newRate != 0) {
             uint256 rest = oldRate * (head.paidUntil - block.timestamp);
             uint256 until = Math.min(block.timestamp + rest / newRate, type(uint40).max);
             refund += rest - newRate * (until - block.timestamp);
@@ -438,7 +474,7 @@ contract Orders is IOrders {
     }
 
     function _settleableUntil(Order memory head) private view returns (uint40) {
-        return uint40(Math.min(block.timestamp, head.paidUntil));
+        return uint40(Math.min(block.timestamp, _end(head)));
     }
 
     /// @dev Gives the nodes their bytes back and forgets the mount under its volume.
@@ -471,8 +507,9 @@ contract Orders is IOrders {
     function _state(Order memory head) private view returns (OrderState) {
         if (head.kind == OrderKind.None) return OrderState.None;
         if (head.endedAt != 0) return OrderState.Ended;
-        if (block.timestamp < head.paidUntil) return OrderState.Live;
-        if (block.timestamp < uint256(head.paidUntil) + head.graceSeconds) return OrderState.Suspended;
+        uint256 end = _end(head);
+        if (block.timestamp < end) return OrderState.Live;
+        if (block.timestamp < end + head.graceSeconds) return OrderState.Suspended;
         return OrderState.Ended;
     }
 
@@ -507,9 +544,9 @@ contract Orders is IOrders {
         result.tenant = head.tenant;
         result.parent = head.parent;
         result.placedAt = head.placedAt;
-        result.paidUntil = head.paidUntil;
+        result.paidUntil = _end(head);
         if (result.state == OrderState.Ended) {
-            result.endedAt = head.endedAt == 0 ? head.paidUntil : head.endedAt;
+            result.endedAt = head.endedAt == 0 ? result.paidUntil : head.endedAt;
             result.deletableAt = result.endedAt + head.graceSeconds;
         }
         result.writerEpoch = head.writerEpoch;

@@ -4,6 +4,10 @@ pragma solidity ^0.8.28;
 /// @title Escrow: tenants' balances, what orders hold of them, and what farms earned.
 /// @dev Conservation, at every block: deposited = withdrawn + free balances + held by orders. Earnings are credited to
 /// the free balance of the farm's owner when an order is settled; until then they are part of what the order holds.
+///
+/// Streaming: orders placed without a time are paid by the second from the tenant's free balance, which they share.
+/// They all last until `paidUntil(tenant)`; a deposit moves that time, also during the grace after it. Each run of
+/// streaming, from the first such order to the end of the balance, is an epoch.
 interface IEscrow {
     /// @notice `account` has `amount` more, paid by `by`.
     event Deposited(address indexed account, address indexed by, uint256 amount);
@@ -12,6 +16,15 @@ interface IEscrow {
     /// @notice `amount` of `payee`'s free balance are earnings of an order of `tenant`.
     event Earned(address indexed payee, address indexed tenant, uint256 amount);
 
+    /// @notice What streams from a tenant's balance changed; `paidUntil` is when it would be used up.
+    event StreamChanged(address indexed tenant, uint32 indexed epoch, uint256 ratePerSecond, uint64 paidUntil);
+    /// @notice A tenant's balance was used up and not refilled within the grace: its streaming orders ended at `endedAt`.
+    event StreamEnded(address indexed tenant, uint32 indexed epoch, uint64 endedAt);
+
+    /// @notice The balance does not cover the streaming orders for the shortest time that policy allows.
+    error EscrowStreamTooShort(address tenant, uint256 free, uint256 needed);
+    /// @notice The balance is used up: refill it before streaming more.
+    error EscrowStreamSuspended(address tenant);
     /// @notice The amount is zero or more than 128 bits hold.
     error EscrowAmountInvalid(uint256 amount);
     /// @notice The account has less free than asked.
@@ -32,6 +45,13 @@ interface IEscrow {
 
     /// @notice What an account could withdraw or spend on orders now.
     function freeBalance(address account) external view returns (uint256);
+    /// @notice When a tenant's balance will be used up by its streaming orders, or was; the end of time if nothing streams.
+    function paidUntil(address tenant) external view returns (uint64);
+    /// @notice What streams from a tenant's balance each second, and in which epoch.
+    function streamOf(address tenant) external view returns (uint256 ratePerSecond, uint32 epoch, uint64 graceSeconds);
+    /// @notice Moves what streamed so far from a tenant's free balance to what its orders hold. Anyone may; nothing
+    /// depends on it.
+    function accrue(address tenant) external;
     /// @notice What all orders of a tenant hold together.
     function heldOf(address tenant) external view returns (uint256);
     /// @notice What an order still holds if settled now.

@@ -12,4 +12,18 @@ interface IEscrowLedger {
     /// @param payees `[n]` may repeat.
     /// @param amounts `[n]` what each earned.
     function pay(address tenant, address[] calldata payees, uint256[] calldata amounts, uint256 refund) external;
+
+    /// @notice Starts paying `rate` more a second from the tenant's balance. Only the order book.
+    /// @param graceSeconds Grace of a new epoch; one that runs keeps its own.
+    /// @param minSeconds The balance must last this long.
+    /// @return epoch The tenant's epoch. @return grace The grace of the epoch.
+    function stream(address tenant, uint256 rate, uint24 graceSeconds, uint64 minSeconds)
+        external
+        returns (uint32 epoch, uint24 grace);
+
+    /// @notice Changes what an order adds to the stream of an epoch; nothing if that epoch is over. Only the order book.
+    function restream(address tenant, uint32 epoch, uint256 oldRate, uint256 newRate) external;
+
+    /// @notice When the orders of an epoch are or were paid until.
+    function streamEnd(address tenant, uint32 epoch) external view returns (uint40);
 }

@@ -88,6 +88,8 @@ interface IOrders {
     error OrderKindUnknown(OrderKind kind);
     /// @notice `seconds_` is not within what policy allows.
     error OrderDurationOutOfRange(uint256 seconds_, uint256 min, uint256 max);
+    /// @notice The order streams from its tenant's balance: deposit to the escrow to make it last longer.
+    error OrderStreams(uint64 order);
     /// @notice The number of slots does not fit the spec.
     error OrderSlotCount(uint256 given, uint256 needed);
     /// @notice More slots than policy allows.
@@ -126,7 +128,7 @@ interface IOrders {
     /// @param parent For a mount, the caller's volume; else 0.
     /// @param spec `abi.encode(StoreSpec | VolumeSpec | MountSpec)`, at most 24,575 bytes.
     /// @param slots Store and mount: one. Volume: k + m data slots, then the metadata slots.
-    /// @param seconds_ Time to pay for now.
+    /// @param seconds_ Time to pay for now; 0 streams from the caller's free balance for as long as that lasts.
     /// @param maxRatePerSecond Refused if the nodes ask more in all: guards against a price changed underway.
     /// @return order Its number, from 1.
     /// @dev Emits {OrderPlaced}. The price comes from the caller's free balance in the escrow, the rest from its wallet

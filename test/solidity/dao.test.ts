@@ -120,11 +120,11 @@ describe('The DAO', () => {
     await expect(factory.deploy(broken)).to.be.revertedWithCustomError(directory, 'GridNoCode')
   })
 
-  it('has a token of fixed supply that fits in 128 bits', async () => {
+  it('has a token of fixed supply that fits in 120 bits', async () => {
     const { token } = grid.contracts
     const factory = await grid.connection.ethers.getContractFactory('GridToken')
     const holder = await grid.actors.holder.getAddress()
-    await expect(factory.deploy(holder, 1n << 128n)).to.be.revertedWithCustomError(
+    await expect(factory.deploy(holder, 1n << 120n)).to.be.revertedWithCustomError(
       token,
       'TokenSupplyTooLarge',
     )

@@ -522,6 +522,145 @@ describe('Orders', () => {
     })
   })
 
+  describe('streaming', () => {
+    const deposit = async (amount: bigint) =>
+      grid.contracts.escrow.connect(tenant).deposit(await tenant.getAddress(), amount)
+    const stream = (node: number) => store(node, { seconds: 0n })
+    const now = async () => BigInt(await grid.time.latest())
+    const beatAll = () => grid.beat(nodes)
+
+    it('pays all orders from one balance, by the second, until one time', async () => {
+      const { orders, escrow } = grid.contracts
+      await deposit(5000n * RATE)
+      const first = await stream(1)
+      const begun = await now()
+      expect(await orders.paidUntil(first)).to.equal(begun + 5000n)
+      await grid.at(begun + 1000n)
+      const second = await stream(2)
+      expect(await orders.paidUntil(first)).to.equal(begun + 1000n + 2000n)
+      expect(await orders.paidUntil(second)).to.equal(begun + 3000n)
+      expect(await escrow.paidUntil(await tenant.getAddress())).to.equal(begun + 3000n)
+      await grid.at(begun + 1500n)
+      await beatAll()
+      await grid.at(begun + 1600n)
+      await as(tenant).cancel(second)
+      expect(await orders.paidUntil(first)).to.equal(begun + 1600n + 2800n)
+      expect(await freeOf(tenant)).to.equal(2800n * RATE)
+      expect(await freeOf(nodes[1]!.owner)).to.equal(600n * RATE)
+      expect((await grid.order(second)).endedAt).to.equal(begun + 1600n)
+      expect(await escrow.held(first)).to.be.greaterThan(0n)
+    })
+
+    it('needs a balance that lasts for the shortest time', async () => {
+      const { escrow } = grid.contracts
+      await deposit(10n * RATE - 1n)
+      await expect(stream(1)).to.be.revertedWithCustomError(escrow, 'EscrowStreamTooShort')
+      await deposit(1n)
+      await stream(1)
+    })
+
+    it('shows what is free and held at any second without a transaction', async () => {
+      const { escrow } = grid.contracts
+      await deposit(1000n * RATE)
+      await stream(1)
+      await grid.pass(300n)
+      expect(await freeOf(tenant)).to.equal(700n * RATE)
+      expect(await escrow.heldOf(await tenant.getAddress())).to.equal(300n * RATE)
+      const [rate, epoch, grace] = await escrow.streamOf(await tenant.getAddress())
+      expect([rate, epoch, grace]).to.deep.equal([RATE, 0n, GRACE])
+    })
+
+    it('suspends at the last second covered, resumes by a deposit within the grace, and pays for the time between', async () => {
+      await deposit(100n * RATE + 7n)
+      const id = await stream(1)
+      const begun = await now()
+      await grid.at(begun + 100n)
+      await grid.contracts.escrow.accrue(await tenant.getAddress())
+      expect((await grid.order(id)).state).to.equal(STATE.Suspended)
+      expect(await freeOf(tenant)).to.equal(7n)
+      await grid.at(begun + 150n)
+      await expect(stream(2)).to.be.revertedWithCustomError(
+        grid.contracts.escrow,
+        'EscrowStreamSuspended',
+      )
+      await grid.at(begun + 160n)
+      await deposit(100n * RATE - 7n)
+      const order = await grid.order(id)
+      expect(order.state).to.equal(STATE.Live)
+      expect(order.paidUntil).to.equal(begun + 200n)
+      expect(await freeOf(tenant)).to.equal(40n * RATE)
+    })
+
+    it('ends for good when the grace is over, whatever is deposited later', async () => {
+      const { orders, escrow } = grid.contracts
+      await deposit(100n * RATE)
+      const id = await stream(1)
+      const begun = await now()
+      await grid.at(begun + 100n + GRACE)
+      await expect(deposit(1000n * RATE)).to.emit(escrow, 'StreamEnded')
+      const order = await grid.order(id)
+      expect(order.state).to.equal(STATE.Ended)
+      expect(order.endedAt).to.equal(begun + 100n)
+      expect(await freeOf(tenant)).to.equal(1000n * RATE)
+      await grid.beat([nodes[0]!])
+      const next = await stream(1)
+      expect((await grid.order(next)).state).to.equal(STATE.Live)
+      await expect(as(attacker).settle(id)).to.emit(orders, 'OrderReleased')
+      // The node was silent for longer than the limit, so the whole of it comes back, into the new stream.
+      expect(await freeOf(nodes[0]!.owner)).to.equal(0n)
+      expect((await escrow.streamOf(await tenant.getAddress()))[1]).to.equal(1n)
+      expect((await grid.order(id)).endedAt).to.equal(begun + 100n)
+    })
+
+    it('is not extended but refilled', async () => {
+      await deposit(100n * RATE)
+      const id = await stream(1)
+      await expect(as(tenant).extend(id, 10n)).to.be.revertedWithCustomError(
+        grid.contracts.orders,
+        'OrderStreams',
+      )
+    })
+
+    it('changes its rate when a slot is replaced by a dearer one', async () => {
+      await grid.contracts.nodes
+        .connect(nodes[1]!.wallet)
+        .setOffer({ capacityBytes: 100n * GIB, pricePerGibSecond: 3n * RATE })
+      await deposit(900n * RATE)
+      const id = await stream(1)
+      const begun = await now()
+      await grid.at(begun + 300n)
+      await as(tenant).replace(id, 0, 2n)
+      expect(await grid.contracts.orders.paidUntil(id)).to.equal(begun + 500n)
+    })
+
+    it('pays a suspended order that is cancelled up to where the balance ended', async () => {
+      await deposit(100n * RATE)
+      const id = await stream(1)
+      const begun = await now()
+      await grid.at(begun + 500n)
+      await as(tenant).cancel(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(100n * RATE)
+      expect((await grid.order(id)).endedAt).to.equal(begun + 500n)
+    })
+
+    it('lets a tenant withdraw what has not streamed, which ends the stream now', async () => {
+      const { escrow, orders } = grid.contracts
+      await deposit(100n * RATE)
+      const id = await stream(1)
+      const begun = await now()
+      await grid.at(begun + 40n)
+      await escrow.connect(tenant).withdraw(60n * RATE)
+      expect(await orders.paidUntil(id)).to.equal(begun + 40n)
+    })
+
+    it('lasts for ever where nothing is asked', async () => {
+      const free = await grid.addNode(nodes[0]!.owner, nodes[0]!.farm, { pricePerGibSecond: 0n })
+      const id = await stream(Number(free.id))
+      expect((await grid.order(id)).paidUntil).to.equal(2n ** 40n - 1n)
+      await as(tenant).cancel(id)
+    })
+  })
+
   describe('replace', () => {
     let volume: bigint
     beforeEach(async () => {
