@@ -251,7 +251,7 @@ export class PackWriter {
     await put.finished.promise
     const { signal } = this.#parts
     const removals = [...put.durable].map(async (shard) => {
-      await slots
+      await put.links
         .get(shard)
         ?.call(PUT_MS_MAX, signal, (store, own) => store.delete(shardKey(id), own))
     })

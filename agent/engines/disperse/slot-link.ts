@@ -139,8 +139,9 @@ export class SlotLink {
     work: (store: ShardStore, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     signal.throwIfAborted()
-    if (this.#failures > 0) this.#retryAtMs = this.#clock.monotonic() + PROBE_MS
     const startMs = this.#clock.monotonic()
+    const probeUntilMs = startMs + PROBE_MS
+    if (this.#failures > 0) this.#retryAtMs = probeUntilMs
     try {
       const result = await withinLimit(this.#clock, limitMs, signal, (own) =>
         work(this.#store, own),
@@ -150,7 +151,7 @@ export class SlotLink {
     } catch (caught) {
       // Who gave up says nothing about the store.
       if (!signal.aborted) this.#failed(caught)
-      else if (this.#failures > 0) this.#retryAtMs = 0
+      else if (this.#retryAtMs === probeUntilMs) this.#retryAtMs = startMs
       throw caught
     }
   }

@@ -1,5 +1,5 @@
 /** A volume over stores in memory, for the tests of chunks and dispersal. */
-import { createSecretKey } from 'node:crypto'
+import { createCipheriv, createSecretKey } from 'node:crypto'
 import type { Clock, Log } from '../../../agent/base/ports.ts'
 import { type Chunks, openChunks } from '../../../agent/engines/chunks/index.ts'
 import { type Dispersal, openDispersal, type Slot } from '../../../agent/engines/disperse/index.ts'
@@ -129,7 +129,10 @@ export const eager: Clock = {
 
 /** Bytes that nothing compresses, the same for the same seed. */
 export function noise(size: number, seed: number): Uint8Array {
-  return seededChance(seed).bytes(size)
+  const key = Buffer.alloc(32)
+  key.writeUInt32LE(seed, 0)
+  const stream = createCipheriv('aes-256-ctr', createSecretKey(key), Buffer.alloc(16))
+  return new Uint8Array(stream.update(new Uint8Array(size)))
 }
 
 /** Bytes as a source of the chunk store. */
