@@ -12,6 +12,7 @@ import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import type { Clock, Log } from '../../base/ports.ts'
 import { ChunkReferences } from './chunk-references.ts'
 import { applyCommit, JOURNAL_ID_BYTES, NO_HASH } from './commit-format.ts'
+import { COMMITS_READ_AHEAD } from './constants.ts'
 import {
   followHistory,
   type Head,
@@ -234,24 +235,34 @@ async function openRemote(
   const until = Math.max(claimed.sequence, archive.lastSequence)
   const result = await chooseHistory(parts, candidates, until, read)
 
-  const reached = result.state.head.sequence
-  if (claimed.sequence > reached) {
-    const beyond = openVersions(claimed.sequence, await read(claimed.sequence), sealer)
-    if (
-      claimed.sequence > reached + 1 &&
-      beyond.some((link) => link.epoch >= result.state.head.epoch)
-    ) {
-      throw new NodeError(
-        'VOLUME_HISTORY_INCOMPLETE',
-        `commit ${claimed.sequence} verifies but ${reached + 1} is not to be had`,
-      )
-    }
+  if (claimed.sequence > result.state.head.sequence) {
+    await checkNothingBeyond(result.state.head, claimed.sequence, read, sealer)
     // Somebody claims what nobody shows: a liar, if enough others would have to know better.
     if (storesAnswering - 1 < needed) {
       throw headUnknown(`a store claims commit ${claimed.sequence} but does not show it`)
     }
   }
   return result
+}
+
+/** Looks for authentic commits beyond a gap, near it and where a store claims its head to be. */
+async function checkNothingBeyond(
+  reached: Head,
+  claimed: number,
+  read: ReadVersions,
+  sealer: CommitSealer,
+): Promise<void> {
+  const near = Math.min(claimed, reached.sequence + COMMITS_READ_AHEAD)
+  const places = [claimed]
+  for (let at = reached.sequence + 2; at <= near; at++) places.push(at)
+  for (const at of places.filter((place) => place > reached.sequence + 1)) {
+    const beyond = openVersions(at, await read(at), sealer)
+    if (!beyond.some((link) => link.epoch >= reached.epoch)) continue
+    throw new NodeError(
+      'VOLUME_HISTORY_INCOMPLETE',
+      `commit ${at} verifies but ${reached.sequence + 1} is not to be had`,
+    )
+  }
 }
 
 /** Tries starting points, newest first, until one leads to a head that nothing authentic contradicts. */

@@ -22,7 +22,7 @@ const anyStep: fc.Arbitrary<RunStep> = fc.oneof(
 
 describe('A volume against a plain file system', () => {
   it('answers alike, and comes back from crashes with all that was acknowledged', async function () {
-    this.timeout(120_000)
+    this.timeout(600_000)
     await fc.assert(
       fc.asyncProperty(
         fc.nat(),

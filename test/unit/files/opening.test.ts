@@ -199,6 +199,8 @@ describe('Metadata stores that lie', () => {
     for (const one of world.commitWorld.replicas) one.records.delete(4)
     world.commitWorld.epoch = 2
     assert.equal(await failure(() => world.open(world.disk(2))), 'VOLUME_HISTORY_INCOMPLETE')
+    replica(world, 0).lie = { head: 1e9 }
+    assert.equal(await failure(() => world.open(world.disk(2))), 'VOLUME_HISTORY_INCOMPLETE')
   })
 })
 
