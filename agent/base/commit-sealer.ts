@@ -45,6 +45,7 @@ const NONCE = new Uint8Array(12)
 /** Failures of sealed commits. */
 export type CommitSealErrorCode = 'COMMIT_INVALID' | 'COMMIT_TOO_LARGE'
 
+/** What each means and what to do. */
 export const COMMIT_SEAL_ERRORS: ErrorCatalogue<CommitSealErrorCode> = {
   COMMIT_INVALID: {
     means: 'A stored commit was changed, belongs elsewhere, or was signed by nobody who may write.',

@@ -18,6 +18,7 @@ export const SIGNATURE_BYTES = 65
 /** Failures of keys and signatures. */
 export type LedgerKeyErrorCode = 'KEY_INVALID' | 'SIGNATURE_INVALID'
 
+/** What each means and what to do. */
 export const LEDGER_KEY_ERRORS: ErrorCatalogue<LedgerKeyErrorCode> = {
   KEY_INVALID: {
     means: 'The bytes are not a key of the expected kind.',

@@ -49,6 +49,7 @@ const NONCE = new Uint8Array(12)
 /** Failures of sealing. */
 export type SealErrorCode = 'SEAL_KEY_INVALID' | 'SEAL_INVALID' | 'SEAL_TOO_LARGE'
 
+/** What each means and what to do. */
 export const SEAL_ERRORS: ErrorCatalogue<SealErrorCode> = {
   SEAL_KEY_INVALID: {
     means: 'The public sealing key is not one that a node can have.',

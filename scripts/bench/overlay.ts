@@ -10,7 +10,7 @@ import { cpus } from 'node:os'
 import { dialService } from '../../agent/adapters/socket/dial.ts'
 import { readFirstLine } from '../../agent/adapters/socket/dial-line.ts'
 import { MIB } from '../../agent/base/units.ts'
-import { type OverlayProcess, startOverlayProcess } from '../../test/support/overlay-processes.ts'
+import { type OverlayProcess, startOverlayProcess } from './overlay-units.ts'
 
 const quick = process.argv.includes('--quick')
 const ROUNDS = quick ? 3 : 5

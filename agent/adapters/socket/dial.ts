@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { NodeError } from '../../base/errors.ts'
 import type { Account } from '../../base/ids.ts'
+import type { DialErrorCode } from './dial-errors.ts'
 import { readFirstLine } from './dial-line.ts'
 
 /** The overlay gives up on a peer after at most 18 s; beyond this it is the overlay that hangs. */
@@ -79,7 +80,7 @@ export async function connectUnix(
   socket.once('connect', resolve)
   // Stays: an error that nobody listens for would end the process. `close` always follows.
   socket.on('error', (cause) => {
-    reject(new NodeError('DIAL_UNREACHABLE', `nobody answers on ${path}`, { cause }))
+    reject(new NodeError<DialErrorCode>('DIAL_UNREACHABLE', `nobody answers on ${path}`, { cause }))
   })
   try {
     await promise

@@ -11,7 +11,7 @@ import { codeOf } from '../../../agent/base/errors.ts'
 import type { Account } from '../../../agent/base/ids.ts'
 import { MIB } from '../../../agent/base/units.ts'
 import type { PeerConfig } from '../../../agent/state/unit-config.ts'
-import { type OverlayProcess, startOverlayProcess } from '../../support/overlay-processes.ts'
+import { type OverlayProcess, startOverlayProcess } from '../../../scripts/bench/overlay-units.ts'
 
 /** A store unit's place taken by an echo that remembers who came. */
 interface Echo {

@@ -1,5 +1,5 @@
 /**
- * Overlay units as processes of their own, for integration tests and benchmarks: each with a data directory under the
+ * Overlay units as processes of their own, for benchmarks and integration tests: each with a data directory under the
  * temporary folder, spoken to over its control socket, and killable like a machine that loses power.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -9,12 +9,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { toHex } from '../../agent/base/bytes.ts'
+import { NodeError } from '../../agent/base/errors.ts'
 import { type LedgerKey, ledgerKeyFrom } from '../../agent/base/ledger-key.ts'
 import type { LinksStatus } from '../../agent/engines/overlay/index.ts'
 import type { OverlayUnitConfig, PeerConfig } from '../../agent/state/unit-config.ts'
 import { connectControl } from '../../agent/units/control.ts'
 
-const WORKER = fileURLToPath(new URL('./overlay-process.ts', import.meta.url))
+const WORKER = fileURLToPath(new URL('./overlay-unit.ts', import.meta.url))
 
 /** Grid of all tests. */
 export const TEST_GRID = `0x${'9a'.repeat(20)}`
@@ -124,5 +125,5 @@ async function spawnUnit(dataDir: string, number: number): Promise<ChildProcess>
 
 async function failOnExit(child: ChildProcess): Promise<never> {
   const [code] = await once(child, 'exit')
-  throw new Error(`the overlay unit ended with ${code} before it was ready`)
+  throw new NodeError('UNIT_FAILED', `the overlay unit ended with ${code} before it was ready`)
 }

@@ -1,4 +1,4 @@
-/** Main file of an overlay unit under test: `overlay-process.ts DATA_DIR NAME`; tells its parent when it listens. */
+/** Main file of an overlay unit on its own: `overlay-unit.ts DATA_DIR NAME`; tells its parent when it listens. */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
