@@ -1,0 +1,156 @@
+/**
+ * The mount process of a node: opens its volume as soon as it is configured, tries again for as long as stores or links are
+ * not there, and takes over what the ledger changes while it runs.
+ */
+import { join } from 'node:path'
+import { systemClock } from '../../adapters/time/system-clock.ts'
+import { codeOf, describeError, NodeError } from '../../base/errors.ts'
+import type { Log } from '../../base/ports.ts'
+import type { MountUnitConfig } from '../../state/unit-config.ts'
+import { serveControl } from '../control.ts'
+import { MountedVolume } from './mounted-volume.ts'
+
+/** First and longest pause between attempts to open: stores of a fresh order are there within a second. */
+const RETRY_MS_MIN = 100
+const RETRY_MS_MAX = 5_000
+
+/** What a mount unit is started with. */
+export interface MountUnitInit {
+  readonly dataDir: string
+  /** `mount-<order>`, also of its socket in `run/`. */
+  readonly name: string
+  readonly log: Log
+}
+
+/** A running mount unit. */
+export interface MountUnit {
+  /** Resolves when it has drained and ended. */
+  readonly closed: Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the unit; it mounts once it is configured.
+ *
+ * @param init - Where and under what name.
+ * @returns The running unit, its control socket ready.
+ * @throws NodeError `CONTROL_ALREADY_RUNNING`.
+ * @example
+ * const unit = await startMountUnit({ dataDir: '/var/lib/varve', name: 'mount-7', log })
+ */
+export async function startMountUnit(init: MountUnitInit): Promise<MountUnit> {
+  const keeper = new MountKeeper(init)
+  const control = await serveControl<MountUnitConfig>({
+    path: join(init.dataDir, 'run', `${init.name}.sock`),
+    kind: 'mount',
+    name: init.name,
+    methods: {
+      configure: (config) => keeper.configure(config),
+      status: () => keeper.status(),
+      stop: () => keeper.stop(),
+    },
+  })
+  return { closed: control.closed, stop: () => control.stop() }
+}
+
+type State = 'unconfigured' | 'opening' | 'mounted' | 'closing'
+
+class MountKeeper {
+  readonly #init: MountUnitInit
+  readonly #stop = new AbortController()
+  #state: State = 'unconfigured'
+  #wanted: MountUnitConfig | undefined
+  #mounted: MountedVolume | undefined
+  #problem: { readonly code: string | undefined; readonly message: string } | undefined
+  #loop: Promise<void> | undefined
+  #changed = Promise.withResolvers<void>()
+
+  constructor(init: MountUnitInit) {
+    this.#init = init
+  }
+
+  configure(config: MountUnitConfig): void {
+    this.#wanted = config
+    if (this.#mounted && fixedPart(this.#mounted.config) === fixedPart(config)) {
+      this.#mounted.update(config)
+    }
+    this.#changed.resolve()
+    this.#loop ??= this.#run()
+  }
+
+  status(): object {
+    return {
+      state: this.#state,
+      path: this.#wanted?.path,
+      readOnly: this.#wanted?.readOnly,
+      problem: this.#problem,
+      ...this.#mounted?.status(),
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.#changed.resolve()
+    await this.#loop
+  }
+
+  /** Opens, waits until it must be opened anew, closes; until told to stop. */
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const mounted = await this.#open()
+      if (!mounted) return
+      this.#mounted = mounted
+      this.#state = 'mounted'
+      this.#problem = undefined
+      this.#init.log.info({ path: mounted.config.path }, 'volume is mounted')
+      await this.#untilOutdated(mounted)
+      this.#state = 'closing'
+      this.#mounted = undefined
+      await mounted.close()
+      this.#init.log.info({ path: mounted.config.path }, 'volume is unmounted')
+    }
+  }
+
+  async #open(): Promise<MountedVolume | undefined> {
+    const { dataDir, log } = this.#init
+    let pauseMs = RETRY_MS_MIN
+    while (!this.#stop.signal.aborted) {
+      const config = this.#wanted
+      if (!config) return undefined
+      this.#state = 'opening'
+      try {
+        return await MountedVolume.open({ config, dataDir, log }, this.#stop.signal)
+      } catch (caught) {
+        if (this.#stop.signal.aborted) return undefined
+        this.#problem = { code: codeOf(caught), message: describeError(caught) }
+        log.warn({ err: caught }, 'the volume cannot be mounted yet')
+        const hintMs = caught instanceof NodeError ? caught.retryAfterMs : undefined
+        await systemClock()
+          .sleep(Math.min(hintMs ?? pauseMs, pauseMs), this.#stop.signal)
+          .catch(() => undefined)
+        pauseMs = Math.min(pauseMs * 2, RETRY_MS_MAX)
+      }
+    }
+    return undefined
+  }
+
+  /** Resolves when the mount is to be closed: told to stop, configured anew, or taken away by somebody. */
+  async #untilOutdated(mounted: MountedVolume): Promise<void> {
+    let isGone = false
+    const gone = mounted.unmounted.then(() => {
+      isGone = true
+    })
+    while (!this.#stop.signal.aborted && !isGone) {
+      const wanted = this.#wanted
+      if (wanted && fixedPart(wanted) !== fixedPart(mounted.config)) return
+      this.#changed = Promise.withResolvers()
+      await Promise.race([this.#changed.promise, gone])
+    }
+  }
+}
+
+/** All that cannot change while the volume is open; a change of it closes the mount and opens it anew. */
+function fixedPart(config: MountUnitConfig): string {
+  const { slots: _slots, dispersalAgeMs: _age, writers: _writers, ...fixed } = config
+  return JSON.stringify(fixed)
+}

@@ -1,0 +1,194 @@
+/**
+ * One volume, joined and shown: `files` over `chunks` over `disperse` over the links to the stores, under `fuse`. The one
+ * place where these engines meet.
+ */
+import { mkdirSync } from 'node:fs'
+import { rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { fuseKernel } from '../../adapters/kernel/fuse-kernel.ts'
+import { cleanStaleMount } from '../../adapters/kernel/mount-point.ts'
+import { systemChance } from '../../adapters/time/system-chance.ts'
+import { systemClock } from '../../adapters/time/system-clock.ts'
+import { fromHex } from '../../base/bytes.ts'
+import { commitSealer } from '../../base/commit-sealer.ts'
+import { account } from '../../base/ids.ts'
+import type { Log } from '../../base/ports.ts'
+import { volumeKeysFrom } from '../../base/volume-keys.ts'
+import { type Chunks, DiskChunkCache, openChunks } from '../../engines/chunks/index.ts'
+import { type Dispersal, openDispersal } from '../../engines/disperse/index.ts'
+import { Volume } from '../../engines/files/index.ts'
+import { type Mount, mountFileSystem } from '../../engines/fuse/index.ts'
+import type { MountUnitConfig } from '../../state/unit-config.ts'
+import { Healing } from './healing.ts'
+import { SlotConnections } from './slot-connections.ts'
+
+/** What a mounted volume is made with. */
+export interface MountedVolumeInit {
+  readonly config: MountUnitConfig
+  /** Data directory of the node. */
+  readonly dataDir: string
+  readonly log: Log
+}
+
+/** Directory of a mount's local data, below the node's data directory. */
+const localDirectory = (order: number): string => `mounts/${order}`
+
+/** See the file's comment. */
+export class MountedVolume {
+  readonly config: MountUnitConfig
+  readonly #connections: SlotConnections
+  readonly #dispersal: Dispersal
+  readonly #chunks: Chunks
+  readonly #volume: Volume
+  readonly #mount: Mount
+  readonly #healing: Healing | undefined
+
+  private constructor(parts: {
+    readonly config: MountUnitConfig
+    readonly connections: SlotConnections
+    readonly dispersal: Dispersal
+    readonly chunks: Chunks
+    readonly volume: Volume
+    readonly mount: Mount
+    readonly log: Log
+  }) {
+    this.config = parts.config
+    this.#connections = parts.connections
+    this.#dispersal = parts.dispersal
+    this.#chunks = parts.chunks
+    this.#volume = parts.volume
+    this.#mount = parts.mount
+    // Only the writer repairs: it alone may write to the stores, and its commits carry what was healed.
+    this.#healing = parts.config.readOnly
+      ? undefined
+      : new Healing({ dispersal: parts.dispersal, clock: systemClock(), log: parts.log })
+  }
+
+  /**
+   * Opens the volume and shows it.
+   *
+   * @param init - What, where.
+   * @param signal - Gives up opening.
+   * @returns The volume, usable at its path.
+   * @throws NodeError `VOLUME_*`, `MOUNT_*`, `DISK_*`, `NOT_ENOUGH_STORES`; nothing is left open or mounted then.
+   */
+  static async open(init: MountedVolumeInit, signal: AbortSignal): Promise<MountedVolume> {
+    const { config, dataDir, log } = init
+    const clock = systemClock()
+    const connections = new SlotConnections(dataDir)
+    const dispersal = openDispersal({
+      dataShards: config.dataShards,
+      parityShards: config.parityShards,
+      slots: connections.set(config.slots),
+      clock,
+      chance: systemChance(),
+      log,
+      isWriter: !config.readOnly,
+    })
+    const local = join(dataDir, localDirectory(config.order))
+    mkdirSync(local, { recursive: true, mode: 0o700 })
+    const disk = nodeDisk(local)
+    const chunks = openChunks({
+      keys: volumeKeysFrom(fromHex(config.volumeKey)),
+      packs: dispersal,
+      clock,
+      cache: new DiskChunkCache(disk, 'cache', config.cacheBytes, log),
+    })
+    let volume: Volume | undefined
+    try {
+      volume = await Volume.open(
+        {
+          disk: nodeDisk(join(local, 'volume')),
+          chunks,
+          sections: [dispersal.section, chunks.section],
+          commits: dispersal.commits,
+          sealer: sealerOf(config),
+          clock,
+          log,
+        },
+        {
+          readOnly: config.readOnly,
+          epoch: config.writerEpoch,
+          sizeBytes: config.sizeBytes,
+          dispersalAgeMs: config.dispersalAgeMs,
+        },
+        signal,
+      )
+      const mount = await showAt(config, volume, log)
+      return new MountedVolume({ config, connections, dispersal, chunks, volume, mount, log })
+    } catch (caught) {
+      await volume?.close()
+      await chunks.close()
+      await dispersal.close()
+      connections.close()
+      throw caught
+    }
+  }
+
+  /** Resolves when somebody else took the mount away. */
+  get unmounted(): Promise<void> {
+    return this.#mount.closed
+  }
+
+  /** Takes over what may change while the volume is open. @param config - As the agent wants it now. */
+  update(config: MountUnitConfig): void {
+    this.#dispersal.setSlots(this.#connections.set(config.slots))
+    this.#healing?.wake()
+  }
+
+  /** How it is, for the agent's status. */
+  status(): object {
+    const chunks = this.#chunks.status()
+    const dispersal = this.#dispersal.status()
+    const unique = chunks.bytesIn - chunks.bytesDeduplicated
+    return {
+      volume: this.#volume.figures(),
+      chunks,
+      dispersal,
+      healing: this.#healing?.status(),
+      fuse: this.#mount.figures,
+      missingShards: dispersal.shardsMissing.reduce((sum, count) => sum + count, 0),
+      dedupRatio: unique === 0 ? 1 : chunks.bytesIn / unique,
+    }
+  }
+
+  /** Takes the directory away and closes all; what was acknowledged is durable afterwards. */
+  async close(): Promise<void> {
+    await this.#healing?.stop()
+    await this.#mount.unmount('clean').catch(() => this.#mount.unmount('detach'))
+    await this.#volume.close()
+    await this.#chunks.close()
+    await this.#dispersal.close()
+    this.#connections.close()
+    await rmdir(this.config.path).catch(() => undefined)
+  }
+}
+
+function sealerOf(config: MountUnitConfig) {
+  return commitSealer({
+    chainId: config.chainId,
+    grid: account(config.grid),
+    volume: config.volume,
+    volumeKey: fromHex(config.volumeKey),
+    privateKey: fromHex(config.privateKey),
+    writers: config.writers,
+    epoch: config.writerEpoch,
+  })
+}
+
+async function showAt(config: MountUnitConfig, volume: Volume, log: Log): Promise<Mount> {
+  mkdirSync(dirname(config.path), { recursive: true })
+  // What a killed process left is dead, and making the directory would stumble over it.
+  await cleanStaleMount(config.path)
+  mkdirSync(config.path, { recursive: true })
+  return await mountFileSystem({
+    path: config.path,
+    fileSystem: volume,
+    kernel: fuseKernel,
+    clock: systemClock(),
+    log,
+    readOnly: config.readOnly,
+    cache: config.readOnly ? 'shared' : 'exclusive',
+  })
+}

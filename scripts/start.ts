@@ -1,0 +1,129 @@
+/**
+ * `npm start`: a whole grid on this machine, history on a mount, the loss of two stores, and a vote
+ * (docs/design/0012-main-job.md). Stays up unless told `--once`.
+ */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { describeError, NodeError } from '../agent/base/errors.ts'
+import { GIB } from '../agent/base/units.ts'
+import { MOUNT_BYTES } from '../client/sdk/index.ts'
+import { LocalGrid } from './grid/local-grid.ts'
+import { root, step } from './run/step.ts'
+import { MainJob } from './start/main-job.ts'
+import { Report } from './start/report.ts'
+
+const HELP = `Usage: npm start [-- OPTIONS]
+
+Brings up a local ledger, the contracts and nine agents, keeps history on a 4+2 volume, loses two stores, heals, votes.
+
+Options:
+  --history DIR   files to keep (default: the ledger's own blocks, exported)
+  --once          clean up and exit; exit code 0 only if all of it held
+  --json FILE     write every figure of the table to FILE
+  --data DIR      where ledger and nodes live (default: .varve, or a temporary directory with --once)
+  --help          this text
+
+Examples:
+  npm start
+  npm start -- --history ../shared/data
+  npm start -- --once --json figures.json
+`
+/** Eight farms of stores and one consumer. */
+const AGENTS = 9
+/** The last node offers room for one mount and nothing else, so that it holds no slot of what it mounts. */
+const capacityBytesOf = (agent: number): number => (agent === AGENTS - 1 ? MOUNT_BYTES : 256 * GIB)
+
+const { values } = parseArgs({
+  options: {
+    history: { type: 'string' },
+    once: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    data: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+const started = performance.now()
+const say = (what: string): void => {
+  const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(6)
+  console.error(`[${seconds} s] ${what}`)
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    console.log(HELP)
+    return 0
+  }
+  checkInput()
+  if (!existsSync(join(root, 'artifacts/contracts'))) {
+    const built = await step('build contracts', 'hardhat', ['build'])
+    if (built.exitCode !== 0) throw new NodeError('BUILD_FAILED', 'the contracts do not build')
+  }
+  const dataDir = values.data
+    ? resolve(values.data)
+    : values.once
+      ? mkdtempSync(join(tmpdir(), 'varve-'))
+      : join(root, '.varve')
+  const report = new Report()
+  const grid = await LocalGrid.start({ dataDir, agents: AGENTS, say, capacityBytesOf })
+  const stopping = stopOnSignal(grid)
+  try {
+    const job = new MainJob(grid, report, say)
+    const state = await job.run(values.history ? resolve(values.history) : undefined)
+    report.add({ name: 'whole run', value: (performance.now() - started) / 1000, unit: 'seconds' })
+    console.log(`\n${report.table()}\n`)
+    if (values.json) report.write(values.json)
+    if (!values.once) await stayUp(grid, state.path, stopping)
+  } finally {
+    say('stopping')
+    await grid.stop()
+    if (values.once && !values.data) rmSync(dataDir, { recursive: true, force: true })
+  }
+  console.log(report.held ? 'all of it held' : 'NOT all of it held')
+  return report.held ? 0 : 1
+}
+
+function checkInput(): void {
+  if (process.getuid?.() !== 0 || !existsSync('/dev/fuse')) {
+    throw new NodeError('START_UNPRIVILEGED', 'mounting needs root and /dev/fuse')
+  }
+  if (values.history && !existsSync(values.history)) {
+    throw new NodeError('HISTORY_MISSING', `${values.history} does not exist`)
+  }
+}
+
+function stopOnSignal(grid: LocalGrid): Promise<void> {
+  return new Promise((resolveSignal) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        resolveSignal()
+        // While a step runs nobody waits for the promise: stop here then, too.
+        void grid.stop().finally(() => process.exit(130))
+      })
+    }
+  })
+}
+
+async function stayUp(grid: LocalGrid, path: string, stopping: Promise<void>): Promise<void> {
+  console.log(`The grid stays up until Ctrl-C.
+
+  history       ls -l ${path}
+  by hand       export VARVE_LEDGER=${grid.ledger.url} VARVE_GRID=${grid.deployed.grid}
+                export VARVE_KEY=$(node_modules/.bin/node scripts/grid/key.ts tenant)
+  look          npx varve nodes; npx varve orders; npx varve policy
+  order         npx varve order volume --size 1GiB --time 1d
+  mount         npx varve order mount VOLUME --node 9 --name mine --time 1d
+  vote          npx varve propose policy GraceSeconds 20   (key of the holder: scripts/grid/key.ts holder)
+`)
+  await stopping
+}
+
+try {
+  process.exitCode = await main()
+} catch (caught) {
+  console.error(`\nvarve: ${describeError(caught)}`)
+  if (caught instanceof NodeError && caught.hint) console.error(`       ${caught.hint}`)
+  process.exitCode = 1
+}

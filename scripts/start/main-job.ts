@@ -1,0 +1,343 @@
+/**
+ * The main job: from an order on the ledger to history on a mount, through the loss of two stores, to a vote that every
+ * agent obeys. Each step is a method; all figures are measured where the thing happens.
+ */
+import { randomBytes } from 'node:crypto'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { NodeError } from '../../agent/base/errors.ts'
+import { formatBytes, GIB, MIB } from '../../agent/base/units.ts'
+import type { AgentStatus } from '../grid/agent-process.ts'
+import { type LocalGrid, nodeNumber, until } from '../grid/local-grid.ts'
+import { exportLedger } from '../history/export-ledger.ts'
+import { verifyHistory } from '../history/verify-history.ts'
+import { compareHistory, copyHistory, type HistoryFile, listHistory } from './history.ts'
+import { Progress } from './progress.ts'
+import type { Report } from './report.ts'
+import { type MountFigures, mountFigures, storedBytes } from './status-view.ts'
+
+/** Shards of the volume: what the mission promises to lose without loss. */
+const DATA_SHARDS = 4
+const PARITY_SHARDS = 2
+const SLOTS = DATA_SHARDS + PARITY_SHARDS
+/** Random bytes that show what incompressible history costs on the stores. */
+const PROBE_BYTES = 32 * MIB
+const PROBE_NAME = 'incompressible.bin'
+const MOUNT_NAME = 'history'
+const ORDER_TIME = '30d'
+const MOUNTED_SECONDS_MAX = 3
+const OVERHEAD_MAX = 1.55
+
+/** What the steps hand on to each other. */
+export interface MainJobState {
+  /** Where the history comes from. */
+  readonly historyDir: string
+  readonly volume: number
+  readonly mount: number
+  /** Path of the mount. */
+  readonly path: string
+}
+
+/** See the file's comment. */
+export class MainJob {
+  readonly #grid: LocalGrid
+  readonly #report: Report
+  readonly #say: (what: string) => void
+  #gas = 0n
+  #price = 0n
+
+  constructor(grid: LocalGrid, report: Report, say: (what: string) => void) {
+    this.#grid = grid
+    this.#report = report
+    this.#say = say
+  }
+
+  /** Index of the agent that mounts; all others are stores. */
+  get #consumer(): number {
+    return this.#grid.agents.length - 1
+  }
+
+  /**
+   * Runs all steps.
+   *
+   * @param historyDir - Files to keep; the ledger's own blocks are exported if undefined.
+   * @returns Where things ended up.
+   */
+  async run(historyDir: string | undefined): Promise<MainJobState> {
+    const directory = historyDir ?? (await this.#exportOwnLedger())
+    await this.#checkHistory(directory)
+    const ordered = await this.#order(directory)
+    const files = await this.#fill(ordered)
+    const lost = await this.#loseTwoStores(ordered, files)
+    await this.#heal(ordered, lost)
+    await this.#vote()
+    this.#report.add({ name: 'gas spent by the tenant', value: Number(this.#gas), unit: 'gas' })
+    this.#report.add({ name: 'cost of the orders', value: tokens(this.#price), unit: 'tokens' })
+    return ordered
+  }
+
+  async #exportOwnLedger(): Promise<string> {
+    const directory = join(this.#grid.options.dataDir, 'history')
+    await mkdir(directory, { recursive: true })
+    const { height } = await this.#grid.ledger.figures()
+    this.#say(`exporting the ledger's own blocks 0 to ${height}`)
+    for (const name of readdirSync(directory)) rmSync(join(directory, name))
+    await exportLedger({ url: this.#grid.ledger.url, from: 0, to: height, file: directory })
+    return directory
+  }
+
+  async #checkHistory(directory: string): Promise<void> {
+    this.#say(`checking the history in ${directory}`)
+    const { files, bad } = await verifyHistory(directory)
+    if (bad.length > 0) {
+      throw new NodeError(
+        'HISTORY_BAD',
+        bad.map((file) => `${file.name}: ${file.problem}`).join('; '),
+      )
+    }
+    const official = files.filter((file) => file.official === 'match').length
+    const blocks = files.reduce((sum, file) => sum + (file.blocks?.blocks ?? 0), 0)
+    this.#report.add({ name: 'files that match the official sums', value: official, unit: 'count' })
+    this.#report.add({ name: 'blocks checked', value: blocks, unit: 'count' })
+  }
+
+  async #order(historyDir: string): Promise<MainJobState> {
+    const bytes = (await listHistory(historyDir)).reduce((sum, file) => sum + file.sizeBytes, 0)
+    const size = `${Math.max(64, Math.ceil(((bytes + PROBE_BYTES) * 2) / GIB))}GiB`
+    this.#say(`ordering a ${DATA_SHARDS}+${PARITY_SHARDS} volume of ${size} and a mount`)
+    const shape = ['--data', String(DATA_SHARDS), '--parity', String(PARITY_SHARDS)]
+    const volume = await this.#place(
+      'order',
+      'volume',
+      '--size',
+      size,
+      '--time',
+      ORDER_TIME,
+      ...shape,
+    )
+    const node = nodeNumber(await this.#statusOf(this.#consumer))
+    const where = ['--node', String(node), '--name', MOUNT_NAME, '--time', ORDER_TIME]
+    const mount = await this.#place('order', 'mount', String(volume), ...where)
+    const finalAt = performance.now()
+    const figures = await until(
+      'the mount to be usable',
+      async () => {
+        const found = mountFigures(await this.#statusOf(this.#consumer), mount)
+        return found?.state === 'mounted' ? found : undefined
+      },
+      { timeoutMs: 60_000 },
+    )
+    const seconds = (performance.now() - finalAt) / 1000
+    this.#report.add({
+      ...{ name: 'order final to mount usable', value: seconds, unit: 'seconds' },
+      goal: { text: `<= ${MOUNTED_SECONDS_MAX} s`, met: seconds <= MOUNTED_SECONDS_MAX },
+    })
+    return { historyDir, volume, mount, path: figures.path }
+  }
+
+  async #place(...args: readonly string[]): Promise<number> {
+    const placed = await this.#grid.varve(this.#grid.tenantKey, ...args)
+    this.#gas += BigInt(String(placed['gasUsed'] ?? 0))
+    this.#price += BigInt(String(placed['price'] ?? 0))
+    return Number(placed['order'])
+  }
+
+  /** Copies, compares and waits for dispersal; then measures what the stores hold for random bytes. */
+  async #fill(ordered: MainJobState): Promise<HistoryFile[]> {
+    const files = await listHistory(ordered.historyDir)
+    const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+    this.#report.add({ name: 'bytes in', value: bytes, unit: 'bytes' })
+
+    const started = performance.now()
+    const copying = new Progress('copy', bytes)
+    await copyHistory(files, ordered.historyDir, ordered.path, copying)
+    copying.end()
+    await this.#compare('compare', files, ordered)
+    await this.#untilDispersed(ordered)
+    this.#report.add({
+      ...{ name: 'copy, compare and disperse', unit: 'seconds' },
+      value: (performance.now() - started) / 1000,
+    })
+    const stored = await this.#storedBytes(ordered)
+    const figures = await this.#mountFigures(ordered)
+    this.#report.add({ name: 'bytes stored', value: stored, unit: 'bytes' })
+    this.#report.add({ name: 'stored / in', value: stored / bytes, unit: 'ratio' })
+    this.#report.add({ name: 'dedup (in / unique)', value: figures.dedupRatio, unit: 'ratio' })
+
+    await this.#probe(ordered, stored)
+    return [...files, ...(await listHistory(ordered.path).then((all) => all.filter(isProbe)))]
+  }
+
+  async #probe(ordered: MainJobState, storedBefore: number): Promise<void> {
+    this.#say(
+      `writing ${formatBytes(PROBE_BYTES)} of random bytes, to see what incompressible history costs`,
+    )
+    writeFileSync(join(ordered.path, PROBE_NAME), randomBytes(PROBE_BYTES), { flush: true })
+    await this.#untilDispersed(ordered)
+    const overhead = ((await this.#storedBytes(ordered)) - storedBefore) / PROBE_BYTES
+    this.#report.add({
+      ...{ name: 'stored / in, incompressible', value: overhead, unit: 'ratio' },
+      goal: { text: `<= ${OVERHEAD_MAX}`, met: overhead <= OVERHEAD_MAX },
+    })
+  }
+
+  async #compare(
+    title: string,
+    files: readonly HistoryFile[],
+    ordered: MainJobState,
+  ): Promise<void> {
+    const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0)
+    const progress = new Progress(title, bytes)
+    const different = await compareHistory(files, ordered.path, progress)
+    progress.end()
+    if (different.length > 0) throw new NodeError('HISTORY_DIFFERS', different.join('; '))
+  }
+
+  async #untilDispersed(ordered: MainJobState): Promise<void> {
+    await until(
+      'everything to be dispersed',
+      async () => (await this.#mountFigures(ordered)).undispersedBytes === 0,
+      { timeoutMs: 600_000 },
+    )
+  }
+
+  /** Cuts the power of two machines that hold data, kills the mount, drops its cache, and reads everything again. */
+  async #loseTwoStores(ordered: MainJobState, files: readonly HistoryFile[]): Promise<number[]> {
+    const holders = await this.#dataNodes(ordered)
+    const victims = holders.slice(0, 2)
+    this.#say(`cutting the power of nodes ${victims.join(' and ')}, and dropping the mount's cache`)
+    for (const node of victims) this.#grid.agent(await this.#agentOf(node)).cutPower(false)
+    await this.#dropCache(ordered)
+    await this.#compare('read after loss', files, ordered)
+    this.#report.add({
+      name: 'files identical after losing 2 of 6 stores and the cache',
+      value: files.length,
+      unit: 'count',
+    })
+    return victims
+  }
+
+  /** The cache on disk goes while the mount is down; killing its process empties the kernel's and its own memory too. */
+  async #dropCache(ordered: MainJobState): Promise<void> {
+    const { pid } = await this.#mountFigures(ordered)
+    process.kill(pid, 'SIGKILL')
+    rmSync(
+      join(this.#grid.agent(this.#consumer).options.dataDir, `mounts/${ordered.mount}/cache`),
+      {
+        recursive: true,
+        force: true,
+      },
+    )
+    await until(
+      'the mount to come back',
+      async () => {
+        const found = mountFigures(await this.#statusOf(this.#consumer), ordered.mount)
+        return found?.state === 'mounted' && found.pid !== pid
+      },
+      { timeoutMs: 60_000 },
+    )
+  }
+
+  async #heal(ordered: MainJobState, lost: readonly number[]): Promise<void> {
+    this.#say('waiting until the volume has healed on spare nodes')
+    const started = performance.now()
+    await until(
+      'the volume to be healed',
+      async () => {
+        const holders = await this.#dataNodes(ordered)
+        if (holders.some((node) => lost.includes(node))) return false
+        const { missingShards } = await this.#mountFigures(ordered)
+        return missingShards === 0
+      },
+      { timeoutMs: 300_000 },
+    )
+    const seconds = (performance.now() - started) / 1000
+    const whole = new Set(await this.#dataNodes(ordered)).size
+    this.#report.add({ name: 'seconds to heal', value: seconds, unit: 'seconds' })
+    this.#report.add({
+      ...{ name: 'stores after healing', value: whole, unit: 'count' },
+      goal: { text: `${SLOTS} of ${SLOTS}`, met: whole === SLOTS },
+    })
+  }
+
+  /** Changes how often nodes must say that they live, and waits until each agent that lives obeys. */
+  async #vote(): Promise<void> {
+    const alive = this.#grid.agents.filter((agent) => agent.pid !== undefined)
+    const before = Number((await this.#grid.varve(this.#grid.holderKey, 'policy'))['version'])
+    this.#say('passing a proposal: HeartbeatSeconds becomes 2')
+    const holder = this.#grid.holderKey
+    const proposed = await this.#grid.varve(holder, 'propose', 'policy', 'HeartbeatSeconds', '2')
+    const id = String(proposed['proposal'])
+    await this.#grid.varve(holder, 'vote', id, 'for')
+    await this.#grid.varve(holder, 'queue', id)
+    await this.#grid.varve(holder, 'execute', id)
+    const started = performance.now()
+    const obeying = await until(
+      'every agent to obey the vote',
+      async () => {
+        const statuses = await Promise.all(alive.map((agent) => agent.status()))
+        return statuses.every((status) => obeys(status, before, 2)) ? statuses.length : undefined
+      },
+      { timeoutMs: 60_000 },
+    )
+    this.#report.add({ name: 'agents that obey the vote', value: obeying, unit: 'count' })
+    this.#report.add({
+      ...{ name: 'vote executed to obeyed by all', unit: 'seconds' },
+      value: (performance.now() - started) / 1000,
+    })
+  }
+
+  async #statusOf(agent: number): Promise<AgentStatus> {
+    return await until(`agent ${agent} to answer`, () => this.#grid.agent(agent).status(), {
+      timeoutMs: 30_000,
+    })
+  }
+
+  async #mountFigures(ordered: MainJobState): Promise<MountFigures> {
+    return await until(
+      'the mount to answer',
+      async () => mountFigures(await this.#statusOf(this.#consumer), ordered.mount),
+      { timeoutMs: 30_000 },
+    )
+  }
+
+  async #storedBytes(ordered: MainJobState): Promise<number> {
+    const statuses = await Promise.all(this.#grid.agents.map((_, index) => this.#statusOf(index)))
+    return statuses.reduce((sum, status) => sum + storedBytes(status, ordered.volume), 0)
+  }
+
+  /** Nodes that hold the data slots now, by slot. */
+  async #dataNodes(ordered: MainJobState): Promise<number[]> {
+    const tenant = await this.#grid.connect(this.#grid.tenantKey)
+    try {
+      const { slots } = await tenant.order(ordered.volume)
+      return slots.slice(0, SLOTS).map((slot) => slot.node)
+    } finally {
+      tenant.close()
+    }
+  }
+
+  async #agentOf(node: number): Promise<number> {
+    for (const [index, agent] of this.#grid.agents.entries()) {
+      const status = await agent.status()
+      if (status && nodeNumber(status) === node) return index
+    }
+    throw new NodeError('AGENT_UNKNOWN', `no agent speaks for node ${node}`)
+  }
+}
+
+const isProbe = (file: HistoryFile): boolean => file.path === PROBE_NAME
+
+const tokens = (units: bigint): number => Number(units / 10n ** 12n) / 1e6
+
+function obeys(status: AgentStatus | undefined, versionBefore: number, seconds: number): boolean {
+  const policy = status?.['policy']
+  if (typeof policy !== 'object' || policy === null) return false
+  const { version, values } = policy as { version?: unknown; values?: Record<string, unknown> }
+  return (
+    typeof version === 'number' &&
+    version > versionBefore &&
+    Number(values?.['HeartbeatSeconds']) === seconds
+  )
+}
