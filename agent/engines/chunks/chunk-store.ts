@@ -117,6 +117,7 @@ export class Chunks {
     const cutter = this.#cutters.pop() ?? new Cutter(this.#gear)
     try {
       const pieces = await this.#cutAll(sources, cutter, pinned, signal)
+      await waitFor(this.#packer.room(), signal)
       this.#packer.flush()
       await waitFor(Promise.all(pieces.flat().map(durable)), signal)
       const runs = pieces.map((list) => list.map(runOf))
