@@ -1,0 +1,71 @@
+/** Arguments as people write them: sizes, durations, amounts, numbers. */
+import { InvalidArgumentError } from 'commander'
+import { parseBytes } from '../../agent/base/units.ts'
+import { parseTokens } from '../sdk/index.ts'
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = {
+  s: 1,
+  m: 60,
+  h: 3600,
+  d: 86_400,
+  w: 604_800,
+}
+
+/** `64MiB`, `1 GiB`. @returns Bytes, `>= 1`. */
+export function sizeArgument(text: string): number {
+  const bytes = parseBytes(text)
+  if (bytes !== undefined && bytes >= 1) return bytes
+  throw new InvalidArgumentError('expected a size such as 64MiB or 1GiB')
+}
+
+/** `90s`, `5m`, `2h`, `30d`, `1w`, or bare seconds. @returns Seconds, `>= 1`. */
+export function durationArgument(text: string): number {
+  const match = /^(\d+)\s*([smhdw]?)$/.exec(text.trim().toLowerCase())
+  const seconds = Number(match?.[1]) * (UNIT_SECONDS[match?.[2] || 's'] ?? Number.NaN)
+  if (Number.isSafeInteger(seconds) && seconds >= 1) return seconds
+  throw new InvalidArgumentError('expected a duration such as 90s, 2h or 30d')
+}
+
+/** `1.5` tokens. @returns Smallest units, above 0. */
+export function amountArgument(text: string): bigint {
+  const amount = parseTokens(text)
+  if (amount !== undefined && amount > 0n) return amount
+  throw new InvalidArgumentError('expected an amount of tokens such as 1.5')
+}
+
+/** A number that the ledger gave. @returns `>= 1`. */
+export function numberArgument(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= 1) return value
+  throw new InvalidArgumentError('expected a number from 1')
+}
+
+/** A count. @returns `>= 0`. */
+export function countArgument(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value
+  throw new InvalidArgumentError('expected a number from 0')
+}
+
+/** Number of a proposal, or the beginning of it. */
+export function proposalArgument(text: string): string {
+  if (/^\d{1,78}$/.test(text)) return text
+  throw new InvalidArgumentError('expected the number of a proposal, or its beginning')
+}
+
+/** `4+2`. @returns k and m. */
+export function shardsArgument(text: string): { dataShards: number; parityShards: number } {
+  const match = /^(\d{1,3})\+(\d{1,3})$/.exec(text)
+  const [dataShards, parityShards] = [Number(match?.[1]), Number(match?.[2])]
+  if (match && dataShards >= 1 && dataShards + parityShards <= 255)
+    return { dataShards, parityShards }
+  throw new InvalidArgumentError(
+    'expected data and parity shards such as 4+2, at most 255 together',
+  )
+}
+
+/** An account. */
+export function accountArgument(text: string): string {
+  if (/^0x[0-9a-fA-F]{40}$/.test(text)) return text
+  throw new InvalidArgumentError('expected an account: 0x and 40 hexadecimal digits')
+}
