@@ -24,7 +24,7 @@ const BUFFERS_MAX = 64
 /** How long a burst may keep the event loop waiting. */
 const BURST_MS_MAX = 1
 /** How long the main thread waits for the next request of a burst: a program's round trip, without its own work. */
-const STAY_US = 40
+const STAY_US = 20
 /** EBUSY of umount2. */
 const EBUSY = 16
 
