@@ -19,13 +19,15 @@ import {WiredOnce} from "./libraries/WiredOnce.sol";
 /// - an account is at most one of: unknown, sponsored, node.
 /// Time: a node lives from a heartbeat to the next if that comes within `Policy.lateSeconds`; otherwise the whole gap
 /// between the two is dead. Gaps are rare, so they alone are recorded, and any past span can be judged exactly.
+/// A farm may speak for its nodes: a node in a batch has the later of its own last heartbeat and the batch's. Members
+/// that stay cost nothing, so a batch of hundreds costs about as much as one heartbeat.
 contract Nodes is INodes, INodeLedger, WiredOnce {
     using SafeERC20 for IERC20;
 
     /// @dev All that placing an order reads and writes of a node, in one word.
     struct Hot {
         NodeState state;
-        bool hasGaps;
+        uint8 flags;
         uint24 farm;
         uint56 capacityBytes;
         uint56 usedBytes;
@@ -39,6 +41,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint40 registeredAt;
         uint40 deadSeconds;
         address account;
+        uint40 maintenanceFrom;
+        uint40 maintenanceUntil;
         address keys;
         address addresses;
     }
@@ -50,8 +54,15 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint40 deadBefore;
     }
 
+    /// @dev The newest batch of the nodes `group * GROUP_NODES + bit` of one farm.
+    struct Batch {
+        uint40 time;
+        uint208 members;
+    }
+
     struct Farm {
         address owner;
+        address reporter;
         string name;
     }
 
@@ -70,6 +81,18 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     uint256 private constant SEALING_KEY_BYTES = 32 + 1184;
     uint256 private constant GIB = 1 << 30;
 
+    uint8 private constant HAS_GAPS = 1;
+    uint8 private constant BATCHED = 2;
+    /// @dev As many bits as fit in a word beside the time of the batch.
+    uint32 private constant GROUP_NODES = 208;
+
+    /// @dev A writer must have the time to move its slots elsewhere first, if it wants to.
+    uint256 private constant MAINTENANCE_NOTICE = 1 hours;
+    /// @dev A reboot, a disk, an upgrade; what takes longer is draining.
+    uint256 private constant MAINTENANCE_MAX = 1 days;
+    /// @dev From the end of one to the start of the next: or a node could be silent for ever, excused.
+    uint256 private constant MAINTENANCE_APART = 14 days;
+
     IERC20 private immutable _token;
     IPolicy private immutable _policy;
 
@@ -81,6 +104,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     mapping(uint32 node => Cold) private _cold;
     mapping(uint32 node => Gap[]) private _gaps;
     mapping(uint24 farm => Farm) private _farms;
+    mapping(uint24 farm => mapping(uint32 group => Batch)) private _batches;
     mapping(address account => uint32 node) private _nodeOf;
     mapping(address account => Sponsorship) private _sponsorships;
 
@@ -103,7 +127,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint256 length = bytes(name).length;
         require(length != 0 && length <= MAX_NAME_BYTES, FarmNameLength(length, MAX_NAME_BYTES));
         farm = ++_farmCount;
-        _farms[uint24(farm)] = Farm(msg.sender, name);
+        _farms[uint24(farm)] = Farm(msg.sender, address(0), name);
         ++_registryVersion;
         emit FarmCreated(farm, msg.sender, name);
     }
@@ -175,7 +199,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         _nodeOf[msg.sender] = node;
         _hot[node] = Hot({
             state: NodeState.Active,
-            hasGaps: false,
+            flags: 0,
             farm: sponsorship.farm,
             capacityBytes: uint56(offer.capacityBytes),
             usedBytes: 0,
@@ -187,6 +211,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
             registeredAt: uint40(block.timestamp),
             deadSeconds: 0,
             account: msg.sender,
+            maintenanceFrom: 0,
+            maintenanceUntil: 0,
             keys: CodeStore.write(abi.encodePacked(publicKey, sealingKey)),
             addresses: _storeAddresses(addresses)
         });
@@ -220,7 +246,43 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         _beat(node, _policy.lateSeconds());
     }
 
+    // Acts of the farm
+
+    /// @inheritdoc INodes
+    function setReporter(uint32 farm, address reporter) external {
+        _onlyFarmOwner(farm);
+        _farms[uint24(farm)].reporter = reporter;
+        ++_registryVersion;
+        emit FarmReporterChanged(farm, reporter);
+    }
+
+    /// @inheritdoc INodes
+    function heartbeats(uint32 farm, uint32[] calldata groups, uint208[] calldata members) external {
+        require(groups.length == members.length, NodeBatchLength(groups.length, members.length));
+        Farm storage own = _farms[uint24(farm)];
+        bool allowed = farm <= _farmCount && (msg.sender == own.owner || msg.sender == own.reporter);
+        require(allowed, FarmNotOwner(farm, msg.sender));
+        uint64 lateSeconds = _policy.lateSeconds();
+        for (uint256 i = 0; i < groups.length; ++i) {
+            _beatGroup(uint24(farm), groups[i], members[i], lateSeconds);
+        }
+    }
+
     // Acts of the node or of its farm's owner
+
+    /// @inheritdoc INodes
+    function announceMaintenance(uint32 node, uint64 from, uint64 until) external {
+        _onlyController(node);
+        Cold storage cold = _cold[node];
+        bool early = from >= block.timestamp + MAINTENANCE_NOTICE;
+        bool short = until > from && until - from <= MAINTENANCE_MAX;
+        bool apart = cold.maintenanceUntil == 0 || from >= cold.maintenanceUntil + MAINTENANCE_APART;
+        require(early && short && apart, NodeMaintenanceInvalid(node, from, until));
+        cold.maintenanceFrom = uint40(from);
+        cold.maintenanceUntil = uint40(until);
+        ++_registryVersion;
+        emit NodeMaintenance(node, from, until);
+    }
 
     /// @inheritdoc INodes
     function addStake(uint32 node, uint128 amount) external {
@@ -271,7 +333,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
             uint256 asked = slots[i].sizeBytes;
             Hot memory hot = _hot[node];
             require(hot.state == NodeState.Active, NodeClosed(node, hot.state));
-            require(!_isLate(hot.lastHeartbeat, lateSeconds), NodeNotAlive(node, hot.lastHeartbeat));
+            uint40 last = _lastHeartbeat(node, hot);
+            require(!_isLate(last, lateSeconds), NodeNotAlive(node, last));
             require(
                 hot.pricePerGibSecond <= maxPricePerGibSecond,
                 NodePriceAboveCap(hot.pricePerGibSecond, maxPricePerGibSecond)
@@ -302,21 +365,24 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     {
         result = new Earned[](spans.length);
         for (uint256 i = 0; i < spans.length; ++i) {
-            Hot memory hot = _hot[spans[i].node];
-            result[i] = _earned(spans[i], hot, _isLate(hot.lastHeartbeat, lateSeconds), finally);
+            result[i] = _earned(spans[i], _hot[spans[i].node], lateSeconds, finally);
         }
     }
 
     /// @inheritdoc INodeLedger
-    function pulse(uint32 node) external view returns (NodeState state, uint64 lastHeartbeat) {
-        return (_hot[node].state, _hot[node].lastHeartbeat);
+    function pulse(uint32 node) external view returns (NodeState state, uint64 silentSince) {
+        Hot memory hot = _hot[node];
+        Cold storage cold = _cold[node];
+        uint40 last = _lastHeartbeat(node, hot);
+        bool excused = block.timestamp >= cold.maintenanceFrom && last + _policy.lateSeconds() >= cold.maintenanceFrom;
+        return (hot.state, excused ? uint64(Math.max(last, cold.maintenanceUntil)) : last);
     }
 
     /// @inheritdoc INodeLedger
     function lastHeartbeats(uint32[] calldata which) external view returns (uint64[] memory times) {
         times = new uint64[](which.length);
         for (uint256 i = 0; i < which.length; ++i) {
-            times[i] = _hot[which[i]].lastHeartbeat;
+            times[i] = _lastHeartbeat(which[i], _hot[which[i]]);
         }
     }
 
@@ -375,7 +441,17 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     function isAlive(uint32 node) external view returns (bool) {
         Hot memory hot = _hot[node];
         bool open = hot.state == NodeState.Active || hot.state == NodeState.Draining;
-        return open && !_isLate(hot.lastHeartbeat, _policy.lateSeconds());
+        return open && !_isLate(_lastHeartbeat(node, hot), _policy.lateSeconds());
+    }
+
+    /// @inheritdoc INodes
+    function maintenanceOf(uint32 node) external view returns (uint64 from, uint64 until) {
+        return (_cold[node].maintenanceFrom, _cold[node].maintenanceUntil);
+    }
+
+    /// @inheritdoc INodes
+    function reporterOf(uint32 farm) external view returns (address) {
+        return farm <= _farmCount ? _farms[uint24(farm)].reporter : address(0);
     }
 
     // Rules
@@ -426,18 +502,48 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
 
     // Time
 
+    /// @dev The later of the node's own heartbeat and of the batch that speaks for it.
+    function _lastHeartbeat(uint32 node, Hot memory hot) private view returns (uint40) {
+        if (hot.flags & BATCHED == 0) return hot.lastHeartbeat;
+        return uint40(Math.max(hot.lastHeartbeat, _batches[hot.farm][node / GROUP_NODES].time));
+    }
+
     /// @dev Records the silence before this heartbeat if it was too long.
     function _beat(uint32 node, uint64 lateSeconds) private {
-        Hot storage hot = _hot[node];
-        uint40 last = hot.lastHeartbeat;
+        Hot memory hot = _hot[node];
+        uint40 last = _lastHeartbeat(node, hot);
         uint40 time = uint40(block.timestamp);
         if (_isLate(last, lateSeconds)) {
             uint40 deadBefore = _cold[node].deadSeconds;
             _gaps[node].push(Gap(last, time, deadBefore));
             _cold[node].deadSeconds = deadBefore + (time - last);
-            hot.hasGaps = true;
+            hot.flags |= HAS_GAPS;
         }
         hot.lastHeartbeat = time;
+        _hot[node] = hot;
+    }
+
+    /// @dev Only nodes that join or leave are touched, and all of them when the batch itself is late.
+    function _beatGroup(uint24 farm, uint32 group, uint208 members, uint64 lateSeconds) private {
+        Batch memory last = _batches[farm][group];
+        uint208 leaving = last.members & ~members;
+        uint208 touched = _isLate(last.time, lateSeconds) ? members : members & ~last.members;
+        for (uint32 bit = 0; (leaving | touched) >> bit != 0; ++bit) {
+            uint32 node = group * GROUP_NODES + bit;
+            if ((leaving >> bit) & 1 == 1) {
+                Hot memory hot = _hot[node];
+                hot.lastHeartbeat = _lastHeartbeat(node, hot);
+                hot.flags &= ~BATCHED;
+                _hot[node] = hot;
+            } else if ((touched >> bit) & 1 == 1) {
+                NodeState state = _hot[node].state;
+                bool open = state == NodeState.Active || state == NodeState.Draining;
+                require(open && _hot[node].farm == farm, NodeNotOfFarm(node, farm));
+                _beat(node, lateSeconds);
+                _hot[node].flags |= BATCHED;
+            }
+        }
+        _batches[farm][group] = Batch(uint40(block.timestamp), members);
     }
 
     function _isLate(uint256 lastHeartbeat, uint256 lateSeconds) private view returns (bool) {
@@ -446,14 +552,16 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
 
     /// @dev Up to the last heartbeat all is known. Behind it: dead if the node is late; else it waits, or, at the end
     /// of a slot, the node has the benefit of the doubt, so that nobody is served free by leaving between heartbeats.
-    function _earned(Span calldata span, Hot memory hot, bool late, bool finally)
+    function _earned(Span calldata span, Hot memory hot, uint64 lateSeconds, bool finally)
         private
         view
         returns (Earned memory)
     {
-        uint64 known = uint64(Math.min(span.to, Math.max(span.from, hot.lastHeartbeat)));
+        uint40 last = _lastHeartbeat(span.node, hot);
+        bool late = _isLate(last, lateSeconds);
+        uint64 known = uint64(Math.min(span.to, Math.max(span.from, last)));
         uint64 alive = known - span.from;
-        if (hot.hasGaps) alive -= uint64(_deadAt(span.node, known) - _deadAt(span.node, span.from));
+        if (hot.flags & HAS_GAPS != 0) alive -= uint64(_deadAt(span.node, known) - _deadAt(span.node, span.from));
         uint64 until = known;
         if (late) {
             until = span.to;
@@ -498,8 +606,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         result.pricePerGibSecond = hot.pricePerGibSecond;
         result.stake = cold.stake;
         result.registeredAt = cold.registeredAt;
-        result.lastHeartbeat = hot.lastHeartbeat;
-        result.aliveSeconds = hot.lastHeartbeat - cold.registeredAt - cold.deadSeconds;
+        result.lastHeartbeat = _lastHeartbeat(node, hot);
+        result.aliveSeconds = result.lastHeartbeat - cold.registeredAt - cold.deadSeconds;
         (result.publicKey, result.sealingKey) = _splitKeys(CodeStore.read(cold.keys));
         result.addresses = abi.decode(CodeStore.read(cold.addresses), (string[]));
     }

@@ -358,9 +358,9 @@ contract Orders is IOrders {
         if (msg.sender == tenant) return type(uint256).max;
         uint32 caller = INodes(_nodes).nodeOf(msg.sender);
         require(caller != 0 && caller == _writerNode(order), OrderNotRepairer(order, msg.sender));
-        (NodeState state, uint64 lastHeartbeat) = INodeLedger(_nodes).pulse(old.node);
-        bool lost = block.timestamp > lastHeartbeat + _policy.value(Parameter.LostSeconds);
-        require(lost || state == NodeState.Draining, OrderNodeNotLost(old.node, lastHeartbeat));
+        (NodeState state, uint64 silentSince) = INodeLedger(_nodes).pulse(old.node);
+        bool lost = block.timestamp > silentSince + _policy.value(Parameter.LostSeconds);
+        require(lost || state == NodeState.Draining, OrderNodeNotLost(old.node, silentSince));
         return MAX_REPLACEMENT_FACTOR * old.ratePerSecond;
     }
 

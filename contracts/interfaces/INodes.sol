@@ -64,6 +64,17 @@ interface INodes {
     /// @notice A node's offer, addresses, stake or state changed: read it again.
     event NodeChanged(uint32 indexed node);
 
+    /// @notice `reporter` may send heartbeats for the farm's nodes, beside its owner.
+    event FarmReporterChanged(uint32 indexed farm, address indexed reporter);
+    /// @notice A node will be silent between two times, and says so in advance.
+    event NodeMaintenance(uint32 indexed node, uint64 from, uint64 until);
+
+    /// @notice A batch needs as many member sets as groups.
+    error NodeBatchLength(uint256 groups, uint256 members);
+    /// @notice The batch names a node that is not an active or draining node of the farm.
+    error NodeNotOfFarm(uint32 node, uint32 farm);
+    /// @notice Maintenance must be announced an hour before, last at most a day, and come 14 days after the last one.
+    error NodeMaintenanceInvalid(uint32 node, uint64 from, uint64 until);
     /// @notice A farm's name is empty or longer than `max` bytes.
     error FarmNameLength(uint256 length, uint256 max);
     /// @notice `caller` does not own `farm`.
@@ -153,6 +164,21 @@ interface INodes {
     /// @dev Late is more than twice HeartbeatSeconds (`Policy.lateSeconds`). After a late one the whole gap counts as dead.
     function heartbeat() external;
 
+    /// @notice Lets a key send heartbeats for the farm's nodes (the address zero: none). Only the farm's owner.
+    function setReporter(uint32 farm, address reporter) external;
+
+    /// @notice Says that many nodes of a farm live, as {heartbeat} does for one. By the farm's owner or its reporter.
+    /// @dev A claim of the farm, which stands behind it with its stakes. Bit `b` of `members[i]` is node
+    /// `groups[i] * 208 + b`; a bit that was set and is not any more leaves that node to its own heartbeats.
+    /// @param groups `[n]` @param members `[n]`
+    function heartbeats(uint32 farm, uint32[] calldata groups, uint208[] calldata members) external;
+
+    /// @notice Announces a silence: in it, and for LostSeconds after it, writers may not move the node's slots. It is not
+    /// paid. By the node or its farm's owner.
+    /// @param from At least an hour from now, and 14 days after the last one ended.
+    /// @param until At most a day later.
+    function announceMaintenance(uint32 node, uint64 from, uint64 until) external;
+
     /// @notice Counts changes to the registry (not heartbeats), so that a reader knows when to read again.
     function registryVersion() external view returns (uint64);
     /// @notice Nodes ever registered; the newest has this number.
@@ -169,6 +195,10 @@ interface INodes {
     function nodes(uint32 from, uint32 limit) external view returns (NodeView[] memory);
     /// @notice Farms `from` (from 1) and up to `limit` in all.
     function farms(uint32 from, uint32 limit) external view returns (FarmView[] memory);
+    /// @notice The newest announced silence of a node; zeros if none.
+    function maintenanceOf(uint32 node) external view returns (uint64 from, uint64 until);
+    /// @notice The key that may send heartbeats for a farm's nodes, beside its owner.
+    function reporterOf(uint32 farm) external view returns (address);
     /// @notice True if the node is registered, has not left, and its last heartbeat is not late.
     function isAlive(uint32 node) external view returns (bool);
 }

@@ -119,7 +119,7 @@ interface IOrders {
     /// @notice `caller` is neither the tenant nor the node that writes the volume.
     error OrderNotRepairer(uint64 order, address caller);
     /// @notice The slot's node is neither draining nor silent for long enough that its writer may move the slot.
-    error OrderNodeNotLost(uint32 node, uint64 lastHeartbeat);
+    error OrderNodeNotLost(uint32 node, uint64 silentSince);
     /// @notice A writer may move a slot only to a node that asks at most twice what the old one got.
     error OrderReplacementTooDear(uint256 ratePerSecond, uint256 max);
 

@@ -315,6 +315,152 @@ describe('Nodes', () => {
     })
   })
 
+  describe('batched heartbeats', () => {
+    let made: TestNode[]
+    const bits = (...list: TestNode[]) => list.reduce((sum, each) => sum | (1n << each.id), 0n)
+    const beat = (members: bigint, by: Signer = owner) => as(by).heartbeats(farm, [0], [members])
+    const lastOf = async (node: TestNode) => (await grid.node(node.id)).lastHeartbeat
+    const now = async () => BigInt(await grid.time.latest())
+
+    beforeEach(async () => {
+      made = []
+      for (let i = 0; i < 4; i += 1) made.push(await grid.addNode(owner, farm, OFFER))
+    })
+
+    it('are for the farm’s owner and its reporter', async () => {
+      const reporter = grid.actors.tenant
+      await refuse(beat(bits(made[0]!), stranger), 'FarmNotOwner')
+      await refuse(beat(bits(made[0]!), made[0]!.wallet), 'FarmNotOwner')
+      await refuse(as(stranger).setReporter(farm, await stranger.getAddress()), 'FarmNotOwner')
+      await as(owner).setReporter(farm, await reporter.getAddress())
+      expect(await grid.contracts.nodes.reporterOf(farm)).to.equal(await reporter.getAddress())
+      expect(await grid.contracts.nodes.reporterOf(99n)).to.equal(anAccount(0))
+      await beat(bits(made[0]!), reporter)
+      await refuse(as(owner).heartbeats(99n, [], []), 'FarmNotOwner')
+      await refuse(as(owner).heartbeats(farm, [0], []), 'NodeBatchLength')
+    })
+
+    it('keep all members alive and no one else', async () => {
+      const { registeredAt } = await grid.node(made[3]!.id)
+      await grid.at(registeredAt + 100n)
+      await beat(bits(...made.slice(0, 3)))
+      await grid.at(registeredAt + 200n)
+      await beat(bits(...made.slice(0, 3)))
+      expect(await lastOf(made[0]!)).to.equal(registeredAt + 200n)
+      expect(await lastOf(made[2]!)).to.equal(registeredAt + 200n)
+      expect(await lastOf(made[3]!)).to.equal(registeredAt)
+      await grid.at(registeredAt + 300n)
+      await as(made[0]!.wallet).heartbeat()
+      expect(await lastOf(made[0]!)).to.equal(registeredAt + 300n)
+      await grid.at(registeredAt + 400n)
+      await beat(bits(made[0]!))
+      expect(await lastOf(made[0]!)).to.equal(registeredAt + 400n)
+      expect(await lastOf(made[1]!)).to.equal(registeredAt + 200n)
+      await grid.pass(LATE - 100n)
+      expect(await grid.contracts.nodes.isAlive(made[1]!.id)).to.equal(false)
+      expect(await grid.contracts.nodes.isAlive(made[0]!.id)).to.equal(true)
+      await grid.place(KIND.Store, storeSpec(), [{ node: made[0]!.id, sizeBytes: GIB }])
+    })
+
+    it('record the gap of every member when they come too late', async () => {
+      await beat(bits(made[0]!, made[1]!))
+      const first = await now()
+      await grid.at(first + LATE + 1n)
+      await beat(bits(made[0]!, made[1]!))
+      await grid.at(first + LATE + 51n)
+      await beat(bits(made[0]!))
+      await grid.at(first + LATE + 61n)
+      await beat(bits(made[0]!, made[1]!))
+      for (const node of made.slice(0, 2)) {
+        const { aliveSeconds, registeredAt } = await grid.node(node.id)
+        expect(aliveSeconds).to.equal(first - registeredAt + 60n)
+      }
+    })
+
+    it('pay slots exactly as single ones do', async () => {
+      await beat(bits(made[0]!))
+      const id = await grid.place(
+        KIND.Store,
+        storeSpec(),
+        [{ node: made[0]!.id, sizeBytes: GIB }],
+        { seconds: 20_000n },
+      )
+      const { placedAt } = await grid.order(id)
+      for (const [after] of [[500n], [2400n], [4401n], [4500n]] as const) {
+        await grid.at(placedAt + after)
+        await beat(bits(made[0]!))
+      }
+      await grid.contracts.orders.settle(id)
+      const earned = await grid.contracts.escrow.freeBalance(await owner.getAddress())
+      expect(earned).to.equal((2400n + 99n) * OFFER.pricePerGibSecond)
+    })
+
+    it('refuse nodes of another farm, that left, or that are not there', async () => {
+      const other = await grid.addFarm(stranger)
+      const theirs = await grid.addNode(stranger, other, OFFER)
+      await refuse(beat(bits(made[0]!, theirs)), 'NodeNotOfFarm')
+      await refuse(beat(1n << 200n), 'NodeNotOfFarm')
+      await refuse(beat(1n), 'NodeNotOfFarm')
+      await as(owner).setDraining(made[0]!.id, true)
+      await beat(bits(made[0]!))
+      await beat(0n)
+      await as(owner).exit(made[0]!.id)
+      await refuse(beat(bits(made[0]!)), 'NodeNotOfFarm')
+    })
+  })
+
+  describe('maintenance', () => {
+    const HOUR = 3600n
+    const DAY = 24n * HOUR
+    it('is announced in time, short, seldom, and by node or owner', async () => {
+      const node = await grid.addNode(owner, farm, OFFER)
+      const start = BigInt(await grid.time.latest()) + 100n
+      const announce = async (from: bigint, until: bigint, by: Signer = owner) => {
+        await grid.at(BigInt(await grid.time.latest()) + 1n)
+        return as(by).announceMaintenance(node.id, from, until)
+      }
+      await refuse(announce(start + 2n * HOUR, start + 3n * HOUR, stranger), 'NodeNotController')
+      await refuse(announce(start, start + HOUR), 'NodeMaintenanceInvalid')
+      await refuse(announce(start + 2n * HOUR, start + 2n * HOUR), 'NodeMaintenanceInvalid')
+      await refuse(
+        announce(start + 2n * HOUR, start + 2n * HOUR + DAY + 1n),
+        'NodeMaintenanceInvalid',
+      )
+      const from = start + 2n * HOUR
+      await expect(announce(from, from + DAY, node.wallet))
+        .to.emit(grid.contracts.nodes, 'NodeMaintenance')
+        .withArgs(node.id, from, from + DAY)
+      expect([...(await grid.contracts.nodes.maintenanceOf(node.id))]).to.deep.equal([
+        from,
+        from + DAY,
+      ])
+      await refuse(announce(from + 15n * DAY - 1n, from + 15n * DAY), 'NodeMaintenanceInvalid')
+      await announce(from + 15n * DAY, from + 15n * DAY + 1n)
+    })
+
+    it('excuses a silence into which the node went alive, and no other', async () => {
+      const { nodes } = grid.contracts
+      const node = await grid.addNode(owner, farm, OFFER)
+      const dead = await grid.addNode(owner, farm, OFFER)
+      const from = BigInt(await grid.time.latest()) + 2n * HOUR
+      await as(owner).announceMaintenance(node.id, from, from + HOUR)
+      await as(owner).announceMaintenance(dead.id, from, from + HOUR)
+      const { lastHeartbeat } = await grid.node(dead.id)
+      await grid.at(from - 10n)
+      await as(node.wallet).heartbeat()
+      expect((await nodes.pulse(node.id))[1]).to.equal(from - 10n)
+      await grid.pass(20n)
+      expect((await nodes.pulse(node.id))[1]).to.equal(from + HOUR)
+      expect((await nodes.pulse(dead.id))[1]).to.equal(lastHeartbeat)
+      await grid.at(from + 2n * HOUR)
+      await as(node.wallet).heartbeat()
+      expect((await nodes.pulse(node.id))[1]).to.equal(from + 2n * HOUR)
+      // Excused is not alive: the silence is not paid.
+      const seen = await grid.node(node.id)
+      expect(seen.aliveSeconds).to.equal(0n)
+    })
+  })
+
   it('answers only the order book where capacity is concerned', async () => {
     for (const signer of [owner, stranger, grid.actors.holder]) {
       await refuse(as(signer).lock([], 0n, 0n), 'NodesOnlyOrders')

@@ -136,6 +136,17 @@ contract World {
         }
     }
 
+    /// @dev Farm 1 has nodes 1 and 6, farm 2 has 2 and 7, the others one each; some batches name strangers.
+    function heartbeatOfFarm(uint256 seed) external {
+        uint32 farm = uint32(1 + seed % FARMS);
+        uint32[] memory groups = new uint32[](1);
+        uint208[] memory members = new uint208[](1);
+        uint256 all = (1 << farm) | (farm <= NODES - FARMS ? 1 << (farm + FARMS) : 0);
+        members[0] = uint208((seed >> 8) & (seed & 0xf000 == 0 ? 0xff : all));
+        address by = farmers[farm - 1];
+        _act(by, address(nodes), abi.encodeCall(nodes.heartbeats, (farm, groups, members)), 0);
+    }
+
     function setOffer(uint256 seed, uint256 capacity, uint256 price) external {
         Offer memory offer = Offer(uint64(capacity % (20 * GIB)), uint96(price % 1200));
         _act(accounts[seed % NODES], address(nodes), abi.encodeCall(nodes.setOffer, (offer)), 0);
@@ -245,7 +256,13 @@ contract World {
             for (uint64 order = 1; order <= orders.orderCount(); ++order) {
                 if (_view(order).tenant == tenants[i]) ofOrders += orders.held(order);
             }
-            require(ofOrders == escrow.heldOf(tenants[i]), "orders hold what the tenant's account holds");
+            // A refund into a stream that had run dry makes it last longer, so one settlement leaves a little to the next.
+            (uint256 streaming,,) = escrow.streamOf(tenants[i]);
+            uint256 ofAccount = escrow.heldOf(tenants[i]);
+            require(
+                streaming == 0 ? ofOrders == ofAccount : ofOrders <= ofAccount,
+                "orders hold what the tenant's account holds"
+            );
         }
     }
 
