@@ -199,12 +199,19 @@ async function showStatus(flags: { data: string; json?: boolean }): Promise<void
   process.stdout.write(flags.json ? `${json}\n` : statusText(JSON.parse(json)))
 }
 
+async function explain(caught: unknown): Promise<number> {
+  const { AGENT_ERRORS } = await import('./error-hints.ts')
+  const code = codeOf(caught) ?? ''
+  const own = caught instanceof NodeError ? caught.hint : undefined
+  const hint = own ?? AGENT_ERRORS[code]?.hint
+  process.stderr.write(`varve-agent: ${describeError(caught)}\n${hint ? `${hint}\n` : ''}`)
+  return code.startsWith('CONFIG_') ? 2 : 1
+}
+
 main(process.argv.slice(2)).then(
   () => process.exit(),
   (caught: unknown) => {
     if (caught instanceof CommanderError) process.exit(caught.exitCode)
-    const hint = caught instanceof NodeError && caught.hint ? `\n${caught.hint}` : ''
-    process.stderr.write(`varve-agent: ${describeError(caught)}${hint}\n`)
-    process.exit(codeOf(caught)?.startsWith('CONFIG_') ? 2 : 1)
+    void explain(caught).then((exitCode) => process.exit(exitCode))
   },
 )

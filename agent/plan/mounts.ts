@@ -14,19 +14,8 @@ import { volumeKeyCommitment, volumeKeyContext } from '../base/volume-keys.ts'
 import type { LedgerNode, MountOrder, Policy, VolumeOrder } from '../ledger/types.ts'
 import type { OrderStatus, UnitWanted } from '../state/kinds.ts'
 import type { MountUnitConfig, SlotConfig } from '../state/unit-config.ts'
+import type { MountRefusalCode } from './errors.ts'
 import { namespaceName, writingMount } from './stores.ts'
-
-/** Why a mount order is not served. */
-export type MountRefusalCode =
-  | 'MOUNT_NAME_INVALID'
-  | 'MOUNT_DUPLICATE'
-  | 'MOUNT_NESTED'
-  | 'MOUNT_VOLUME_MISSING'
-  | 'MOUNT_VOLUME_ENDED'
-  | 'MOUNT_VOLUME_SUSPENDED'
-  | 'MOUNT_KEY_UNREADABLE'
-  | 'MOUNT_KEY_WRONG'
-  | 'MOUNT_SLOT_UNKNOWN'
 
 /** What the planner looks at. */
 export interface MountsWorld {

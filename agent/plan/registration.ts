@@ -14,6 +14,7 @@ import type {
   WantedTransaction,
 } from '../ledger/types.ts'
 import type { RegistrationStatus } from '../state/kinds.ts'
+import type { RegistrationCode } from './errors.ts'
 
 /** The contract takes no more, and no longer ones. */
 const ADDRESSES_MAX = 8
@@ -159,13 +160,13 @@ function isReachable(address: string): boolean {
   return isShort && address !== '' && !/\/(0\.0\.0\.0|::)\/|\/tcp\/0(\/|$)/.test(address)
 }
 
-function waiting(code: string, message: string, hint: string): RegistrationPlan {
+function waiting(code: RegistrationCode, message: string, hint: string): RegistrationPlan {
   return { transactions: [], status: { state: 'waiting', code, message, hint } }
 }
 
 function status(
   state: RegistrationStatus['state'],
-  code?: string,
+  code?: RegistrationCode,
   message?: string,
 ): RegistrationStatus {
   return { state, code, message, hint: undefined }

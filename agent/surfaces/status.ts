@@ -115,13 +115,15 @@ function mountsPart(state: StateReading, mountRoot: string) {
   return state.list('status.mount').map((status) => {
     const order = state.get('order.mount', String(status.order))
     const unit = state.get('status.unit', `mount-${status.order}`)
-    const isUp = status.state === 'provisioned' && unit?.state === 'running' && unit.configured
+    const isUp = unit?.state === 'running' && unit.configured
+    const told = unit?.figures?.['state']
+    const running = isUp && typeof told === 'string' ? told : 'starting'
     return {
       order: status.order,
       volume: order?.volume,
       path: order && `${mountRoot}/${order.name}`,
       readOnly: order?.readOnly,
-      state: isUp ? 'mounted' : status.state === 'provisioned' ? 'mounting' : status.state,
+      state: status.state === 'provisioned' ? running : status.state,
       code: status.code ?? unit?.code,
       message: status.message ?? unit?.message,
       status: unit?.figures,
