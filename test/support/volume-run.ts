@@ -27,13 +27,18 @@ export type RunStep =
         | 'drop-cache'
         | 'stores-away'
         | 'stores-back'
+        | 'metadata-away'
+        | 'metadata-back'
+        | 'disk-full'
+        | 'disk-room'
     }
 
 /** A volume, the model, and what the model looked like after each operation. */
 export class VolumeRun {
   readonly world = new VolumeWorld(3, { chunkBytes: 4096 })
   readonly #seed: number
-  #disk: FaultDisk
+  /** Where the volume is now; another after a move. */
+  disk: FaultDisk
   #volume: Volume | undefined
   #model: MemoryFileSystem
   #done: { operation: FileOperation; seed: number; atMs: number }[] = []
@@ -46,7 +51,7 @@ export class VolumeRun {
 
   constructor(seed: number) {
     this.#seed = seed
-    this.#disk = this.world.disk(seed)
+    this.disk = this.world.disk(seed)
     this.#model = this.#newModel()
   }
 
@@ -80,8 +85,8 @@ export class VolumeRun {
       case 'crash':
         this.world.kill()
         this.#isDead = false
-        this.#disk.onOperation = undefined
-        this.#disk.crash()
+        this.disk.onOperation = undefined
+        this.disk.crash()
         await this.#open()
         return await this.#foundAgain(this.#acknowledged, 'after a crash')
       case 'restart':
@@ -100,13 +105,25 @@ export class VolumeRun {
       case 'stores-back':
         this.world.chunkWorld.isAway = false
         return
+      case 'metadata-away':
+      case 'metadata-back':
+        for (const replica of this.world.commitWorld.replicas.slice(index % 3)) {
+          replica.isAway = step.kind === 'metadata-away'
+        }
+        return
+      case 'disk-full':
+        this.disk.capacityBytes = usedBytes(this.disk) + (index % 7) * 40
+        return
+      case 'disk-room':
+        this.#makeRoom()
+        return
     }
   }
 
   /** From the `count`-th change of the disk on the process is dead: nothing of it takes effect. */
   diesAfter(count: number): void {
     let left = count
-    this.#disk.onOperation = () => {
+    this.disk.onOperation = () => {
       if (left-- > 0) return
       this.#isDead = true
       throw new Crash('the process died here')
@@ -118,26 +135,53 @@ export class VolumeRun {
   }
 
   get diskOperations(): number {
-    return this.#disk.operations
+    return this.disk.operations
   }
 
   async check(): Promise<void> {
+    this.#makeRoom()
+    // What could not be freed while the disk was full is freed with the next operation.
+    await this.#do({ kind: 'chmod', file: 0, mode: 0o640 }, 0)
     this.#checkUse()
     assert.equal(await this.#look(this.volume), this.#looks.at(-1))
   }
 
   async #do(operation: FileOperation, seed: number): Promise<void> {
     this.#modelNowMs = this.world.clock.now()
+    if (await this.#isRefusedForRoom(operation, seed)) return
     const expected = await perform(this.#model, operation, seed)
     this.#done.push({ operation, seed, atMs: this.#modelNowMs })
     this.#looks.push(await this.#look(this.#model))
-    const found = await perform(this.volume, operation, seed)
+    const found = this.#isDiskFull ? expected : await perform(this.volume, operation, seed)
     assert.equal(found, expected, `${JSON.stringify(operation)}`)
     assert.equal(await this.#look(this.volume), this.#looks.at(-1), JSON.stringify(operation))
   }
 
-  async #disperse(): Promise<void> {
+  /** On a full disk an operation works or says so and changes nothing; which, only the volume knows. */
+  async #isRefusedForRoom(operation: FileOperation, seed: number): Promise<boolean> {
+    if (!this.#isDiskFull) return false
+    const code = await perform(this.volume, operation, seed)
+    if (code !== 'NO_SPACE' && code !== 'IO') return false
+    assert.equal(await this.#look(this.volume), this.#looks.at(-1), `refused with ${code}`)
+    return true
+  }
+
+  get #isDiskFull(): boolean {
+    return this.disk.capacityBytes < Number.POSITIVE_INFINITY
+  }
+
+  #makeRoom(): void {
+    this.disk.capacityBytes = Number.POSITIVE_INFINITY
+  }
+
+  #allBack(): void {
+    this.#makeRoom()
     this.world.chunkWorld.isAway = false
+    for (const replica of this.world.commitWorld.replicas) replica.isAway = false
+  }
+
+  async #disperse(): Promise<void> {
+    this.#allBack()
     const at = this.#done.length
     await this.world.drive(this.volume.syncDispersed(), 1000)
     this.#dispersed = at
@@ -145,18 +189,20 @@ export class VolumeRun {
 
   /** The machine is lost with its disk; another takes over. */
   async #move(): Promise<void> {
+    this.#allBack()
     this.world.kill()
     this.world.commitWorld.epoch++
-    this.#disk = this.world.disk(this.#seed + this.world.commitWorld.epoch)
+    this.disk = this.world.disk(this.#seed + this.world.commitWorld.epoch)
     await this.#open()
     await this.#foundAgain(this.#dispersed, 'on an empty machine')
     this.#acknowledged = Math.min(this.#acknowledged, this.#done.length)
   }
 
   async #open(): Promise<void> {
+    this.#makeRoom()
     const pause = () => this.world.clock.sleep(7)
     const options = { segmentBytes: 20_000, snapshotCommitsMin: 3 }
-    this.#volume = await this.world.drive(this.world.open(this.#disk, options, pause))
+    this.#volume = await this.world.drive(this.world.open(this.disk, options, pause))
   }
 
   /** Checks that the volume is at a state it may be at, and takes the model back to it. */
@@ -197,4 +243,8 @@ export class VolumeRun {
   async #look(fs: Volume | MemoryFileSystem): Promise<string> {
     return await this.world.drive(fingerprint(fs), 0)
   }
+}
+
+function usedBytes(disk: FaultDisk): number {
+  return disk.files().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 }

@@ -277,7 +277,7 @@ export class Disperser {
     this.#head = { sequence, hash: hashRecord(sealed), epoch: header.epoch }
     this.#swap(contents, cut)
     this.#releaseAll(plan.dropped)
-    journal.drop(cut)
+    await this.#free(cut)
     snapshotter.committed({ ...header, previous: this.#head.hash }, sealed.byteLength, tables)
     this.#finish(cut)
   }
@@ -307,7 +307,7 @@ export class Disperser {
     if (sealed) await commits.append(sequence, sealed, signal)
     this.#isHeadComplete = true
     this.#releaseAll(this.#start.dropped)
-    this.#parts.journal.drop(this.#start.cut)
+    await this.#free(this.#start.cut)
   }
 
   async #storeAll(plan: RoundPlan): Promise<void> {
@@ -374,6 +374,13 @@ export class Disperser {
         if (fresh) tree.replaceExtents(ino, start, end, fresh)
       }
     }
+  }
+
+  /** Removes journal that a commit covers. What stays must be durable first: it says which history this disk continues. */
+  async #free(cut: number): Promise<void> {
+    const { journal } = this.#parts
+    await journal.sync()
+    journal.drop(cut)
   }
 
   #releaseAll(dropped: readonly ChunkNumber[]): void {

@@ -62,9 +62,9 @@ export class LocalArchive {
     return archive
   }
 
-  /** Highest commit held, 0 if none. */
+  /** Highest commit held, by itself or within a checkpoint; 0 if none. */
   get lastSequence(): number {
-    return this.#lastSequence
+    return Math.max(this.#lastSequence, this.#checkpoints[0] ?? 0)
   }
 
   /** Sequences of checkpoints, newest first. */

@@ -157,6 +157,7 @@ export class Volume {
   readonly #directories = new Map<Handle, OpenDirectory>()
   readonly #opens = new Map<Ino, number>()
   readonly #forgotten = new Set<Ino>()
+  readonly #uncollected = new Set<Ino>()
   readonly #encoder = new ByteWriter()
   #tree: Tree
   #lastHandle = 0
@@ -660,6 +661,10 @@ export class Volume {
     }
     this.#append(operation)
     this.#writer?.disperser.noticed()
+    if (this.#uncollected.size === 0) return
+    const again = [...this.#uncollected]
+    this.#uncollected.clear()
+    for (const ino of again) this.#collect(ino)
   }
 
   #append(operation: Exclude<Operation, { kind: 'write' }>): void {
@@ -829,17 +834,20 @@ export class Volume {
   /** What has no name, no handle, and is not known to the kernel goes. */
   #collect(ino: Ino): void {
     if (!this.#tree.orphans.has(ino) || this.#opens.has(ino) || !this.#forgotten.has(ino)) return
-    this.#forgotten.delete(ino)
-    if (!this.#writer) this.#tree.removeInode(ino)
+    const writer = this.#writer
+    if (!writer) this.#tree.removeInode(ino)
     else {
       try {
         this.#append({ kind: 'purge', ino })
-        this.#writer.disperser.noticed()
+        writer.disperser.noticed()
       } catch (caught) {
-        // It stays until the next opening, which removes it.
+        // Nobody waits for this: it is tried again after the next operation that succeeds, and at the next opening.
+        this.#uncollected.add(ino)
         this.#ports.log.warn({ ino, error: describeError(caught) }, 'removed file not yet freed')
+        return
       }
     }
+    this.#forgotten.delete(ino)
   }
 
   #nowNs(): bigint {

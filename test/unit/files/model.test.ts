@@ -15,6 +15,7 @@ const anyStep: fc.Arbitrary<RunStep> = fc.oneof(
       .constantFrom(
         ...(['sync', 'sync', 'disperse', 'begin-dispersal', 'crash', 'restart'] as const),
         ...(['move', 'drop-cache', 'stores-away', 'stores-back'] as const),
+        ...(['metadata-away', 'metadata-back', 'disk-full', 'disk-room'] as const),
       )
       .map((kind): RunStep => ({ kind })),
   },
