@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { describeError, NodeError } from '../agent/base/errors.ts'
 import { GIB } from '../agent/base/units.ts'
 import { MOUNT_BYTES } from '../client/sdk/index.ts'
+import type { GridParameters } from '../ignition/modules/parameters.ts'
 import { LocalGrid } from './grid/local-grid.ts'
 import { root, step } from './run/step.ts'
 import { MainJob } from './start/main-job.ts'
@@ -32,6 +33,11 @@ Examples:
 `
 /** Eight farms of stores and one consumer. */
 const AGENTS = 9
+/** Time to type a vote by hand, and not long to wait for. */
+const parameters = (usual: GridParameters): GridParameters => ({
+  ...usual,
+  votingPeriodSeconds: 15,
+})
 /** The last node offers room for one mount and nothing else, so that it holds no slot of what it mounts. */
 const capacityBytesOf = (agent: number): number => (agent === AGENTS - 1 ? MOUNT_BYTES : 256 * GIB)
 
@@ -57,17 +63,16 @@ async function main(): Promise<number> {
     return 0
   }
   checkInput()
-  if (!existsSync(join(root, 'artifacts/contracts'))) {
-    const built = await step('build contracts', 'hardhat', ['build'])
-    if (built.exitCode !== 0) throw new NodeError('BUILD_FAILED', 'the contracts do not build')
-  }
+  // Takes a second where nothing changed.
+  const built = await step('build contracts', 'hardhat', ['build', '--quiet'])
+  if (built.exitCode !== 0) throw new NodeError('BUILD_FAILED', 'the contracts do not build')
   const dataDir = values.data
     ? resolve(values.data)
     : values.once
       ? mkdtempSync(join(tmpdir(), 'varve-'))
       : join(root, '.varve')
   const report = new Report()
-  const grid = await LocalGrid.start({ dataDir, agents: AGENTS, say, capacityBytesOf })
+  const grid = await LocalGrid.start({ dataDir, agents: AGENTS, say, capacityBytesOf, parameters })
   const stopping = stopOnSignal(grid)
   try {
     const job = new MainJob(grid, report, say)
@@ -111,11 +116,11 @@ async function stayUp(grid: LocalGrid, path: string, stopping: Promise<void>): P
 
   history       ls -l ${path}
   by hand       export VARVE_LEDGER=${grid.ledger.url} VARVE_GRID=${grid.deployed.grid}
-                export VARVE_KEY=$(node_modules/.bin/node scripts/grid/key.ts tenant)
+                export VARVE_PRIVATE_KEY=$(npx node scripts/grid/key.ts tenant)
   look          npx varve nodes; npx varve orders; npx varve policy
   order         npx varve order volume --size 1GiB --time 1d
-  mount         npx varve order mount VOLUME --node 9 --name mine --time 1d
-  vote          npx varve propose policy GraceSeconds 20   (key of the holder: scripts/grid/key.ts holder)
+  mount         npx varve order mount --volume N --node 9 --name mine --time 1d
+  vote          npx varve propose set graceSeconds 20s   (with the key of scripts/grid/key.ts holder)
 `)
   await stopping
 }

@@ -132,7 +132,9 @@ export class UnitKeeper {
       }
       const beganAt = this.#ports.clock.monotonic()
       try {
-        this.#set({ state: 'starting', restarts: Math.max(0, starts++) })
+        // What the unit said before it died would be taken for what it says now.
+        const nothing = { pid: undefined, figures: undefined }
+        this.#set({ state: 'starting', restarts: Math.max(0, starts++), ...nothing })
         const connection = await this.#reach(signal)
         if (connection) await this.#serve(connection, signal)
       } catch (caught) {

@@ -8,6 +8,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Wallet } from 'ethers'
+import { cleanStaleMount } from '../../agent/adapters/kernel/mount-point.ts'
+import { readMountTable } from '../../agent/adapters/kernel/mount-table.ts'
 import { describeError, NodeError } from '../../agent/base/errors.ts'
 import { GIB } from '../../agent/base/units.ts'
 import { Grid } from '../../client/sdk/index.ts'
@@ -16,6 +18,7 @@ import { type DeployedGrid, deployGrid } from '../deploy.ts'
 import { type DevnetProcess, spawnDevnet } from '../devnet/spawn-devnet.ts'
 import { root } from '../run/step.ts'
 import { AgentProcess, type AgentStatus } from './agent-process.ts'
+import { FIRST_FARMER, ROLES } from './roles.ts'
 
 /** What the local grid is made of. */
 export interface LocalGridOptions {
@@ -37,13 +40,12 @@ const TOKEN = 10n ** 18n
 const TOKENS_EACH = 1_000_000n * TOKEN
 /** Gas of a node for weeks on a local ledger. */
 const GAS_WEI = 50n * TOKEN
-/** Accounts of the ledger by role; farmers follow. */
-const DEPLOYER = 0
-const HOLDER = 1
-const TENANT = 2
-const FIRST_FARMER = 3
 
 const POLL_MS = 100
+/** Commands that change the ledger and so would ask. */
+const CHANGES: ReadonlySet<string> = new Set([
+  ...['order', 'cancel', 'extend', 'replace', 'propose', 'vote', 'queue', 'execute', 'delegate'],
+])
 
 /** See the file's comment. */
 export class LocalGrid {
@@ -77,10 +79,10 @@ export class LocalGrid {
     const ledger = await spawnDevnet({ dataDir: join(options.dataDir, 'ledger') })
     try {
       say('deploying the contracts')
-      const usual = devnetParameters(accountOf(ledger, HOLDER).address)
+      const usual = devnetParameters(accountOf(ledger, ROLES.holder).address)
       const deployed = await deployGrid({
         url: ledger.url,
-        deployerKey: accountOf(ledger, DEPLOYER).privateKey,
+        deployerKey: accountOf(ledger, ROLES.deployer).privateKey,
         parameters: options.parameters?.(usual) ?? usual,
         deploymentDir: join(options.dataDir, 'deployment'),
       })
@@ -101,12 +103,12 @@ export class LocalGrid {
 
   /** Private key of the account with all votes. */
   get holderKey(): string {
-    return accountOf(this.ledger, HOLDER).privateKey
+    return accountOf(this.ledger, ROLES.holder).privateKey
   }
 
   /** Private key of the tenant. */
   get tenantKey(): string {
-    return accountOf(this.ledger, TENANT).privateKey
+    return accountOf(this.ledger, ROLES.tenant).privateKey
   }
 
   /** An agent by its number, from 0. */
@@ -133,13 +135,18 @@ export class LocalGrid {
   async varve(privateKey: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
     const child = spawn(
       process.execPath,
-      [join(root, 'client/cli/main.ts'), ...args, '--json', '--yes'],
+      [
+        join(root, 'client/cli/main.ts'),
+        '--json',
+        ...args,
+        ...(CHANGES.has(args[0] ?? '') ? ['--yes'] : []),
+      ],
       {
         env: {
           ...process.env,
           VARVE_LEDGER: this.ledger.url,
           VARVE_GRID: this.deployed.grid,
-          VARVE_KEY: privateKey,
+          VARVE_PRIVATE_KEY: privateKey,
         },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
@@ -167,10 +174,11 @@ export class LocalGrid {
     return JSON.parse(output)
   }
 
-  /** Stops agents, then the ledger. */
+  /** Stops agents, then the ledger; takes away mounts that killed processes left. */
   async stop(): Promise<void> {
     await Promise.all(this.agents.map((agent) => agent.stop()))
     await this.ledger.stop()
+    for (const path of await mountsBelow(this.options.dataDir)) await cleanStaleMount(path)
   }
 
   /** Farms are made and nodes vouched for in parallel; each farmer is an account of its own. */
@@ -183,7 +191,7 @@ export class LocalGrid {
   async #shareTokens(): Promise<void> {
     const holder = await this.connect(this.holderKey)
     try {
-      for (let index = TENANT; index < FIRST_FARMER + this.agents.length; index++) {
+      for (let index: number = ROLES.tenant; index < FIRST_FARMER + this.agents.length; index++) {
         const { address } = accountOf(this.ledger, index)
         const { tokens } = await holder.balance(address)
         if (tokens < TOKENS_EACH / 2n)
@@ -271,6 +279,11 @@ export async function until<T>(
     }
     await sleep(POLL_MS)
   }
+}
+
+async function mountsBelow(directory: string): Promise<string[]> {
+  const table = await readMountTable()
+  return table.map((entry) => entry.path).filter((path) => path.startsWith(`${directory}/`))
 }
 
 const capacityBytes = (options: LocalGridOptions, agent: number): number =>

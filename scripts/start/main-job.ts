@@ -26,6 +26,8 @@ const PROBE_BYTES = 32 * MIB
 const PROBE_NAME = 'incompressible.bin'
 const MOUNT_NAME = 'history'
 const ORDER_TIME = '30d'
+/** Votes are open for seconds only: what comes next must not wait for finality. */
+const SOON = ['--until', 'mined']
 const MOUNTED_SECONDS_MAX = 3
 const OVERHEAD_MAX = 1.55
 
@@ -46,6 +48,8 @@ export class MainJob {
   readonly #say: (what: string) => void
   #gas = 0n
   #price = 0n
+  /** Bytes written to the mount so far: what its figures must show before they are about now. */
+  #writtenBytes = 0
 
   constructor(grid: LocalGrid, report: Report, say: (what: string) => void) {
     this.#grid = grid
@@ -106,19 +110,14 @@ export class MainJob {
     const bytes = (await listHistory(historyDir)).reduce((sum, file) => sum + file.sizeBytes, 0)
     const size = `${Math.max(64, Math.ceil(((bytes + PROBE_BYTES) * 2) / GIB))}GiB`
     this.#say(`ordering a ${DATA_SHARDS}+${PARITY_SHARDS} volume of ${size} and a mount`)
-    const shape = ['--data', String(DATA_SHARDS), '--parity', String(PARITY_SHARDS)]
+    const shape = ['--shards', `${DATA_SHARDS}+${PARITY_SHARDS}`]
     const volume = await this.#place(
-      'order',
-      'volume',
-      '--size',
-      size,
-      '--time',
-      ORDER_TIME,
+      ...['order', 'volume', '--size', size, '--time', ORDER_TIME],
       ...shape,
     )
     const node = nodeNumber(await this.#statusOf(this.#consumer))
     const where = ['--node', String(node), '--name', MOUNT_NAME, '--time', ORDER_TIME]
-    const mount = await this.#place('order', 'mount', String(volume), ...where)
+    const mount = await this.#place('order', 'mount', '--volume', String(volume), ...where)
     const finalAt = performance.now()
     const figures = await until(
       'the mount to be usable',
@@ -153,6 +152,7 @@ export class MainJob {
     const copying = new Progress('copy', bytes)
     await copyHistory(files, ordered.historyDir, ordered.path, copying)
     copying.end()
+    this.#writtenBytes += bytes
     await this.#compare('compare', files, ordered)
     await this.#untilDispersed(ordered)
     this.#report.add({
@@ -174,6 +174,7 @@ export class MainJob {
       `writing ${formatBytes(PROBE_BYTES)} of random bytes, to see what incompressible history costs`,
     )
     writeFileSync(join(ordered.path, PROBE_NAME), randomBytes(PROBE_BYTES), { flush: true })
+    this.#writtenBytes += PROBE_BYTES
     await this.#untilDispersed(ordered)
     const overhead = ((await this.#storedBytes(ordered)) - storedBefore) / PROBE_BYTES
     this.#report.add({
@@ -197,7 +198,10 @@ export class MainJob {
   async #untilDispersed(ordered: MainJobState): Promise<void> {
     await until(
       'everything to be dispersed',
-      async () => (await this.#mountFigures(ordered)).undispersedBytes === 0,
+      async () => {
+        const { bytes, undispersedBytes } = await this.#mountFigures(ordered)
+        return bytes >= this.#writtenBytes && undispersedBytes === 0
+      },
       { timeoutMs: 600_000 },
     )
   }
@@ -267,11 +271,18 @@ export class MainJob {
     const before = Number((await this.#grid.varve(this.#grid.holderKey, 'policy'))['version'])
     this.#say('passing a proposal: HeartbeatSeconds becomes 2')
     const holder = this.#grid.holderKey
-    const proposed = await this.#grid.varve(holder, 'propose', 'policy', 'HeartbeatSeconds', '2')
-    const id = String(proposed['proposal'])
-    await this.#grid.varve(holder, 'vote', id, 'for')
-    await this.#grid.varve(holder, 'queue', id)
-    await this.#grid.varve(holder, 'execute', id)
+    const proposed = await this.#grid.varve(
+      holder,
+      'propose',
+      'set',
+      'heartbeatSeconds',
+      '2',
+      ...SOON,
+    )
+    const id = String(proposed['id'])
+    await this.#grid.varve(holder, 'vote', id, 'for', ...SOON)
+    await this.#grid.varve(holder, 'queue', id, '--wait', ...SOON)
+    await this.#grid.varve(holder, 'execute', id, '--wait')
     const started = performance.now()
     const obeying = await until(
       'every agent to obey the vote',

@@ -6,6 +6,8 @@ export interface MountFigures {
   readonly state: string
   readonly path: string
   readonly pid: number
+  /** Bytes that files hold. */
+  readonly bytes: number
   readonly undispersedBytes: number
   readonly missingShards: number
   readonly dedupRatio: number
@@ -45,6 +47,7 @@ export function mountFigures(status: AgentStatus, order: number): MountFigures |
     state: told['state'],
     path: String(told['path']),
     pid: Number(unit?.['pid']),
+    bytes: Number(volume['bytes'] ?? Number.NaN),
     undispersedBytes: Number(volume['undispersedBytes'] ?? Number.NaN),
     missingShards: Number(told['missingShards'] ?? Number.NaN),
     dedupRatio: Number(told['dedupRatio'] ?? Number.NaN),
