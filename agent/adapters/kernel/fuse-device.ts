@@ -42,6 +42,7 @@ export interface FuseDeviceInit {
 
 /** Devices whose mount is there: a process that exits takes them along, so that none is left dead. */
 const live = new Set<KernelFuseDevice>()
+let isExitWatched = false
 
 /** A mounted connection. */
 export class KernelFuseDevice implements FuseDevice {
@@ -61,7 +62,8 @@ export class KernelFuseDevice implements FuseDevice {
     this.#init = init
     this.#wait = new ReadableWait(init.fd)
     this.#stayUs = init.stayUs ?? STAY_US
-    if (live.size === 0) process.once('exit', abortAll)
+    if (!isExitWatched) process.once('exit', abortAll)
+    isExitWatched = true
     live.add(this)
   }
 
