@@ -177,7 +177,7 @@ export class PackWriter {
         () => put.durable.add(link.index),
         (caught: unknown) => {
           put.failures.set(link.index, caught)
-          if (!isAnswer(caught)) put.isAborted = true
+          if (!isOver(caught)) put.isAborted = true
         },
       )
       .then(() => {
@@ -293,7 +293,8 @@ export class PackWriter {
   }
 }
 
-function isAnswer(caught: unknown): boolean {
-  const code = codeOf(caught)
-  return code === 'WRITER_FENCED' || code === 'STORE_FULL'
+/** True unless the call was given up while the store may still be taking the bytes. */
+function isOver(caught: unknown): boolean {
+  const code = codeOf(caught) ?? ''
+  return code === 'WRITER_FENCED' || (code.startsWith('STORE_') && code !== 'STORE_TIMEOUT')
 }

@@ -101,7 +101,7 @@ export class Stripe {
    * @returns Bytes of each shard.
    */
   encode(pack: Uint8Array): number {
-    const { dataShards, encoding } = this.#code
+    const { dataShards } = this.#code
     const shardBytes = shardBytesOf(pack.byteLength, dataShards)
     for (let shard = 0; shard < dataShards; shard++) {
       const part = pack.subarray(shard * shardBytes, (shard + 1) * shardBytes)
@@ -109,8 +109,13 @@ export class Stripe {
       place.set(part)
       place.fill(0, part.byteLength)
     }
-    this.#run(encoding, shardBytes)
+    this.parity(shardBytes)
     return shardBytes
+  }
+
+  /** Computes the parity of data shards that are in place. @param shardBytes - Bytes of each. */
+  parity(shardBytes: number): void {
+    this.#run(this.#code.encoding, shardBytes)
   }
 
   /**
