@@ -49,6 +49,19 @@ class History {
   /** The prefix of `writes` that must have survived. */
   certain = 0
 
+  /** Count of writes up to the one that gave a key the value it has after `count`; setting the same again is none. */
+  madeAt(key: string, count: number): number {
+    let value = this.base.get(key)
+    let madeAt = 0
+    this.writes.slice(0, count).forEach((write, at) => {
+      const next = write.value ?? undefined
+      if (write.key !== key || next === value) return
+      value = next
+      madeAt = at + 1
+    })
+    return madeAt
+  }
+
   /** The state after the first `count` writes. */
   after(count: number): Map<string, string> {
     const state = new Map(this.base)
@@ -208,11 +221,10 @@ async function startProcess(disk: FaultDisk, chance: Chance, isDead: () => boole
           speaker?.ask(['GET', key], (reply) => {
             const got = Buffer.isBuffer(reply) ? reply.toString('latin1') : undefined
             assert.equal(got, expected, 'a read sees every write before it')
-            // What was served may not vanish: everything up to the write of it is certain.
-            const written = history.writes.findLastIndex(
-              (one, at) => at < executed && one.key === key,
-            )
-            history.certain = Math.max(history.certain, got === undefined ? 0 : written + 1)
+            // What was served may not vanish: everything up to the write that made it so is certain.
+            if (got !== undefined) {
+              history.certain = Math.max(history.certain, history.madeAt(key, executed))
+            }
           })
         }
       }

@@ -26,6 +26,12 @@ export const BLOCK_BYTES = 64 * KIB
 /** Delay of `sync: group`: what a power loss may take. */
 export const GROUP_DELAY_MS = 100
 
+/**
+ * Headers and keys may take the files of a namespace so far beyond its quota; the values alone may not pass it. With it small
+ * quotas mean what they mean in 0-db, and large ones are exact to a constant.
+ */
+export const QUOTA_OVERHEAD_BYTES = 64 * KIB
+
 /** What deletes may use beyond the quota, so that a full namespace can be emptied. */
 export const DELETE_RESERVE_BYTES = 256 * KIB
 

@@ -24,10 +24,13 @@ import {
   readRecordStart,
   recordBytesOf,
   tableBytesOf,
+  valueIsIntact,
+  valueStartOf,
   writeRecordStart,
 } from './record.ts'
 import type { Entry, RecordIndex } from './record-index.ts'
 import { recoverLog } from './recovery.ts'
+import { scanSegment } from './scan-segment.ts'
 import { createSegment, SEGMENT_HEADER_BYTES, type Segment } from './segment.ts'
 
 /** Someone who may not go on before the log has reached a position. */
@@ -50,6 +53,25 @@ export interface NamespaceLogOptions {
   sync: SyncMode
   /** Called when the first record of a burst is appended. */
   readonly onAppend: () => void
+}
+
+/** Where a record is. */
+export interface LogPlace {
+  readonly segment: number
+  readonly offset: number
+}
+
+/** A record with all it holds. */
+export interface StoredRecord {
+  readonly header: RecordHeader
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+/** The newest record of a key, met on a walk. */
+export interface WalkedRecord extends LogPlace {
+  readonly header: RecordHeader
+  readonly key: Uint8Array
 }
 
 /** Counters of a log. */
@@ -89,14 +111,18 @@ export class NamespaceLog {
   #appended: number
   #written: number
   #durable: number
+  #valueBytes: number
   /** Where the durable part ends. */
   #durableSegment = 0
   #durableOffset = 0
   #unsynced = new Set<Segment>()
-  #directoryIsDirty = false
+  /** True at first: recovery may have renamed or removed files, which must not come back after what is served then. */
+  #directoryIsDirty = true
   #syncing: Promise<void> | undefined
   #waiters: Waiter[] = []
   readonly #stamp: RecordStamp
+  /** Segments in which something was replaced or deleted since this was last reset. */
+  readonly dirtySegments = new Set<number>()
   readonly #damagedBytes: number
   readonly #cutBytes: number
   #lastTimeSeconds: number
@@ -126,6 +152,7 @@ export class NamespaceLog {
     this.#written = this.#appended
     this.#durable = 0
     this.#damagedBytes = recovered.damagedBytes
+    this.#valueBytes = recovered.valueBytes
     this.#cutBytes = recovered.cutBytes
     this.#lastTimeSeconds = recovered.lastTimeSeconds
     this.#stamp = {
@@ -146,6 +173,11 @@ export class NamespaceLog {
   /** Count of records that may be acknowledged. */
   get acknowledged(): number {
     return this.sync === 'always' ? this.#durable : this.#written
+  }
+
+  /** Bytes of all live values. */
+  get valueBytes(): number {
+    return this.#valueBytes
   }
 
   /** Bytes of all segments. */
@@ -193,6 +225,7 @@ export class NamespaceLog {
     if (entry >= 0) this.#releaseLive(entry)
     const active = this.#active as Segment
     active.liveBytes += bytes
+    this.#valueBytes += valueEnd - valueStart
     this.index.place(target, active.number, at, valueEnd - valueStart, crc, false)
   }
 
@@ -284,6 +317,90 @@ export class NamespaceLog {
       }
       bytes = Buffer.allocUnsafe(header)
     }
+  }
+
+  /**
+   * Reads and verifies a record wherever it is.
+   *
+   * @returns Its header, key and value; undefined if there is no such segment (any more) or nothing at the offset.
+   * @throws NodeError `LOG_RECORD_CORRUPT`, `DISK_IO`.
+   */
+  recordAt(segment: number, offset: number): StoredRecord | undefined {
+    const found = this.#byNumber.get(segment)
+    if (!found || offset < SEGMENT_HEADER_BYTES || offset % ALIGN_BYTES !== 0) return undefined
+    const isActive = found === this.#active
+    const end = isActive ? this.#writtenBytes + this.#arenaUsed : found.file.sizeBytes
+    if (offset >= end) return undefined
+    const header = this.headerAt(segment, offset)
+    const start = valueStartOf(header.keyBytes, header.valueBytes)
+    const bytes = Buffer.allocUnsafe(start + header.valueBytes)
+    const read = this.#readAt(segment, offset, bytes, 0, bytes.byteLength)
+    if (read < bytes.byteLength || !valueIsIntact(header, bytes, start)) {
+      throw new NodeError('LOG_RECORD_CORRUPT', `record at ${segment}:${offset}`)
+    }
+    return {
+      header,
+      key: bytes.subarray(HEADER_BYTES, HEADER_BYTES + header.keyBytes),
+      value: bytes.subarray(start),
+    }
+  }
+
+  /**
+   * Walks the newest records of live keys in the order in which they were written.
+   *
+   * @param from - Where to start: at the place, or right behind it if it is a record that was given before.
+   * @returns Places and what is known of them, until the end of the log.
+   */
+  *walkForward(from: LogPlace | undefined): Generator<WalkedRecord> {
+    this.flush()
+    for (const segment of this.#segments) {
+      if (from && segment.number < from.segment) continue
+      const start = from?.segment === segment.number ? from.offset : SEGMENT_HEADER_BYTES
+      for (const found of scanSegment(segment.file, start, { checkValues: false })) {
+        if (found.kind === 'record') yield* this.#walked(segment.number, found.offset, found)
+      }
+    }
+  }
+
+  /** The same from the end to the front, the place itself left out. */
+  *walkBackward(from: LogPlace | undefined): Generator<WalkedRecord> {
+    this.flush()
+    for (const segment of [...this.#segments].reverse()) {
+      if (from && segment.number > from.segment) continue
+      const offsets: number[] = []
+      for (const found of scanSegment(segment.file, SEGMENT_HEADER_BYTES, { checkValues: false })) {
+        if (from?.segment === segment.number && found.offset >= from.offset) break
+        if (found.kind === 'record') offsets.push(found.offset)
+      }
+      for (const offset of offsets.reverse()) {
+        const header = this.headerAt(segment.number, offset)
+        const key = Buffer.allocUnsafe(header.keyBytes)
+        this.#readAt(segment.number, offset + HEADER_BYTES, key, 0, key.byteLength)
+        yield* this.#walked(segment.number, offset, { header, key })
+      }
+    }
+  }
+
+  /** Gives a record if it is the newest of a live key. */
+  *#walked(
+    segment: number,
+    offset: number,
+    found: { readonly header: RecordHeader; readonly key: Uint8Array },
+  ): Generator<WalkedRecord> {
+    const { key, header } = found
+    const entry = this.index.find(key, 0, key.byteLength)
+    if (entry < 0 || this.index.isDeleted(entry)) return
+    if (this.index.segmentOf(entry) !== segment || this.index.offsetOf(entry) !== offset) return
+    yield { segment, offset, header, key: key.slice() }
+  }
+
+  hasSegment(number: number): boolean {
+    return this.#byNumber.has(number)
+  }
+
+  /** Where the newest record of a key is. */
+  placeOf(entry: Entry): LogPlace {
+    return { segment: this.index.segmentOf(entry), offset: this.index.offsetOf(entry) }
   }
 
   /** True if the newest record of a key is not yet acknowledged to whoever wrote it. */
@@ -535,14 +652,19 @@ export class NamespaceLog {
     const { valueBytes, valueCrc } = previous
     this.index.place(entry, previousSegment, previousOffset, valueBytes, valueCrc, wasDeleted)
     const segment = this.#byNumber.get(previousSegment)
-    if (segment && !wasDeleted) segment.liveBytes += recordBytesOf(previous.keyBytes, valueBytes)
+    if (wasDeleted) return
+    this.#valueBytes += valueBytes
+    if (segment) segment.liveBytes += recordBytesOf(previous.keyBytes, valueBytes)
   }
 
   #releaseLive(entry: Entry): void {
     if (this.index.isDeleted(entry)) return
+    this.#valueBytes -= this.index.valueBytesOf(entry)
     const segment = this.#byNumber.get(this.index.segmentOf(entry))
     const bytes = recordBytesOf(this.index.keyBytesOf(entry), this.index.valueBytesOf(entry))
-    if (segment) segment.liveBytes -= bytes
+    if (!segment) return
+    segment.liveBytes -= bytes
+    this.dirtySegments.add(segment.number)
   }
 
   #openSegment(): void {

@@ -7,7 +7,12 @@
 import { randomInt } from 'node:crypto'
 import { NodeError } from '../../base/errors.ts'
 import type { BlockCache } from './block-cache.ts'
-import { DELETE_RESERVE_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX } from './constants.ts'
+import {
+  DELETE_RESERVE_BYTES,
+  KEY_BYTES_MAX,
+  QUOTA_OVERHEAD_BYTES,
+  VALUE_BYTES_MAX,
+} from './constants.ts'
 import { keyIndex } from './key-index.ts'
 import { NamespaceLog } from './namespace-log.ts'
 import { type NamespaceProperties, writeProperties } from './namespace-properties.ts'
@@ -131,7 +136,8 @@ export class Namespace {
       if (this.#holdsSame(entry, value, valueStart, valueEnd)) return 'same'
       if (this.#properties.worm) throw new NodeError('LOG_WORM', 'WORM keys cannot be replaced')
     }
-    this.#checkRoom(recordBytesOf(keyBytes, valueBytes), 0)
+    const replaced = entry >= 0 ? log.index.valueBytesOf(entry) : 0
+    this.#checkRoom(recordBytesOf(keyBytes, valueBytes), valueBytes - replaced)
     log.set(entry, key, keyStart, keyEnd, value, valueStart, valueEnd, timeSeconds)
     return 'stored'
   }
@@ -147,7 +153,8 @@ export class Namespace {
       throw new NodeError('LOG_VALUE_TOO_LARGE', 'too long')
     }
     const key = seqKeyOf(this.log.nextSeq)
-    this.#checkRoom(recordBytesOf(SEQ_KEY_BYTES, valueEnd - valueStart), 0)
+    const valueBytes = valueEnd - valueStart
+    this.#checkRoom(recordBytesOf(SEQ_KEY_BYTES, valueBytes), valueBytes)
     this.log.set(-1, key, 0, SEQ_KEY_BYTES, value, valueStart, valueEnd, timeSeconds)
     this.log.nextSeq++
     return key
@@ -163,7 +170,7 @@ export class Namespace {
     const entry = this.find(key, 0, key.byteLength)
     if (entry < 0) return false
     if (this.#properties.worm) throw new NodeError('LOG_WORM', 'WORM keys cannot be deleted')
-    this.#checkRoom(recordBytesOf(key.byteLength, 0), DELETE_RESERVE_BYTES)
+    this.#checkRoom(recordBytesOf(key.byteLength, 0) - DELETE_RESERVE_BYTES, 0)
     this.log.delete(entry, key, timeSeconds)
     return true
   }
@@ -190,11 +197,17 @@ export class Namespace {
     })
   }
 
-  #checkRoom(bytes: number, reserve: number): void {
+  /** Refuses what would take the files, or the values in them, beyond the quota. */
+  #checkRoom(recordBytes: number, valueGrowth: number): void {
     const { maxBytes } = this.#properties
-    if (maxBytes === 0 || this.log.dataBytes + bytes <= maxBytes + reserve) return
+    if (maxBytes === 0) return
+    const { dataBytes, valueBytes } = this.log
+    const fits =
+      dataBytes + recordBytes <= maxBytes + QUOTA_OVERHEAD_BYTES &&
+      (valueGrowth <= 0 || valueBytes + valueGrowth <= maxBytes)
+    if (fits) return
     throw new NodeError('LOG_NAMESPACE_FULL', `namespace ${this.name} is full`, {
-      details: { dataBytes: this.log.dataBytes, maxBytes, bytes },
+      details: { dataBytes, valueBytes, maxBytes, recordBytes },
     })
   }
 

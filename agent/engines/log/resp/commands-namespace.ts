@@ -31,6 +31,10 @@ function nsNew(session: Session, args: CommandParser): Promise<void> | Replied {
   if (!isAdmin(session) || !hasArguments(session, args, 2) || !isShortName(session, args)) return
   const name = args.text(1)
   const { store } = session.server
+  if (name === '.' || name === '..' || name.includes('/')) {
+    session.writer.error('This name is not allowed')
+    return
+  }
   if (store.namespaces.has(name)) {
     session.writer.error('This namespace is not available')
     return
@@ -98,6 +102,7 @@ function namespaceFacts(session: Session, namespace: Namespace): Record<string, 
     data_size_bytes: counts.dataBytes,
     data_size_mb: (counts.dataBytes / MIB).toFixed(2),
     data_live_bytes: counts.liveBytes,
+    data_value_bytes: log.valueBytes,
     data_limits_bytes: maxBytes,
     index_size_bytes: index.memoryBytes,
     index_size_kb: (index.memoryBytes / 1024).toFixed(2),
@@ -217,7 +222,7 @@ function select(session: Session, args: CommandParser): Replied {
     return session.rights.read ? writer.status('OK') : writer.error('Access denied')
   }
   if (args.count === 2) {
-    if (!isPublic && !session.isAdmin) return writer.error('Namespace protected and private')
+    if (!isPublic) return writer.error('Namespace protected and private')
     session.select(found, false)
     return writer.status('OK')
   }

@@ -4,6 +4,7 @@ import type { CommandParser } from './command-parser.ts'
 import { DATA_COMMANDS } from './commands-data.ts'
 import { NAMESPACE_COMMANDS } from './commands-namespace.ts'
 import { SCAN_COMMANDS } from './commands-scan.ts'
+import { serverCommands } from './commands-server.ts'
 import { SYSTEM_COMMANDS } from './commands-system.ts'
 import type { Session } from './session.ts'
 
@@ -82,10 +83,11 @@ function describeCommand(session: Session, command: Command | undefined): Replie
 }
 
 /** All commands. */
-export const COMMANDS = new CommandTable([
+export const COMMANDS: CommandTable = new CommandTable([
   ...DATA_COMMANDS,
   ...SCAN_COMMANDS,
   ...NAMESPACE_COMMANDS,
   ...SYSTEM_COMMANDS,
+  ...serverCommands((name) => COMMANDS.named(name) !== undefined),
   { name: 'COMMAND', arity: -1, flags: ['fast'], run: describeCommands },
 ])

@@ -38,6 +38,8 @@ export interface RespServerInit {
   readonly onStop?: () => void
   /** Whether a namespace may have another mode than new ones get, default true. */
   readonly isMixed?: boolean
+  /** The hooks of the last minute, for HOOKS. */
+  readonly hooks?: () => readonly RunningHook[]
   /** Told in INFO. */
   readonly version?: string
 }
@@ -50,6 +52,25 @@ export interface ServerCounts {
   failedLogins: number
   receivedBytes: number
   sentBytes: number
+}
+
+/** A session in WAIT. */
+export interface Watcher {
+  readonly session: Session
+  /** Undefined for any. */
+  readonly command: string | undefined
+  seen(command: string): void
+}
+
+/** A hook that runs or ran lately. */
+export interface RunningHook {
+  readonly type: string
+  readonly args: readonly string[]
+  readonly pid: number
+  /** Seconds since 1970, 0 for not yet. */
+  readonly startedAt: number
+  readonly endedAt: number
+  readonly exitCode: number
 }
 
 /** A store that speaks. */
@@ -71,6 +92,10 @@ export class RespServer {
   }
   /** Bytes held by incomplete commands. */
   carriedBytes = 0
+  /** Sessions that wait for a command of another. */
+  readonly watchers = new Set<Watcher>()
+  /** Sessions to which every write is passed on. */
+  readonly mirrors = new Set<Session>()
   #lastSessionId = 0
 
   constructor(store: LogStore, init: RespServerInit = {}) {

@@ -141,6 +141,7 @@ export class Session {
     if (this.isClosed) return
     this.isClosed = true
     this.server.sessions.delete(this)
+    this.server.mirrors.delete(this)
     this.#dropCarry()
     this.writer.take()?.release()
   }
@@ -308,6 +309,34 @@ export class Session {
     } catch (caught) {
       this.#failed(caught)
     }
+    if (this.server.watchers.size > 0) this.#wakeWatchers(command.name)
+    if (this.server.mirrors.size > 0 && command.flags.includes('write')) this.#mirror(parser)
+  }
+
+  /** Tells sessions in WAIT on this namespace. */
+  #wakeWatchers(name: string): void {
+    for (const watcher of this.server.watchers) {
+      if (watcher.session === this || watcher.session.namespace !== this.namespace) continue
+      if (watcher.command === undefined || watcher.command === name) watcher.seen(name)
+    }
+  }
+
+  /** Passes a write on to mirrors, as 0-db does: unacknowledged; FOLLOW is the form that may be relied on. */
+  #mirror(parser: CommandParser): void {
+    for (const mirror of this.server.mirrors) {
+      if (mirror === this || mirror.isClosed) continue
+      mirror.writer.array(parser.count)
+      for (let argument = 0; argument < parser.count; argument++) {
+        mirror.writer.bulk(parser.view(argument))
+      }
+      mirror.passOn()
+    }
+  }
+
+  /** Sends what others wrote to this session's replies; one that does not read is cut off. */
+  passOn(): void {
+    if (this.#mustWait) this.close()
+    if (!this.#isExecuting) this.#finishBurst()
   }
 
   #followReplacement(): boolean {
