@@ -406,17 +406,10 @@ class OrderReading {
   wanted(): Order[] {
     const all = [...this.orders.values()]
     const own = new Set<number>(all.filter((order) => this.isOwn(order)).map(({ id }) => id))
-    const mounted = new Set<number>()
-    for (const order of all) {
-      if (own.has(order.id)) mounted.add(volumeOf(order))
-    }
-    return all.filter(
-      (order) =>
-        own.has(order.id) ||
-        mounted.has(order.id) ||
-        own.has(volumeOf(order)) ||
-        mounted.has(volumeOf(order)),
-    )
+    const mounted = all.filter((order) => own.has(order.id)).map(volumeOf)
+    // 0 stands for "no volume" and must not join orders that have none.
+    const volumes = new Set([...own, ...mounted].filter((id) => id > 0))
+    return all.filter((order) => volumes.has(order.id) || volumes.has(volumeOf(order)))
   }
 
   isOwn(order: Order): boolean {

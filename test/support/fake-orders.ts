@@ -18,9 +18,13 @@ export const GRID = `0x${'9'.repeat(40)}`
 export const NOW = 1_000_000
 export const VOLUME_KEY = new Uint8Array(32).fill(7)
 
-/** Identity of node `n`. */
+const identities = new Map<number, Identity>()
+
+/** Identity of node `n`; made once, because its keys take a millisecond. */
 export function identityOf(n: number): Identity {
-  return identityFromSeed(new Uint8Array(32).fill(n))
+  const identity = identities.get(n) ?? identityFromSeed(new Uint8Array(32).fill(n))
+  identities.set(n, identity)
+  return identity
 }
 
 /** Node `n`, of farm `n`, alive. */
