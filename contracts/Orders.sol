@@ -70,6 +70,8 @@ contract Orders is IOrders {
     address private immutable _nodes;
     IEscrowLedger private immutable _escrow;
     ISpecRules private immutable _rules;
+    /// @dev Says for whom it acts in the last 20 bytes of the calldata.
+    address private immutable _desk;
 
     uint64 private _orderCount;
     uint64 private _sequence;
@@ -82,11 +84,13 @@ contract Orders is IOrders {
     /// @param nodes The registry, wired to this contract.
     /// @param escrow The money, wired to this contract.
     /// @param rules Which specs are well-formed.
-    constructor(IPolicy policy, address nodes, IEscrowLedger escrow, ISpecRules rules) {
+    /// @param desk Brings acts of others, wired to this contract.
+    constructor(IPolicy policy, address nodes, IEscrowLedger escrow, ISpecRules rules, address desk) {
         _policy = policy;
         _nodes = nodes;
         _escrow = escrow;
         _rules = rules;
+        _desk = desk;
     }
 
     // Placing
@@ -101,6 +105,7 @@ contract Orders is IOrders {
         uint96 maxRatePerSecond
     ) external returns (uint64 order) {
         OrderTerms memory terms = _policy.orderTerms();
+        require(block.timestamp >= terms.pausedUntil, OrderPaused(terms.pausedUntil));
         require(terms.workloadsAllowed & (1 << uint256(kind)) != 0, OrderKindNotAllowed(kind));
         require(
             seconds_ == 0 || (seconds_ >= terms.minSeconds && seconds_ <= terms.maxSeconds),
@@ -114,7 +119,7 @@ contract Orders is IOrders {
         uint256 rate = _assign(order, slots, shape, terms);
         require(rate <= maxRatePerSecond, OrderRateAboveLimit(rate, maxRatePerSecond));
         _orders[order] = Order({
-            tenant: msg.sender,
+            tenant: _actor(),
             kind: kind,
             flags: shape.flags,
             slotCount: uint16(slots.length),
@@ -128,9 +133,9 @@ contract Orders is IOrders {
             released: false
         });
         CodeStore.write(spec);
-        emit OrderPlaced(++_sequence, order, msg.sender, kind);
+        emit OrderPlaced(++_sequence, order, _actor(), kind);
         if (seconds_ == 0) _startStream(order, rate, terms);
-        else _escrow.hold(msg.sender, msg.sender, rate * seconds_);
+        else _escrow.hold(_actor(), _actor(), rate * seconds_);
     }
 
     // Living
@@ -145,13 +150,13 @@ contract Orders is IOrders {
         require(seconds_ != 0 && until <= limit, OrderDurationOutOfRange(seconds_, 1, Math.saturatingSub(limit, head.paidUntil)));
         head.paidUntil = uint40(until);
         emit OrderExtended(++_sequence, order, uint64(until));
-        _escrow.hold(msg.sender, head.tenant, uint256(head.ratePerSecond) * seconds_);
+        _escrow.hold(_actor(), head.tenant, uint256(head.ratePerSecond) * seconds_);
     }
 
     /// @inheritdoc IOrders
     function cancel(uint64 order) external {
         Order storage head = _orders[order];
-        require(head.tenant == msg.sender, OrderNotTenant(order, msg.sender));
+        require(head.tenant == _actor(), OrderNotTenant(order, _actor()));
         _onlyOpen(order, head);
         uint40 time = uint40(block.timestamp);
         uint256 unused = 0;
@@ -206,6 +211,11 @@ contract Orders is IOrders {
     // Views
 
     /// @inheritdoc IOrders
+    function tenantOf(uint64 order) external view returns (address) {
+        return _orders[order].tenant;
+    }
+
+    /// @inheritdoc IOrders
     function sequence() external view returns (uint64) {
         return _sequence;
     }
@@ -242,13 +252,18 @@ contract Orders is IOrders {
         }
     }
 
+    /// @dev The caller, or whoever the desk acts for.
+    function _actor() private view returns (address) {
+        return msg.sender == _desk ? address(bytes20(msg.data[msg.data.length - 20:])) : msg.sender;
+    }
+
     // Streaming
 
     /// @dev The grace is that of the tenant's stream, which all its orders share.
     function _startStream(uint64 order, uint256 rate, OrderTerms memory terms) private {
         Order storage head = _orders[order];
         (uint32 epoch, uint24 grace) =
-            _escrow.stream(msg.sender, rate, uint24(terms.graceSeconds), terms.minSeconds);
+            _escrow.stream(_actor(), rate, uint24(terms.graceSeconds), terms.minSeconds);
         head.flags |= STREAMS;
         head.paidUntil = epoch;
         head.graceSeconds = grace;
@@ -297,7 +312,7 @@ contract Orders is IOrders {
         MountSpec memory mount = _rules.readMount(spec);
         require(slots.length == 1, OrderSlotCount(slots.length, 1));
         Order storage volume = _orders[parent];
-        bool ownVolume = volume.kind == OrderKind.Volume && volume.tenant == msg.sender;
+        bool ownVolume = volume.kind == OrderKind.Volume && volume.tenant == _actor();
         require(ownVolume && _state(volume) == OrderState.Live, OrderParentInvalid(parent));
         require(_mounts[parent].length < MAX_MOUNTS, OrderTooManyMounts(parent, MAX_MOUNTS));
 
@@ -355,9 +370,9 @@ contract Orders is IOrders {
 
     /// @dev The tenant may pay what it likes (policy still caps the price); a writer may not spend the tenant's money freely.
     function _maxReplacementRate(uint64 order, address tenant, Slot memory old) private view returns (uint256) {
-        if (msg.sender == tenant) return type(uint256).max;
-        uint32 caller = INodes(_nodes).nodeOf(msg.sender);
-        require(caller != 0 && caller == _writerNode(order), OrderNotRepairer(order, msg.sender));
+        if (_actor() == tenant) return type(uint256).max;
+        uint32 caller = INodes(_nodes).nodeOf(_actor());
+        require(caller != 0 && caller == _writerNode(order), OrderNotRepairer(order, _actor()));
         (NodeState state, uint64 silentSince) = INodeLedger(_nodes).pulse(old.node);
         bool lost = block.timestamp > silentSince + _policy.value(Parameter.LostSeconds);
         require(lost || state == NodeState.Draining, OrderNodeNotLost(old.node, silentSince));

@@ -9,7 +9,8 @@ import {IPolicy, OrderTerms, Parameter, Release} from "./interfaces/IPolicy.sol"
 /// - every value is within its bounds, and the pairs of {_checkTogether} agree;
 /// - `version` equals one plus the number of changes since deployment;
 /// - a release is never removed, and one that was revoked stays so;
-/// - only the owner (the timelock) changes anything.
+/// - only the owner (the timelock) changes anything, but for one pause an appointment by a guardian that it appointed;
+/// - a pause ends by itself within {MAX_PAUSE_SECONDS}.
 /// The values are 64-bit so that four share a word: placing an order reads them all in three.
 contract Policy is IPolicy, Ownable {
     /// @dev Members of {Parameter}; an array's length must be a literal. Checked in the constructor.
@@ -17,6 +18,9 @@ contract Policy is IPolicy, Ownable {
 
     /// @dev Read in one call by every agent: 256 is decades of releases.
     uint256 private constant MAX_RELEASES = 256;
+
+    /// @dev Time for a vote to follow.
+    uint64 private constant MAX_PAUSE_SECONDS = 7 days;
 
     uint256 private constant TEN_YEARS = 10 * 365 days;
 
@@ -28,6 +32,12 @@ contract Policy is IPolicy, Ownable {
 
     /// @inheritdoc IPolicy
     uint64 public version = 1;
+
+    /// @inheritdoc IPolicy
+    uint64 public pausedUntil;
+    uint64 private _guardianUntil;
+    bool private _guardianUnused;
+    address private _guardian;
 
     uint64[PARAMETERS] private _values;
     Release[] private _releases;
@@ -75,6 +85,39 @@ contract Policy is IPolicy, Ownable {
     }
 
     /// @inheritdoc IPolicy
+    function appointGuardian(address guardian_, uint64 until) external onlyOwner {
+        _guardian = guardian_;
+        _guardianUntil = until;
+        _guardianUnused = true;
+        emit GuardianAppointed(++version, guardian_, until);
+    }
+
+    /// @inheritdoc IPolicy
+    function pause(uint64 seconds_) external {
+        bool may = msg.sender == _guardian && block.timestamp < _guardianUntil && _guardianUnused;
+        require(may, PolicyNotGuardian(msg.sender));
+        require(
+            seconds_ != 0 && seconds_ <= MAX_PAUSE_SECONDS, PolicyPauseTooLong(seconds_, MAX_PAUSE_SECONDS)
+        );
+        _guardianUnused = false;
+        pausedUntil = uint64(block.timestamp) + seconds_;
+        emit PauseChanged(++version, pausedUntil);
+    }
+
+    /// @inheritdoc IPolicy
+    function unpause() external {
+        bool may = msg.sender == owner() || (msg.sender == _guardian && block.timestamp < _guardianUntil);
+        require(may, PolicyNotGuardian(msg.sender));
+        pausedUntil = 0;
+        emit PauseChanged(++version, 0);
+    }
+
+    /// @inheritdoc IPolicy
+    function guardian() external view returns (address account, uint64 until, bool unused) {
+        return (_guardian, _guardianUntil, _guardianUnused);
+    }
+
+    /// @inheritdoc IPolicy
     function value(Parameter parameter) external view returns (uint256) {
         return _values[uint256(parameter)];
     }
@@ -102,7 +145,8 @@ contract Policy is IPolicy, Ownable {
             maxSeconds: _values[uint256(Parameter.MaxSeconds)],
             graceSeconds: _values[uint256(Parameter.GraceSeconds)],
             maxPricePerGibSecond: _values[uint256(Parameter.MaxPricePerGibSecond)],
-            lateSeconds: lateSeconds()
+            lateSeconds: lateSeconds(),
+            pausedUntil: pausedUntil
         });
     }
 

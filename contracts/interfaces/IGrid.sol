@@ -14,6 +14,13 @@ struct Contracts {
     uint64 deployedAtBlock;
 }
 
+/// @notice Where the rest is, which agents need not know.
+struct FurtherContracts {
+    address rules;
+    address desk;
+    address contractors;
+}
+
 /// @title The one address that leads to all others.
 interface IGrid {
     /// @notice One of the addresses given at deployment has no code.
@@ -21,4 +28,6 @@ interface IGrid {
 
     /// @notice All contracts of the grid. Never changes: a grid with other contracts is another grid.
     function contracts() external view returns (Contracts memory);
+    /// @notice The contracts that only clients and the DAO use. Never changes.
+    function furtherContracts() external view returns (FurtherContracts memory);
 }

@@ -82,6 +82,8 @@ interface IOrders {
 
     /// @notice There is no such order.
     error OrderUnknown(uint64 order);
+    /// @notice The guardian paused new orders until then; all others go on.
+    error OrderPaused(uint64 until);
     /// @notice Policy does not allow this kind of order.
     error OrderKindNotAllowed(OrderKind kind);
     /// @notice This version of the contract cannot read specs of this kind.
@@ -165,6 +167,8 @@ interface IOrders {
 
     /// @notice The number of the newest event.
     function sequence() external view returns (uint64);
+    /// @notice Whose order it is; zero if there is no such order.
+    function tenantOf(uint64 order) external view returns (address);
     /// @notice Orders ever placed; the newest has this number.
     function orderCount() external view returns (uint64);
     /// @notice Orders by number, in the order asked; unknown numbers give an entry with state None.

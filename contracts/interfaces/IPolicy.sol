@@ -38,6 +38,7 @@ struct OrderTerms {
     uint64 graceSeconds;
     uint64 maxPricePerGibSecond;
     uint64 lateSeconds;
+    uint64 pausedUntil;
 }
 
 /// @title Policy: bounded parameters that every agent obeys, and the approved releases.
@@ -49,6 +50,15 @@ interface IPolicy {
     /// @notice A release must no longer be run.
     event ReleaseRevoked(uint64 indexed version, bytes32 indexed imageDigest);
 
+    /// @notice A vote appointed `guardian` until `until`; it may pause new orders once.
+    event GuardianAppointed(uint64 indexed version, address indexed guardian, uint64 until);
+    /// @notice New orders are refused until `until`; now or earlier means no longer.
+    event PauseChanged(uint64 indexed version, uint64 until);
+
+    /// @notice `caller` is not the guardian, its appointment ended, or it has used it.
+    error PolicyNotGuardian(address caller);
+    /// @notice A pause is at least a second and at most `max`.
+    error PolicyPauseTooLong(uint64 seconds_, uint64 max);
     /// @notice `value` is outside what the parameter may ever be, see {bounds}.
     error PolicyOutOfBounds(Parameter parameter, uint256 value, uint256 min, uint256 max);
     /// @notice Two parameters would contradict each other: `lower` must not exceed `upper`.
@@ -73,6 +83,18 @@ interface IPolicy {
     function approveRelease(bytes32 imageDigest, string calldata name, uint64 activatesAt) external;
     /// @notice Withdraws a release for good. Only the owner.
     function revokeRelease(bytes32 imageDigest) external;
+
+    /// @notice Appoints who may pause new orders, once, before `until`; in place of any other. Only the owner.
+    function appointGuardian(address guardian, uint64 until) external;
+    /// @notice Refuses new orders for `seconds_`, at most 7 days; nothing else stops, and it ends by itself. Only the
+    /// guardian, once an appointment.
+    function pause(uint64 seconds_) external;
+    /// @notice Ends a pause early. Only the owner, or who is guardian.
+    function unpause() external;
+    /// @notice Who may pause, until when, and whether it still can.
+    function guardian() external view returns (address account, uint64 until, bool unused);
+    /// @notice New orders are refused before this time.
+    function pausedUntil() external view returns (uint64);
 
     /// @notice Rises by one with every change.
     function version() external view returns (uint64);

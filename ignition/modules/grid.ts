@@ -37,9 +37,12 @@ export default buildModule('Grid', (m) => {
   const nodes = m.contract('Nodes', [token, policy], { after: [policy] })
   const escrow = m.contract('Escrow', [token], { after: [policy] })
   const rules = m.contract('SpecRules')
-  const orders = m.contract('Orders', [policy, nodes, escrow, rules])
+  const desk = m.contract('OrderDesk')
+  const orders = m.contract('Orders', [policy, nodes, escrow, rules, desk])
+  const contractors = m.contract('Contractors', [token, timelock])
   const nodesWired = m.call(nodes, 'wire', [orders])
   const escrowWired = m.call(escrow, 'wire', [orders])
+  const deskWired = m.call(desk, 'wire', [orders])
 
   const proposes = m.call(timelock, 'grantRole', [PROPOSER_ROLE, governor], {
     id: 'governorProposes',
@@ -65,8 +68,21 @@ export default buildModule('Grid', (m) => {
         escrow,
         deployedAtBlock: 0n,
       },
+      { rules, desk, contractors },
     ],
-    { after: [nodesWired, escrowWired, renounced] },
+    { after: [nodesWired, escrowWired, deskWired, renounced] },
   )
-  return { grid, token, governor, timelock, policy, nodes, orders, escrow, rules }
+  return {
+    grid,
+    token,
+    governor,
+    timelock,
+    policy,
+    nodes,
+    orders,
+    escrow,
+    rules,
+    desk,
+    contractors,
+  }
 })

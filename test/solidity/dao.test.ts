@@ -2,7 +2,7 @@
 import { expect } from 'chai'
 import { ZeroAddress } from 'ethers'
 import { POLICY_PARAMETERS } from '../../ignition/modules/parameters.ts'
-import { deployTestGrid, type TestGrid, TOKEN } from './support/grid.ts'
+import { deployTestGrid, KIND, storeSpec, type TestGrid, TOKEN } from './support/grid.ts'
 
 const DIGEST = `0x${'d1'.repeat(32)}`
 
@@ -117,7 +117,14 @@ describe('The DAO', () => {
     expect(listed.deployedAtBlock).to.be.greaterThan(0n)
     const factory = await grid.connection.ethers.getContractFactory('Grid')
     const broken = { ...listed.toObject(), orders: await grid.actors.holder.getAddress() }
-    await expect(factory.deploy(broken)).to.be.revertedWithCustomError(directory, 'GridNoCode')
+    const further = await directory.furtherContracts()
+    expect(further.rules).to.equal(await contracts.rules.getAddress())
+    expect(further.desk).to.equal(await contracts.desk.getAddress())
+    expect(further.contractors).to.equal(await contracts.contractors.getAddress())
+    await expect(factory.deploy(broken, further.toObject())).to.be.revertedWithCustomError(
+      directory,
+      'GridNoCode',
+    )
   })
 
   it('has a token of fixed supply that fits in 120 bits', async () => {
@@ -130,6 +137,66 @@ describe('The DAO', () => {
     )
     expect(await token.totalSupply()).to.equal(grid.parameters.tokenSupply)
     expect(await token.nonces(holder)).to.equal(0n)
+  })
+
+  describe('the guardian', () => {
+    const DAY = 86_400n
+    const order = () =>
+      grid.place(KIND.Store, storeSpec(), [{ node: 1n, sizeBytes: 1n }], { seconds: 10n })
+    const appoint = async (until: bigint) =>
+      grid.asTimelock(async (owner) =>
+        grid.contracts.policy
+          .connect(owner)
+          .appointGuardian(await grid.actors.attacker.getAddress(), until),
+      )
+    const now = async () => BigInt(await grid.time.latest())
+
+    it('is appointed by vote alone', async () => {
+      const { policy } = grid.contracts
+      const { attacker } = grid.actors
+      await refusePolicy(
+        policy.connect(attacker).appointGuardian(await attacker.getAddress(), 2n ** 40n),
+        'OwnableUnauthorizedAccount',
+      )
+      await refusePolicy(policy.connect(attacker).pause(1n), 'PolicyNotGuardian')
+      await refusePolicy(policy.connect(attacker).unpause(), 'PolicyNotGuardian')
+    })
+
+    it('pauses new orders and nothing else, once, and the pause ends by itself', async () => {
+      const { policy, orders } = grid.contracts
+      const { attacker, tenant } = grid.actors
+      const [node] = await grid.addNodes(1)
+      await grid.fund(tenant)
+      await order()
+      await appoint((await now()) + 100n * DAY)
+      await refusePolicy(policy.connect(attacker).pause(0n), 'PolicyPauseTooLong')
+      await refusePolicy(policy.connect(attacker).pause(7n * DAY + 1n), 'PolicyPauseTooLong')
+      await expect(policy.connect(attacker).pause(7n * DAY)).to.emit(policy, 'PauseChanged')
+      const until = await policy.pausedUntil()
+      expect(until).to.equal((await now()) + 7n * DAY)
+      await expect(order()).to.be.revertedWithCustomError(orders, 'OrderPaused')
+      await orders.connect(tenant).extend(1n, 5n)
+      await orders.connect(tenant).cancel(1n)
+      await refusePolicy(policy.connect(attacker).pause(1n), 'PolicyNotGuardian')
+      expect((await policy.guardian())[2]).to.equal(false)
+      await grid.at(until)
+      await grid.contracts.nodes.connect(node?.wallet).heartbeat()
+      await order()
+    })
+
+    it('can end its pause, as can a vote, but not after its time', async () => {
+      const { policy } = grid.contracts
+      const { attacker } = grid.actors
+      await appoint((await now()) + 100n)
+      await policy.connect(attacker).pause(50n)
+      await policy.connect(attacker).unpause()
+      expect(await policy.pausedUntil()).to.equal(0n)
+      await grid.asTimelock((owner) => policy.connect(owner).unpause())
+      await appoint((await now()) + 100n)
+      await grid.pass(100n)
+      await refusePolicy(policy.connect(attacker).pause(1n), 'PolicyNotGuardian')
+      await refusePolicy(policy.connect(attacker).unpause(), 'PolicyNotGuardian')
+    })
   })
 
   describe('policy', () => {

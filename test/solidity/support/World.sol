@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Escrow} from "../../../contracts/Escrow.sol";
 import {GridToken} from "../../../contracts/GridToken.sol";
 import {Nodes} from "../../../contracts/Nodes.sol";
+import {OrderDesk} from "../../../contracts/OrderDesk.sol";
 import {Orders} from "../../../contracts/Orders.sol";
 import {Policy} from "../../../contracts/Policy.sol";
 import {SpecRules} from "../../../contracts/SpecRules.sol";
@@ -47,7 +48,7 @@ contract World {
         policy = new Policy(address(this), _values());
         nodes = new Nodes(token, policy);
         escrow = new Escrow(token);
-        orders = new Orders(policy, address(nodes), escrow, new SpecRules());
+        orders = new Orders(policy, address(nodes), escrow, new SpecRules(), address(new OrderDesk()));
         nodes.wire(address(orders));
         escrow.wire(address(orders));
         for (uint256 i = 0; i < TENANTS; ++i) {

@@ -12,19 +12,23 @@ import {
   ignitionParameters,
   type PolicyParameter,
 } from '../../../ignition/modules/parameters.ts'
+import type { Contractors } from '../../../types/ethers-contracts/contracts/Contractors.ts'
 import type { Escrow } from '../../../types/ethers-contracts/contracts/Escrow.ts'
 import type { Grid } from '../../../types/ethers-contracts/contracts/Grid.ts'
 import type { GridGovernor } from '../../../types/ethers-contracts/contracts/GridGovernor.ts'
 import type { GridToken } from '../../../types/ethers-contracts/contracts/GridToken.ts'
 import type { Nodes } from '../../../types/ethers-contracts/contracts/Nodes.ts'
+import type { OrderDesk } from '../../../types/ethers-contracts/contracts/OrderDesk.ts'
 import type { Orders } from '../../../types/ethers-contracts/contracts/Orders.ts'
 import type { Policy } from '../../../types/ethers-contracts/contracts/Policy.ts'
 import type { SpecRules } from '../../../types/ethers-contracts/contracts/SpecRules.ts'
+import { Contractors__factory } from '../../../types/ethers-contracts/factories/contracts/Contractors__factory.ts'
 import { Escrow__factory } from '../../../types/ethers-contracts/factories/contracts/Escrow__factory.ts'
 import { Grid__factory } from '../../../types/ethers-contracts/factories/contracts/Grid__factory.ts'
 import { GridGovernor__factory } from '../../../types/ethers-contracts/factories/contracts/GridGovernor__factory.ts'
 import { GridToken__factory } from '../../../types/ethers-contracts/factories/contracts/GridToken__factory.ts'
 import { Nodes__factory } from '../../../types/ethers-contracts/factories/contracts/Nodes__factory.ts'
+import { OrderDesk__factory } from '../../../types/ethers-contracts/factories/contracts/OrderDesk__factory.ts'
 import { Orders__factory } from '../../../types/ethers-contracts/factories/contracts/Orders__factory.ts'
 import { Policy__factory } from '../../../types/ethers-contracts/factories/contracts/Policy__factory.ts'
 import { SpecRules__factory } from '../../../types/ethers-contracts/factories/contracts/SpecRules__factory.ts'
@@ -133,6 +137,11 @@ export async function deployTestGrid(options: GridOptions = {}) {
     orders: Orders__factory.connect(await addressOf('orders'), holder) as Orders,
     escrow: Escrow__factory.connect(await addressOf('escrow'), holder) as Escrow,
     rules: SpecRules__factory.connect(await addressOf('rules'), holder) as SpecRules,
+    desk: OrderDesk__factory.connect(await addressOf('desk'), holder) as OrderDesk,
+    contractors: Contractors__factory.connect(
+      await addressOf('contractors'),
+      holder,
+    ) as Contractors,
   }
   return new TestGrid(connection, contracts, { holder, tenant, attacker, owners }, parameters, {
     timelock: await addressOf('timelock'),
@@ -150,6 +159,8 @@ interface Contracts {
   orders: Orders
   escrow: Escrow
   rules: SpecRules
+  desk: OrderDesk
+  contractors: Contractors
 }
 interface Actors {
   holder: Signer
