@@ -5,6 +5,7 @@
  * pack as one range, because a round trip costs more than the bytes.
  */
 import { NodeError } from '../../base/errors.ts'
+import { NOT_NEEDED } from '../../base/linked-abort.ts'
 import { MIB } from '../../base/units.ts'
 import { ByteLru } from './byte-lru.ts'
 import type { ChunkCipher } from './chunk-cipher.ts'
@@ -99,6 +100,11 @@ export class ChunkReader {
     }
   }
 
+  /** Ends every fetch. */
+  abort(reason: unknown): void {
+    for (const flight of [...this.#flights.values()]) flight.abort.abort(reason)
+  }
+
   /** Forgets a chunk in memory. */
   drop(number: number): void {
     this.#memory.drop(number)
@@ -139,13 +145,13 @@ export class ChunkReader {
     } finally {
       signal.removeEventListener('abort', onAbort)
       flight.waiters--
-      if (flight.waiters === 0) flight.abort.abort(signal.reason)
+      if (flight.waiters === 0) flight.abort.abort(NOT_NEEDED)
     }
   }
 
   #begin(row: ChunkRow, fetch: (signal: AbortSignal) => Promise<Uint8Array>): Flight {
     const abort = new AbortController()
-    const promise = fetch(AbortSignal.any([abort.signal, this.#parts.signal])).finally(() => {
+    const promise = fetch(abort.signal).finally(() => {
       if (this.#flights.get(row.number) === flight) this.#flights.delete(row.number)
     })
     promise.catch(() => undefined)

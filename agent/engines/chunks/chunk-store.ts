@@ -201,7 +201,9 @@ export class Chunks {
 
   /** Aborts what is in flight and waits for it to end. Repeatable. */
   async close(): Promise<void> {
-    this.#closing.abort(new NodeError('CHUNKS_CLOSED', 'the chunk store is closed'))
+    const reason = new NodeError('CHUNKS_CLOSED', 'the chunk store is closed')
+    this.#closing.abort(reason)
+    this.#reader.abort(reason)
     await this.#packer.settled()
   }
 

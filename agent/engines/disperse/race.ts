@@ -1,5 +1,5 @@
 /** Asking several stores at once: enough of many, and a second way when the first is slow. */
-import { NodeError } from '../../base/errors.ts'
+import { linkedAbort } from '../../base/linked-abort.ts'
 import type { Clock } from '../../base/ports.ts'
 
 /**
@@ -24,8 +24,8 @@ export async function gather<Candidate, Answer>(options: {
   if (candidates.length < needed) return undefined
   const answers: [Candidate, Answer][] = []
   const done = Promise.withResolvers<boolean>()
-  const stop = new AbortController()
-  const own = AbortSignal.any([signal, stop.signal])
+  const stop = linkedAbort(signal)
+  const own = stop.signal
   let next = 0
   let asking = 0
   const askNext = () => {
@@ -60,7 +60,8 @@ export async function gather<Candidate, Answer>(options: {
     return (await done.promise) ? answers.slice(0, needed) : undefined
   } finally {
     signal.removeEventListener('abort', onAbort)
-    stop.abort(new NodeError('DISPERSAL_CLOSED', 'enough stores have answered'))
+    stop.abort()
+    stop.release()
   }
 }
 
@@ -79,18 +80,18 @@ export async function hedge<T>(options: {
   readonly second: (signal: AbortSignal) => Promise<T>
 }): Promise<{ value: T; isFirst: boolean }> {
   const { clock, slowMs, signal } = options
-  const stop = new AbortController()
-  const own = AbortSignal.any([signal, stop.signal])
-  const firstFailed = new AbortController()
+  const stop = linkedAbort(signal)
+  const own = stop.signal
+  const waiting = linkedAbort(own)
   const first = options.first(own).then(
     (value) => ({ value, isFirst: true }),
     (caught: unknown) => {
-      firstFailed.abort()
+      waiting.abort()
       throw caught
     },
   )
   const second = clock
-    .sleep(slowMs, AbortSignal.any([own, firstFailed.signal]))
+    .sleep(slowMs, waiting.signal)
     .catch(() => undefined)
     .then(async () => {
       own.throwIfAborted()
@@ -102,6 +103,7 @@ export async function hedge<T>(options: {
     signal.throwIfAborted()
     throw caught instanceof AggregateError ? caught.errors.at(-1) : caught
   } finally {
-    stop.abort(new NodeError('DISPERSAL_CLOSED', 'the other way was faster'))
+    stop.abort()
+    stop.release()
   }
 }

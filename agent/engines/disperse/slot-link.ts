@@ -5,6 +5,7 @@
  * 200 ms, doubling to 30 s, and then a single call finds out.
  */
 import { NodeError } from '../../base/errors.ts'
+import { linkedAbort, NOT_NEEDED } from '../../base/linked-abort.ts'
 import type { Clock } from '../../base/ports.ts'
 import type { ShardStore, Slot } from './ports.ts'
 
@@ -194,23 +195,18 @@ export async function withinLimit<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted()
-  const own = new AbortController()
-  const timer = new AbortController()
+  const own = linkedAbort(signal)
   const gaveUp = Promise.withResolvers<never>()
-  const giveUp = (reason: unknown) => {
-    gaveUp.reject(reason)
-    own.abort(reason)
-  }
-  const onAbort = () => giveUp(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
+  own.signal.addEventListener('abort', () => gaveUp.reject(own.signal.reason), { once: true })
+  const timer = new AbortController()
   clock.sleep(limitMs, timer.signal).then(
-    () => giveUp(new NodeError('STORE_TIMEOUT', `no answer within ${limitMs} ms`)),
+    () => own.abort(new NodeError('STORE_TIMEOUT', `no answer within ${limitMs} ms`)),
     () => undefined,
   )
   try {
     return await Promise.race([work(own.signal), gaveUp.promise])
   } finally {
-    signal.removeEventListener('abort', onAbort)
-    timer.abort()
+    own.release()
+    timer.abort(NOT_NEEDED)
   }
 }
