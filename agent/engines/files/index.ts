@@ -21,4 +21,5 @@ export type {
   CommitStore,
   Section,
 } from './ports.ts'
-export { Volume, type VolumeFigures, type VolumeOptions, type VolumePorts } from './volume.ts'
+export { Volume } from './volume.ts'
+export type { VolumeFigures, VolumeOptions, VolumePorts } from './volume-options.ts'
