@@ -111,7 +111,7 @@ export const ERRORS_ABI = new Interface([
   'error FarmOwnerZero(uint32 farm)',
   'error GridNoCode(address where)',
   'error MilestoneUnknown(uint256 agreement, uint256 milestone)',
-  'error MilestoneWrongState(uint256 agreement, uint256 milestone, MilestoneState state)',
+  'error MilestoneWrongState(uint256 agreement, uint256 milestone, uint8 state)',
   'error MilestoneWrongTime(uint256 agreement, uint256 milestone, uint64 time)',
   'error NodeAddressesInvalid(uint256 count, uint256 maxCount, uint256 maxLength)',
   'error NodeAlreadyKnown(address account)',
