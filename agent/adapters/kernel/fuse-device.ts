@@ -6,7 +6,7 @@
  * comes does it go back to its event loop and lets a thread watch (`fuse-wait-worker.ts`). It never stays while anything else
  * waits for its turn: not longer than a millisecond, and not at all while an answer is pending. Figures in docs/design/0006.
  */
-import { closeSync, readSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { required } from '../../base/assert.ts'
 import { codeOf, NodeError } from '../../base/errors.ts'
@@ -14,7 +14,7 @@ import { KIB } from '../../base/units.ts'
 import type { FuseDevice, RequestBuffer, RequestReceiver } from '../../engines/fuse/ports.ts'
 import type { KernelErrorCode } from './errors.ts'
 import { MNT_DETACH, MNT_FORCE, ReadableWait, unmount, unmountNow } from './libc.ts'
-import { mountAt } from './mount-table.ts'
+import { type MountEntry, parseMountTable, readMountTable } from './mount-table.ts'
 import { WAIT_ARMED, WAIT_STOP, type WaitWorkerData } from './wait-state.ts'
 
 /** The kernel wants room for a full WRITE with its headers, and data that starts on a page reads faster. */
@@ -114,10 +114,15 @@ export class KernelFuseDevice implements FuseDevice {
 
   async unmount(how: 'clean' | 'detach' | 'abort'): Promise<void> {
     const { path, device } = this.#init
-    const shown = await mountAt(path)
-    if (shown?.device !== device) {
-      if (how === 'abort') this.#close(undefined)
+    const table = await readMountTable()
+    const isShown = showsAt(table, path, device)
+    if (how === 'abort' && !isShown) {
+      this.#close(undefined)
       return
+    }
+    if (!table.some((entry) => entry.device === device)) return
+    if (!isShown) {
+      throw new NodeError<KernelErrorCode>('MOUNT_BUSY', `another mount covers ${path}`)
     }
     const flags = { clean: 0, detach: MNT_DETACH, abort: MNT_DETACH | MNT_FORCE }[how]
     const errno = await unmount(path, flags)
@@ -129,7 +134,9 @@ export class KernelFuseDevice implements FuseDevice {
 
   /** While the process exits. */
   abortNow(): void {
-    unmountNow(this.#init.path, MNT_DETACH | MNT_FORCE)
+    const { path, device } = this.#init
+    const table = parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8'))
+    if (showsAt(table, path, device)) unmountNow(path, MNT_DETACH | MNT_FORCE)
   }
 
   /** Takes requests until none comes within the stay, something else needs the thread, or the burst is long enough. */
@@ -235,6 +242,11 @@ class DeviceBuffer implements RequestBuffer {
   release(): void {
     this.#back(this)
   }
+}
+
+/** What is unmounted by path must be ours, not what somebody mounted over it. */
+function showsAt(table: readonly MountEntry[], path: string, device: string): boolean {
+  return table.findLast((entry) => entry.path === path)?.device === device
 }
 
 function abortAll(): void {

@@ -179,7 +179,7 @@ export interface RequestReceiver {
   /**
    * Takes a request.
    *
-   * @returns True if it was answered (or needs no answer) already; else the device lets other work of the process run.
+   * @returns True if no answer is pending; else the device lets other work of the process run.
    */
   request(buffer: RequestBuffer): boolean
   /** No request comes any more. `reason` is absent after an unmount. */

@@ -120,7 +120,7 @@ export class FuseSession implements RequestReceiver {
       this.#fail(header, nameOf(header.opcode), caught)
     }
     if (!isHeld) buffer.release()
-    return !this.#pending.has(header.unique)
+    return this.#pending.size === 0
   }
 
   connectionClosed(reason: NodeError | undefined): void {

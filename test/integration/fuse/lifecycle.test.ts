@@ -169,6 +169,16 @@ describe('the life of a mount', function () {
       await file.close()
     })
 
+    it('leaves alone what somebody mounted over it', async () => {
+      const mount = await mountAtPath(point, new MemoryFileSystem())
+      await run(`mount -t tmpfs -o size=1m others ${point}`)
+      assert.equal(await mount.unmount('clean').catch(codeOf), 'MOUNT_BUSY')
+      assert.equal((await mountAt(point))?.source, 'others')
+      await run(`umount ${point}`)
+      await mount.unmount('clean')
+      assert.isUndefined(await mountAt(point))
+    })
+
     it('is noticed when somebody unmounts by hand', async () => {
       const mount = await mountAtPath(point, new MemoryFileSystem())
       await run(`umount ${point}`)
