@@ -11,6 +11,7 @@ import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import { type BlockCache, CACHED_VALUE_BYTES_MAX } from './block-cache.ts'
 import { ARENA_BYTES, ARENA_VALUE_BYTES_MAX, BLOCK_BYTES } from './constants.ts'
 import { crc32c } from './crc32c.ts'
+import { HintWriter } from './hint-file.ts'
 import type { LogPorts, SyncMode } from './ports.ts'
 import {
   ALIGN_BYTES,
@@ -118,6 +119,10 @@ export class NamespaceLog {
   #unsynced = new Set<Segment>()
   /** True at first: recovery may have renamed or removed files, which must not come back after what is served then. */
   #directoryIsDirty = true
+  /** Of the active segment. */
+  #hint: HintWriter | undefined
+  /** Segments that are full and whose hints await their sync. */
+  #sealed: { segment: Segment; hint: HintWriter; endSerial: number }[] = []
   #syncing: Promise<void> | undefined
   #waiters: Waiter[] = []
   readonly #stamp: RecordStamp
@@ -146,6 +151,14 @@ export class NamespaceLog {
       this.#active = last
       this.#writtenBytes = last.file.sizeBytes
       this.#padActive()
+      this.#hint = recovered.hints.get(last.number)
+    }
+    for (const [number, hint] of recovered.hints) {
+      const segment = this.#byNumber.get(number)
+      if (!segment || segment === this.#active) continue
+      const next = this.#segments[this.#segments.indexOf(segment) + 1]
+      const endSerial = next?.firstSerial ?? recovered.nextSerial
+      this.#sealed.push({ segment, hint, endSerial })
     }
     this.nextSeq = recovered.nextSeq
     this.#appended = recovered.nextSerial
@@ -463,13 +476,21 @@ export class NamespaceLog {
     }
     await this.#syncing
     this.#fail(new NodeError('LOG_WRITE_FAILED', 'the namespace is closed'))
+    this.#hint?.abandon()
+    for (const { hint } of this.#sealed) hint.abandon()
     for (const segment of this.#segments) segment.file.close()
   }
 
   /** Ends the active segment; the next record opens a new one. */
   rotate(): void {
     this.flush()
+    if (this.#active && this.#hint) {
+      this.#sealed.push({ segment: this.#active, hint: this.#hint, endSerial: this.#appended })
+    }
     this.#active = undefined
+    this.#hint = undefined
+    // Also under `sync: never` what is full becomes durable, and gets its hint.
+    void this.makeDurable()
   }
 
   async #syncOnce(): Promise<void> {
@@ -486,9 +507,27 @@ export class NamespaceLog {
       this.#durable = target
       this.#durableSegment = endSegment
       this.#durableOffset = endOffset
+      await this.#finishHints()
     } catch (caught) {
       // After a failed sync the kernel may drop the pages and call the next sync a success: never try again.
       this.#fail(writeFailed(caught))
+    }
+  }
+
+  /** Makes the hints of full segments valid; what fails here only costs time at the next start. */
+  async #finishHints(): Promise<void> {
+    const sealed = this.#sealed.filter((one) => !this.#unsynced.has(one.segment))
+    this.#sealed = this.#sealed.filter((one) => this.#unsynced.has(one.segment))
+    for (const { segment, hint, endSerial } of sealed) {
+      const { nextSeq } = this
+      const lastTimeSeconds = this.#lastTimeSeconds
+      try {
+        await hint.finish(segment.file.sizeBytes, { endSerial, nextSeq, lastTimeSeconds })
+      } catch (caught) {
+        if (!isNodeError(caught)) throw caught
+        const cause = describeError(caught)
+        this.#options.ports.log.warn({ segment: segment.name, cause }, 'hint not written')
+      }
     }
   }
 
@@ -575,6 +614,7 @@ export class NamespaceLog {
     )
     this.#appended++
     this.#dataBytes += bytes
+    this.#hint?.add(stamp.kind, offset, valueBytes, crc, key, keyStart, keyEnd)
     if (valueBytes <= ARENA_VALUE_BYTES_MAX) {
       value.copy(arena, end, valueStart, valueEnd)
       for (let pad = end + valueBytes; pad < at + bytes; pad++) arena[pad] = 0
@@ -606,6 +646,7 @@ export class NamespaceLog {
     this.#writtenBytes = active.file.sizeBytes
     this.#written = this.#appended
     this.#unsynced.add(active)
+    this.#hint?.mark()
   }
 
   /** Undoes what the index took over since the last write, newest first, and cuts what the disk took of it. */
@@ -621,6 +662,7 @@ export class NamespaceLog {
     for (const at of starts.reverse()) this.#takeBackRecord(arena, at)
     this.#arenaUsed = 0
     this.#appended = this.#written
+    this.#hint?.rewind()
     this.#options.ports.log.error(
       { directory: this.#options.directory, cause: describeError(cause) },
       'write failed and was taken back',
@@ -683,6 +725,7 @@ export class NamespaceLog {
     this.#segments.push(segment)
     this.#byNumber.set(number, segment)
     this.#active = segment
+    this.#hint = new HintWriter(ports.disk, directory, segment)
     this.#writtenBytes = segment.file.sizeBytes
     this.#dataBytes += segment.file.sizeBytes
     this.#directoryIsDirty = true

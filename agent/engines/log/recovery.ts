@@ -10,6 +10,7 @@
 import type { Disk } from '../../base/disk.ts'
 import type { Log } from '../../base/ports.ts'
 import { MIB } from '../../base/units.ts'
+import { type HintEntry, HintWriter, hintPath, readHint } from './hint-file.ts'
 import { KIND_DELETE, LAG_UNKNOWN, type RecordHeader, recordBytesOf } from './record.ts'
 import type { RecordIndex } from './record-index.ts'
 import { type Found, scanSegment } from './scan-segment.ts'
@@ -24,6 +25,8 @@ const COPY_BYTES = MIB
 export interface RecoveredLog {
   /** Ascending by number. */
   readonly segments: Segment[]
+  /** Of segments that had no hint, by number: whole but for the last, which may go on being written. */
+  readonly hints: Map<number, HintWriter>
   readonly nextSerial: number
   readonly nextSeq: number
   /** Bytes of all live values. */
@@ -58,7 +61,8 @@ export interface RecoveryOptions {
  * const { segments, nextSerial } = recoverLog({ disk, directory: 'ns/n-a', index, keepsDeleted: false, readOnly: false, log })
  */
 export function recoverLog(options: RecoveryOptions): RecoveredLog {
-  const { log, directory } = options
+  const { disk, log, directory, readOnly } = options
+  const hints = new Map<number, HintWriter>()
   const segments = openSegments(options)
   const state = {
     nextSerial: segments[0]?.firstSerial ?? 0,
@@ -82,25 +86,41 @@ export function recoverLog(options: RecoveryOptions): RecoveredLog {
     }
     state.nextSeq = Math.max(state.nextSeq, segment.nextSeq)
     state.nextSerial = Math.max(state.nextSerial, segment.endSerial)
+    const isLast = at === segments.length - 1
+    const hint = isLast ? undefined : readHint(disk, directory, segment)
+    if (hint) {
+      for (const entry of hint.entries) {
+        state.valueBytes += applyRecord(options, byNumber, segment, entry, hint.bytes)
+      }
+      state.nextSerial = Math.max(state.nextSerial, hint.summary.endSerial)
+      state.nextSeq = Math.max(state.nextSeq, hint.summary.nextSeq)
+      state.lastTimeSeconds = Math.max(state.lastTimeSeconds, hint.summary.lastTimeSeconds)
+      continue
+    }
+    const writer = readOnly ? undefined : new HintWriter(disk, directory, segment)
+    if (writer) hints.set(segment.number, writer)
     for (const found of scanSegment(segment.file, SEGMENT_HEADER_BYTES, { checkValues: true })) {
-      if (found.kind === 'record' && found.isIntact) {
-        state.valueBytes += applyRecord(options, byNumber, segment, found)
-        remember(state, found.header, found.key)
-        continue
+      const isIntact = found.kind === 'record' && found.isIntact
+      if (!isIntact) {
+        const behind = found.offset + found.bytes
+        if (segment.generation === 0 && !wasDurable(segments, at, behind, state.nextSerial)) {
+          state.cutBytes += cutLog(options, segments, at, found.offset)
+          break
+        }
+        report(log, segment, found)
+        state.damagedBytes += found.bytes
       }
-      const behind = found.offset + found.bytes
-      if (segment.generation === 0 && !wasDurable(segments, at, behind, state.nextSerial)) {
-        state.cutBytes += cutLog(options, segments, at, found.offset)
-        break
-      }
-      report(log, segment, found)
-      state.damagedBytes += found.bytes
       if (found.kind !== 'record') continue
-      state.valueBytes += applyRecord(options, byNumber, segment, found)
-      remember(state, found.header, found.key)
+      const { header, key, offset } = found
+      const { kind, valueBytes, valueCrc } = header
+      const entry = { kind, offset, valueBytes, valueCrc, keyStart: 0, keyEnd: key.byteLength }
+      state.valueBytes += applyRecord(options, byNumber, segment, entry, key)
+      writer?.add(kind, offset, valueBytes, valueCrc, key, 0, key.byteLength)
+      writer?.mark()
+      remember(state, header, key)
     }
   }
-  return { segments, ...state }
+  return { segments, hints, ...state }
 }
 
 function remember(
@@ -135,7 +155,9 @@ function openSegments(options: RecoveryOptions): Segment[] {
   const dead = opened.filter((one) => opened.some((other) => replaces(other, one)))
   for (const segment of dead) {
     segment.file.close()
-    if (!readOnly) disk.remove(`${directory}/${segment.name}`)
+    if (readOnly) continue
+    disk.remove(hintPath(directory, segment))
+    disk.remove(`${directory}/${segment.name}`)
   }
   return opened.filter((one) => !dead.includes(one)).sort((a, b) => a.number - b.number)
 }
@@ -153,27 +175,28 @@ function applyRecord(
   options: RecoveryOptions,
   byNumber: ReadonlyMap<number, Segment>,
   segment: Segment,
-  found: Found & { kind: 'record' },
+  record: HintEntry,
+  bytes: Uint8Array,
 ): number {
   const { index, keepsDeleted } = options
-  const { header, key } = found
-  let entry = index.find(key, 0, key.byteLength)
+  const { keyStart, keyEnd, valueBytes } = record
+  let entry = index.find(bytes, keyStart, keyEnd)
   let growth = 0
   if (entry >= 0 && !index.isDeleted(entry)) {
     growth -= index.valueBytesOf(entry)
     const old = byNumber.get(index.segmentOf(entry))
-    if (old) old.liveBytes -= recordBytesOf(header.keyBytes, index.valueBytesOf(entry))
+    if (old) old.liveBytes -= recordBytesOf(keyEnd - keyStart, index.valueBytesOf(entry))
   }
-  const isDeleted = header.kind === KIND_DELETE
+  const isDeleted = record.kind === KIND_DELETE
   if (isDeleted && !keepsDeleted) {
     if (entry >= 0) index.remove(entry)
     return growth
   }
-  if (entry < 0) entry = index.add(key, 0, key.byteLength)
-  index.place(entry, segment.number, found.offset, header.valueBytes, header.valueCrc, isDeleted)
+  if (entry < 0) entry = index.add(bytes, keyStart, keyEnd)
+  index.place(entry, segment.number, record.offset, valueBytes, record.valueCrc, isDeleted)
   if (isDeleted) return growth
-  segment.liveBytes += found.bytes
-  return growth + header.valueBytes
+  segment.liveBytes += recordBytesOf(keyEnd - keyStart, valueBytes)
+  return growth + valueBytes
 }
 
 /** Tells whether a record from `offset` of segment `at` on says that the log was durable beyond `serial` before it. */
