@@ -199,8 +199,8 @@ export class MainJob {
     await until(
       'everything to be dispersed',
       async () => {
-        const { bytes, undispersedBytes } = await this.#mountFigures(ordered)
-        return bytes >= this.#writtenBytes && undispersedBytes === 0
+        const { bytes, undispersedBytes, missingShards } = await this.#mountFigures(ordered)
+        return bytes >= this.#writtenBytes && undispersedBytes === 0 && missingShards === 0
       },
       { timeoutMs: 600_000 },
     )
@@ -280,6 +280,7 @@ export class MainJob {
       ...SOON,
     )
     const id = String(proposed['id'])
+    await this.#untilVotesOpen(id)
     await this.#grid.varve(holder, 'vote', id, 'for', ...SOON)
     await this.#grid.varve(holder, 'queue', id, '--wait', ...SOON)
     await this.#grid.varve(holder, 'execute', id, '--wait')
@@ -297,6 +298,15 @@ export class MainJob {
       ...{ name: 'vote executed to obeyed by all', unit: 'seconds' },
       value: (performance.now() - started) / 1000,
     })
+  }
+
+  async #untilVotesOpen(id: string): Promise<void> {
+    const holder = await this.#grid.connect(this.#grid.holderKey)
+    try {
+      await holder.untilProposal(id, 'active')
+    } finally {
+      holder.close()
+    }
   }
 
   async #statusOf(agent: number): Promise<AgentStatus> {
