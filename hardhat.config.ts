@@ -29,6 +29,11 @@ export default defineConfig({
             path: soljson,
             settings: { ...settings, viaIR: true },
           },
+          'contracts/Nodes.sol': {
+            version: '0.8.37',
+            path: soljson,
+            settings: { ...settings, viaIR: true },
+          },
         },
       },
     },

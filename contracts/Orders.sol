@@ -11,6 +11,10 @@ import {ISpecRules} from "./interfaces/ISpecRules.sol";
 import {MountSpec, VolumeSpec} from "./interfaces/Specs.sol";
 import {CodeStore} from "./libraries/CodeStore.sol";
 
+/// @dev A {Orders.Slot} in one word, packed by hand so that it is written by one store instead of one a field:
+/// node 32, sizeBytes 64, generation 16, assignedAt 40, settledAt 40, ratePerSecond 64 bits, from the lowest.
+type SlotWord is uint256;
+
 /// @title Orders: what tenants want, where, and until when it is paid.
 /// @dev Invariants:
 /// - state: None -> Live -> (Suspended <-> Live) -> Ended; Ended is final. The state is computed from the times stored
@@ -39,7 +43,7 @@ contract Orders is IOrders {
         bool released;
     }
 
-    /// @dev One word. All before `settledAt` is paid or refunded.
+    /// @dev A slot as it is worked with; stored as one {SlotWord}. All before `settledAt` is paid or refunded.
     struct Slot {
         uint32 node;
         uint64 sizeBytes;
@@ -76,7 +80,7 @@ contract Orders is IOrders {
     uint64 private _orderCount;
     uint64 private _sequence;
     mapping(uint64 order => Order) private _orders;
-    mapping(uint256 orderAndSlot => Slot) private _slots;
+    mapping(uint256 orderAndSlot => SlotWord) private _slots;
     mapping(uint64 volume => uint64[] mounts) private _mounts;
     mapping(bytes32 nodeAndName => uint64 mount) private _mountNamed;
 
@@ -197,7 +201,7 @@ contract Orders is IOrders {
             head.kind == OrderKind.Store || head.kind == OrderKind.Volume, OrderNotReplaceable(order, head.kind)
         );
         require(slot < head.slotCount, OrderSlotMissing(order, slot));
-        Slot memory old = _slots[_key(order, slot)];
+        Slot memory old = _slot(order, slot);
         require(old.node != node, OrderSlotUnchanged(order, slot, node));
         uint256 maxRate = _maxReplacementRate(order, head.tenant, old);
 
@@ -339,7 +343,7 @@ contract Orders is IOrders {
         }
         for (uint256 i = 0; i < slots.length; ++i) {
             require(slots[i].sizeBytes != 0, OrderSlotEmpty(i));
-            _slots[_key(order, i)] = Slot({
+            Slot memory slot = Slot({
                 node: slots[i].node,
                 sizeBytes: slots[i].sizeBytes,
                 generation: 0,
@@ -347,6 +351,7 @@ contract Orders is IOrders {
                 settledAt: uint40(block.timestamp),
                 ratePerSecond: locked[i].ratePerSecond
             });
+            _slots[_key(order, i)] = _pack(slot);
             rate += locked[i].ratePerSecond;
         }
     }
@@ -385,7 +390,7 @@ contract Orders is IOrders {
         for (uint256 i = mounts.length; i > 0; --i) {
             Order memory mount = _orders[mounts[i - 1]];
             if (mount.flags & READ_ONLY == 0 && _state(mount) == OrderState.Live) {
-                return _slots[_key(mounts[i - 1], 0)].node;
+                return _slot(mounts[i - 1], 0).node;
             }
         }
         return 0;
@@ -399,7 +404,7 @@ contract Orders is IOrders {
         uint256 to = slot < dataSlots ? dataSlots : head.slotCount;
         for (uint256 i = from; i < to; ++i) {
             if (i == slot) continue;
-            require(INodes(_nodes).farmOf(_slots[_key(order, i)].node) != farm, OrderFarmRepeated(farm));
+            require(INodes(_nodes).farmOf(_slot(order, i).node) != farm, OrderFarmRepeated(farm));
         }
     }
 
@@ -412,9 +417,8 @@ contract Orders is IOrders {
 
     /// @dev Pays off the old node, hands the slot on, and spreads what is held over the time it now lasts.
     function _move(uint64 order, Order storage head, uint16 slot, uint32 node, uint64 rate) private {
-        Slot storage current = _slots[_key(order, slot)];
         Slot[] memory old = new Slot[](1);
-        old[0] = current;
+        old[0] = _slot(order, slot);
         (address[] memory payees, uint256[] memory amounts, uint256 refund) =
             _due(old, uint40(block.timestamp), true);
 
@@ -429,11 +433,15 @@ contract Orders is IOrders {
             head.paidUntil = uint40(until);
         }
         head.ratePerSecond = uint72(newRate);
-        current.node = node;
-        current.generation = old[0].generation + 1;
-        current.assignedAt = uint40(block.timestamp);
-        current.settledAt = uint40(block.timestamp);
-        current.ratePerSecond = rate;
+        Slot memory moved = Slot({
+            node: node,
+            sizeBytes: old[0].sizeBytes,
+            generation: old[0].generation + 1,
+            assignedAt: uint40(block.timestamp),
+            settledAt: uint40(block.timestamp),
+            ratePerSecond: rate
+        });
+        _slots[_key(order, slot)] = _pack(moved);
 
         INodeLedger(_nodes).unlock(_requests(old));
         _escrow.pay(head.tenant, payees, amounts, refund);
@@ -456,7 +464,7 @@ contract Orders is IOrders {
         (payees, amounts, refund) = _due(slots, _settleableUntil(head), finally);
         refund += unused;
         for (uint256 i = 0; i < slots.length; ++i) {
-            if (slots[i].settledAt != before[i]) _slots[_key(order, i)].settledAt = slots[i].settledAt;
+            if (slots[i].settledAt != before[i]) _slots[_key(order, i)] = _pack(slots[i]);
         }
         _escrow.pay(head.tenant, payees, amounts, refund);
     }
@@ -532,10 +540,29 @@ contract Orders is IOrders {
         return (uint256(order) << 16) | slot;
     }
 
+    function _pack(Slot memory slot) private pure returns (SlotWord) {
+        uint256 word = uint256(slot.ratePerSecond) << 192;
+        word |= uint256(slot.settledAt) << 152 | uint256(slot.assignedAt) << 112;
+        word |= uint256(slot.generation) << 96 | uint256(slot.sizeBytes) << 32 | slot.node;
+        return SlotWord.wrap(word);
+    }
+
+    function _slot(uint64 order, uint256 slot) private view returns (Slot memory) {
+        uint256 word = SlotWord.unwrap(_slots[_key(order, slot)]);
+        return Slot({
+            node: uint32(word),
+            sizeBytes: uint64(word >> 32),
+            generation: uint16(word >> 96),
+            assignedAt: uint40(word >> 112),
+            settledAt: uint40(word >> 152),
+            ratePerSecond: uint64(word >> 192)
+        });
+    }
+
     function _readSlots(uint64 order, uint256 count) private view returns (Slot[] memory slots) {
         slots = new Slot[](count);
         for (uint256 i = 0; i < count; ++i) {
-            slots[i] = _slots[_key(order, i)];
+            slots[i] = _slot(order, i);
         }
     }
 

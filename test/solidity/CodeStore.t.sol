@@ -15,7 +15,25 @@ contract CodeStoreTest {
     function testFuzz_readsWhatWasWritten(bytes memory data) public {
         address where = CodeStore.write(data);
         require(keccak256(CodeStore.read(where)) == keccak256(data), "read back");
-        require(where.code[0] == 0x00, "never runs");
+        bytes1 first = where.code[0];
+        require(first == 0x00 || first == 0xfe, "never runs");
+    }
+
+    function testFuzz_readsWordsThatWerePacked(uint256[] memory words, uint8[] memory shifts) public {
+        for (uint256 i = 0; i < words.length && i < shifts.length; ++i) {
+            words[i] >>= shifts[i];
+        }
+        bytes memory data = abi.encode(words);
+        address where = CodeStore.write(data);
+        require(keccak256(CodeStore.read(where)) == keccak256(data), "read back");
+        require(where.code.length <= data.length + 1, "never longer than plain");
+    }
+
+    function test_packsOnlyWhatGetsShorter() public {
+        require(CodeStore.write(abi.encode(uint256(1), uint256(0))).code.length == 4, "packed");
+        require(CodeStore.write(abi.encode(type(uint256).max)).code.length == 33, "plain");
+        require(CodeStore.write(hex"0000").code.length == 3, "not whole words");
+        require(CodeStore.write(abi.encode(type(uint256).max >> 8)).code.length == 33, "equal stays plain");
     }
 
     function test_takesTheLongestAndRefusesOneMore() public {
