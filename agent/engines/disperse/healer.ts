@@ -30,6 +30,8 @@ export interface HealProgress {
   /** Shards stored since. */
   readonly shardsHealed: number
   readonly bytesHealed: number
+  /** Shards that were there after all: a repair that no commit had written down. */
+  readonly shardsFound: number
   /** Shards that could not be stored now: the slot has no store, or it does not take them. */
   readonly shardsSkipped: number
   /** Packs of which too few shards can be read now. */
@@ -116,8 +118,16 @@ export class Healer {
       table.isMissing(pack, shard),
     )
     const targets = missing.flatMap((shard) => slots.get(shard) ?? [])
-    const wanted = targets.filter((link) => !failed.has(link))
-    progress.shardsSkipped += missing.length - wanted.length
+    const tried = targets.filter((link) => !failed.has(link))
+    const states = await Promise.all(tried.map((link) => this.#look(pack, link, signal)))
+    states.forEach((state, at) => {
+      const link = tried[at]
+      if (state === 'silent' && link !== undefined) failed.add(link)
+    })
+    const wanted = tried.filter((_, at) => states[at] === 'absent')
+    const found = states.filter((state) => state === 'there').length
+    progress.shardsFound += found
+    progress.shardsSkipped += missing.length - wanted.length - found
     if (wanted.length === 0) return
     const shards = await this.#compute(pack, wanted, reader, signal)
     if (shards === undefined) {
@@ -198,6 +208,21 @@ export class Healer {
     return erased
   }
 
+  /** The table may be older than the repair that it does not know of: what is there is not stored again. */
+  async #look(
+    pack: PackRecord,
+    link: SlotLink,
+    signal: AbortSignal,
+  ): Promise<'there' | 'absent' | 'silent'> {
+    try {
+      await this.#parts.reader.verifiedShard(pack, link, signal)
+      return 'there'
+    } catch (caught) {
+      signal.throwIfAborted()
+      return isNodeError(caught, 'SHARD_ABSENT', 'SHARD_CORRUPT') ? 'absent' : 'silent'
+    }
+  }
+
   async #compute(
     pack: PackRecord,
     wanted: readonly SlotLink[],
@@ -268,5 +293,12 @@ export class Healer {
 }
 
 function emptyProgress(): Mutable<HealProgress> {
-  return { shardsTotal: 0, shardsHealed: 0, bytesHealed: 0, shardsSkipped: 0, packsUnreadable: 0 }
+  return {
+    shardsTotal: 0,
+    shardsHealed: 0,
+    bytesHealed: 0,
+    shardsFound: 0,
+    shardsSkipped: 0,
+    packsUnreadable: 0,
+  }
 }

@@ -152,9 +152,12 @@ export class PackReader {
   async verifiedShard(pack: PackRecord, link: SlotLink, signal: AbortSignal): Promise<Uint8Array> {
     const bytes = await link.get(shardKey(pack.id), GET_MS_MAX, signal)
     if (bytes === undefined) throw this.#absent(pack, link)
-    const digest = hash('sha256', bytes, 'buffer')
-    if (bytesEqual(digest, this.#parts.table.hashOf(pack, link.index))) return bytes
-    this.counters.shardsCorrupt++
+    const { slots, table } = this.#parts
+    if (bytesEqual(hash('sha256', bytes, 'buffer'), table.hashOf(pack, link.index))) {
+      if (slots.get(link.index) === link) table.setMissing(pack, link.index, false)
+      return bytes
+    }
+    if (!table.isMissing(pack, link.index)) this.counters.shardsCorrupt++
     this.#damaged(pack, link)
     throw new NodeError('SHARD_CORRUPT', `slot ${link.index} gave a wrong shard`, {
       details: { pack: pack.number, slot: link.index },
@@ -171,15 +174,16 @@ export class PackReader {
     const { clock, slots, table } = this.#parts
     const link = slots.get(shard)
     const decode = (own: AbortSignal) => this.#decodeRange(pack, shard, from, lengthBytes, own)
-    if (link === undefined || table.isMissing(pack, shard)) return decode(signal)
+    if (link === undefined) return decode(signal)
     const direct = async (own: AbortSignal) => {
       const bytes = await this.#range(pack, link, from, lengthBytes, own)
       this.counters.rangesDirect++
       return bytes
     }
     const slowMs = slowAfterMs(link)
-    if (!link.isAvailable) {
-      // It is backing off, and still worth asking if the others are too few.
+    if (!link.isAvailable || table.isMissing(pack, shard)) {
+      // It is backing off, or the table (which may be older than a repair) says that it has nothing: worth asking only if
+      // the others are too few.
       const { value } = await hedge({ clock, slowMs, signal, first: decode, second: direct })
       return value
     }
@@ -223,14 +227,14 @@ export class PackReader {
     return decoded.get(shard) ?? new Uint8Array()
   }
 
-  /** Slots that should hold the pack, best first: those that are well, then by latency. */
+  /** Slots that may hold the pack, best first: well, backing off, said to lack it; among equals by latency. */
   #holders(pack: PackRecord, accept: (shard: number) => boolean): SlotLink[] {
     const { code, slots, table } = this.#parts
-    const rank = (link: SlotLink) => (link.isAvailable ? 0 : 1)
+    const rank = (link: SlotLink) =>
+      (link.isAvailable ? 0 : 1) + (table.isMissing(pack, link.index) ? 2 : 0)
     return slots
       .all()
       .filter((link) => link.index < code.totalShards && accept(link.index))
-      .filter((link) => !table.isMissing(pack, link.index))
       .sort((a, b) => rank(a) - rank(b) || a.latencyMs - b.latencyMs || a.index - b.index)
   }
 
@@ -267,7 +271,7 @@ export class PackReader {
   }
 
   #absent(pack: PackRecord, link: SlotLink): NodeError {
-    this.counters.shardsAbsent++
+    if (!this.#parts.table.isMissing(pack, link.index)) this.counters.shardsAbsent++
     this.#damaged(pack, link)
     return new NodeError('SHARD_ABSENT', `slot ${link.index} does not have its shard`, {
       details: { pack: pack.number, slot: link.index },
@@ -276,7 +280,7 @@ export class PackReader {
 
   #damaged(pack: PackRecord, link: SlotLink): void {
     const { slots, table } = this.#parts
-    if (slots.get(link.index) !== link) return
+    if (slots.get(link.index) !== link || table.isMissing(pack, link.index)) return
     table.setMissing(pack, link.index, true)
     this.#parts.onDamage(pack)
   }

@@ -25,6 +25,8 @@ export interface World {
   readonly chunks: Chunks
   /** Runs until a promise settles, letting time pass as needed. */
   run<T>(promise: Promise<T>): Promise<T>
+  /** Another volume over the same stores, with empty tables. */
+  fresh(): World
   /** Another volume over the same stores, with the tables that commits would have carried. */
   reopen(): World
   /** Gives a slot to a new, empty store. */
@@ -73,6 +75,7 @@ function join(parts: Parts): World {
     dispersal,
     chunks,
     run: (promise) => runUntilSettled(clock, promise),
+    fresh: () => join({ ...parts, seed: seed + 1 }),
     reopen() {
       const again = join({ ...parts, seed: seed + 1 })
       again.chunks.section.restore(chunks.section.snapshot())

@@ -266,6 +266,32 @@ describe('healing', () => {
     })
   })
 
+  it('finds again what a repair stored that no commit wrote down, without storing it twice', async () => {
+    const world = openWorld()
+    const bytes = noise(500_000, 1)
+    const pack = await write(world, bytes)
+    await world.run(world.dispersal.settled())
+    const changes = world.dispersal.section.takeChanges()
+    for (const index of [0, 1, 2]) {
+      world.replace(index)
+      await world.run(world.dispersal.heal(never))
+    }
+    // The crash forgets all three repairs: by the table, half of the shards are on no slot.
+    const again = world.fresh()
+    again.dispersal.section.applyChanges(changes)
+    assert.deepEqual(again.dispersal.status().shardsMissing, [1, 1, 1, 0, 0, 0])
+    const got = await again.run(again.dispersal.read(pack, 0, bytes.length, never))
+    assert.ok(bytesEqual(got, bytes))
+    const puts = world.stores.map((store) => store.calls.put)
+    const result = await again.run(again.dispersal.heal(never))
+    assert.equal(result.shardsFound, 3)
+    assert.deepEqual(
+      world.stores.map((store) => store.calls.put),
+      puts,
+    )
+    assert.deepEqual(again.dispersal.status().shardsMissing, [0, 0, 0, 0, 0, 0])
+  })
+
   it('skips a store that does not take shards, and what cannot be read, and says so', async () => {
     const world = openWorld()
     for (let n = 0; n < 4; n++) await write(world, noise(100_000, n))
