@@ -9,19 +9,14 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { nodeDisk } from '../../agent/adapters/disk/node-disk.ts'
 import { systemClock } from '../../agent/adapters/time/system-clock.ts'
+import type { Log } from '../../agent/base/ports.ts'
 import { GIB, KIB, MIB } from '../../agent/base/units.ts'
 import { ChunkReferences } from '../../agent/engines/files/chunk-references.ts'
 import { CHUNK, ExtentList } from '../../agent/engines/files/extent-list.ts'
 import { S_IFREG } from '../../agent/engines/files/file-system.ts'
 import { Volume } from '../../agent/engines/files/index.ts'
 import { Tree } from '../../agent/engines/files/tree.ts'
-import { ChunkWorld, MemoryChunkStore } from '../../test/support/memory-chunk-store.ts'
-import {
-  CommitWorld,
-  MemoryCommitStore,
-  plainSealer,
-} from '../../test/support/memory-commit-store.ts'
-import { quietLog } from '../../test/support/volume-world.ts'
+import { benchChunks, benchCommits, benchSealer } from './files-stores.ts'
 
 /** One measured figure. */
 interface Figure {
@@ -32,6 +27,7 @@ interface Figure {
 
 const CALLER = { uid: 0, gid: 0, pid: 1 }
 const O_RDWR = 2
+const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => QUIET }
 
 /**
  * Runs the benchmark and prints a table.
@@ -61,18 +57,15 @@ export async function run(args: readonly string[]): Promise<readonly Figure[]> {
 
 /** Opens a volume on a real disk. */
 function open(root: string, isAway: boolean): Promise<Volume> {
-  const world = new ChunkWorld()
-  world.isAway = isAway
-  const chunks = new MemoryChunkStore(world, { chunkBytes: 256 * KIB })
   return Volume.open(
     {
       disk: nodeDisk(root),
-      chunks,
-      sections: [chunks.section],
-      commits: new MemoryCommitStore(new CommitWorld(3), 1),
-      sealer: plainSealer(),
+      chunks: benchChunks(isAway),
+      sections: [],
+      commits: benchCommits(),
+      sealer: benchSealer(),
       clock: systemClock(),
-      log: quietLog(),
+      log: QUIET,
     },
     { readOnly: false, epoch: 1, sizeBytes: 2 ** 40, dispersalAgeMs: 5000 },
     new AbortController().signal,

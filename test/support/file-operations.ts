@@ -159,6 +159,19 @@ export async function fingerprint(fs: FileSystem): Promise<string> {
   return lines.join('\n')
 }
 
+/** Removes everything below a directory. */
+export async function removeAll(fs: FileSystem, directory: Ino): Promise<void> {
+  const handle = await fs.openDirectory(directory)
+  for (const { name, attributes } of await fs.readDirectory(handle, 0, 10_000)) {
+    if (isKind(attributes.mode, 0o040000)) {
+      await removeAll(fs, attributes.ino)
+      await fs.removeDirectory(directory, name)
+    } else await fs.unlink(directory, name)
+    fs.forget(attributes.ino)
+  }
+  await fs.releaseDirectory(handle)
+}
+
 async function attempt(fs: FileSystem, operation: FileOperation, seed: number): Promise<void> {
   switch (operation.kind) {
     case 'create': {

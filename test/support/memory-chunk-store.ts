@@ -98,6 +98,7 @@ export class MemoryChunkStore implements ChunkStore {
   }
 
   release(chunk: ChunkNumber): void {
+    if (this.released.includes(chunk)) throw new Error(`chunk ${chunk} is released twice`)
     this.released.push(chunk)
     const hash = this.#hashes.get(chunk)
     if (hash === undefined) return

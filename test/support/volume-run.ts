@@ -7,7 +7,7 @@
 import { assert } from 'chai'
 import type { Volume } from '../../agent/engines/files/index.ts'
 import { Crash, type FaultDisk } from './fault-disk.ts'
-import { type FileOperation, fingerprint, perform } from './file-operations.ts'
+import { type FileOperation, fingerprint, perform, removeAll } from './file-operations.ts'
 import { MemoryFileSystem } from './memory-file-system.ts'
 import { settle } from './virtual-clock.ts'
 import { VolumeWorld } from './volume-world.ts'
@@ -144,6 +144,15 @@ export class VolumeRun {
     await this.#do({ kind: 'chmod', file: 0, mode: 0o640 }, 0)
     this.#checkUse()
     assert.equal(await this.#look(this.volume), this.#looks.at(-1))
+  }
+
+  /** Once all files are removed and that is dispersed, no chunk is left. */
+  async checkNothingLeft(): Promise<void> {
+    this.#allBack()
+    await removeAll(this.volume, 1)
+    await this.world.drive(this.volume.syncDispersed(), 1000)
+    assert.equal(this.volume.space().freeBytes, this.volume.space().totalBytes, 'bytes in use')
+    assert.equal(this.world.chunks.count, 0, 'chunks in the table')
   }
 
   async #do(operation: FileOperation, seed: number): Promise<void> {

@@ -41,6 +41,16 @@ export class ChunkReferences {
     return dropped
   }
 
+  /** A commit refers to the chunk; if no extent here does any more, the next commit drops it. */
+  committed(chunk: number): void {
+    if (this.count(chunk) === 0) this.#dropped.add(chunk)
+  }
+
+  /** The chunk was released: {@link ChunkReferences.takeDropped} need not name it again. */
+  released(chunk: number): void {
+    this.#dropped.delete(chunk)
+  }
+
   #page(chunk: number): Uint32Array {
     const number = Math.floor(chunk / PAGE_CHUNKS)
     let page = this.#pages.get(number)

@@ -101,10 +101,8 @@ export function encodeCommit(commit: Commit): Uint8Array {
   out.byte(MAGIC)
   out.byte(VERSION)
   encodeHeader(out, commit)
-  out.number(commit.removed.length)
-  for (const ino of commit.removed) out.number(ino)
-  out.number(commit.dropped.length)
-  for (const chunk of commit.dropped) out.number(chunk)
+  encodeNumbers(out, commit.removed)
+  encodeNumbers(out, commit.dropped)
   out.bytes(commit.inodes)
   out.number(commit.contents.length)
   for (const file of commit.contents) encodeContent(out, file)
@@ -187,6 +185,19 @@ export function decodeHeader(reader: ByteReader): CommitHeader {
   }
 }
 
+/** Encodes a list of numbers. */
+export function encodeNumbers(out: ByteWriter, numbers: readonly number[]): void {
+  out.number(numbers.length)
+  for (const number of numbers) out.number(number)
+}
+
+/** Reads it. */
+export function decodeNumbers(reader: ByteReader): number[] {
+  const numbers: number[] = []
+  for (let left = reader.number(); left > 0; left--) numbers.push(reader.number())
+  return numbers
+}
+
 /** Encodes tables or their changes. */
 export function encodeSections(out: ByteWriter, sections: readonly SectionBytes[]): void {
   out.number(sections.length)
@@ -266,10 +277,4 @@ function decodeContent(reader: ByteReader): FileContent {
     from = end
   }
   return { ino, ranges }
-}
-
-function decodeNumbers(reader: ByteReader): number[] {
-  const numbers: number[] = []
-  for (let left = reader.number(); left > 0; left--) numbers.push(reader.number())
-  return numbers
 }

@@ -24,6 +24,7 @@ import type { LocalArchive } from './local-archive.ts'
 import type { ChunkNumber, ChunkStore, CommitSealer, CommitStore } from './ports.ts'
 import {
   checkRuns,
+  chunksIn,
   chunksOf,
   PlannedBytes,
   type PlannedRange,
@@ -367,11 +368,12 @@ export class Disperser {
   #swap(contents: ReturnType<typeof storedContents>, cut: number): void {
     const { tree } = this.#parts
     for (const { ino, ranges } of contents) {
-      if (tree.inodes.find(ino) === undefined) continue
+      const isThere = tree.inodes.find(ino) !== undefined
       for (const { start, end, flat } of ranges) {
-        const live = tree.extents(ino)?.slice(start, end) ?? []
+        const live = isThere ? (tree.extents(ino)?.slice(start, end) ?? []) : []
         const fresh = mergeStored(live, flat, cut)
         if (fresh) tree.replaceExtents(ino, start, end, fresh)
+        for (const chunk of chunksIn(flat)) tree.references.committed(chunk)
       }
     }
   }
@@ -385,7 +387,11 @@ export class Disperser {
 
   #releaseAll(dropped: readonly ChunkNumber[]): void {
     const { tree, chunks } = this.#parts
-    for (const chunk of dropped) if (tree.references.count(chunk) === 0) chunks.release(chunk)
+    for (const chunk of dropped) {
+      if (tree.references.count(chunk) > 0) continue
+      tree.references.released(chunk)
+      chunks.release(chunk)
+    }
   }
 
   #finish(cut: number): void {

@@ -6,6 +6,7 @@
  */
 import { bytesEqual } from '../../base/bytes.ts'
 import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
+import { hashRecord } from './commit-format.ts'
 import { FOLLOW_MS, FOLLOW_MS_MAX } from './constants.ts'
 import type { Ino } from './file-system.ts'
 import { followHistory, type Head, openVersions } from './history.ts'
@@ -126,14 +127,8 @@ export class Follower {
     const { sequence, hash, epoch } = this.head
     if (sequence === 0) return false
     const versions = await this.#parts.commits.read(sequence, this.#abort.signal)
-    if (versions.length < 2 && versions.every((one) => this.#isHead(one))) return false
-    const links = openVersions(sequence, versions, this.#parts.sealer)
-    return links.some((link) => link.epoch > epoch && !bytesEqual(link.hash, hash))
-  }
-
-  #isHead(sealed: Uint8Array): boolean {
-    const links = openVersions(this.head.sequence, [sealed], this.#parts.sealer)
-    return links.some((link) => bytesEqual(link.hash, this.head.hash))
+    const others = versions.filter((sealed) => !bytesEqual(hashRecord(sealed), hash))
+    return openVersions(sequence, others, this.#parts.sealer).some((link) => link.epoch > epoch)
   }
 
   async #rebuild(): Promise<void> {

@@ -326,7 +326,7 @@ function stateOf(snapshot: Snapshot): VolumeState {
     head: { sequence: header.sequence, hash: header.previous, epoch: header.epoch },
     journalId: header.journalId,
     cut: header.cut,
-    dropped: [],
+    dropped: snapshot.dropped,
   }
 }
 

@@ -67,7 +67,7 @@ export function planRound(tree: Tree): RoundPlan {
   return {
     inodes: encodeInodeChanges(tree, changes),
     removed: [...changes.removed],
-    dropped: tree.references.takeDropped(),
+    dropped: [...tree.references.takeDropped(), ...replacedChunks(tree, files)],
     nextIno: tree.nextIno,
     files,
   }
@@ -124,9 +124,14 @@ export class PlannedBytes implements ByteSource {
 
 /** Chunks that a source takes in. */
 export function chunksOf(source: PlannedSource): ChunkNumber[] {
+  return chunksIn(source.flat)
+}
+
+/** Chunks of flat extents, one for each extent. */
+export function chunksIn(flat: readonly number[]): ChunkNumber[] {
   const chunks: ChunkNumber[] = []
-  for (let at = 0; at < source.flat.length; at += STRIDE) {
-    const extent = extentAt(source.flat, at)
+  for (let at = 0; at < flat.length; at += STRIDE) {
+    const extent = extentAt(flat, at)
     if (extent.kind === CHUNK) chunks.push(extent.source)
   }
   return chunks
@@ -171,6 +176,17 @@ function planRanges(list: ExtentList | undefined, change: InodeChange): PlannedR
     const flat = list?.slice(start, end) ?? []
     return { start, end, flat, sources: planSources(flat) }
   })
+}
+
+/** Chunks that nothing refers to once their bytes are stored anew with their neighbours. */
+function replacedChunks(tree: Tree, files: readonly PlannedFile[]): ChunkNumber[] {
+  const taken = new Map<ChunkNumber, number>()
+  for (const { ranges } of files) {
+    for (const { sources } of ranges) {
+      for (const chunk of sources.flatMap(chunksOf)) taken.set(chunk, (taken.get(chunk) ?? 0) + 1)
+    }
+  }
+  return [...taken.keys()].filter((chunk) => taken.get(chunk) === tree.references.count(chunk))
 }
 
 /** Takes in short runs of chunks that touch new data at either end. */

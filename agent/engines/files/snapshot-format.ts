@@ -12,8 +12,10 @@ import {
   type Commit,
   type CommitHeader,
   decodeHeader,
+  decodeNumbers,
   decodeSections,
   encodeHeader,
+  encodeNumbers,
   encodeSections,
   inodesOf,
   type SectionBytes,
@@ -37,6 +39,8 @@ const VERSION = 1
 /** A parsed snapshot: the header of its commit, with that commit's own hash in place of the previous one. */
 export interface Snapshot {
   readonly header: CommitHeader
+  /** Chunks that its commit dropped: whether they were released, only the next commit would say. */
+  readonly dropped: readonly number[]
   readonly sections: readonly SectionBytes[]
   /** Encoded inodes, one length-prefixed record after another. */
   readonly inodes: Uint8Array
@@ -48,8 +52,9 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
   if (reader.byte() !== MAGIC) throw malformed('not a snapshot')
   if (reader.byte() !== VERSION) throw malformed('a snapshot of another version')
   const header = decodeHeader(reader)
+  const dropped = decodeNumbers(reader)
   const sections = decodeSections(reader)
-  return { header, sections, inodes: bytes.subarray(reader.offset) }
+  return { header, dropped, sections, inodes: bytes.subarray(reader.offset) }
 }
 
 /** Makes the tree that a snapshot describes. @throws NodeError `COMMIT_MALFORMED`. */
@@ -84,6 +89,7 @@ export async function buildSnapshot(
   out.byte(MAGIC)
   out.byte(VERSION)
   encodeHeader(out, last)
+  encodeNumbers(out, commits.at(-1)?.dropped ?? [])
   encodeSections(out, sections)
 
   const scratch = base ? new Tree(new ChunkReferences()) : Tree.withRoot(new ChunkReferences())

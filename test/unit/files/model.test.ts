@@ -33,6 +33,7 @@ describe('A volume against a plain file system', () => {
           await run.start()
           for (const [index, step] of steps.entries()) await run.step(step, index)
           await run.check()
+          await run.checkNothingLeft()
         },
       ),
       {
