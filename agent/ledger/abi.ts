@@ -93,13 +93,6 @@ export const ESCROW_ABI = new Interface([
 
 /** Every reason for which a contract refuses. */
 export const ERRORS_ABI = new Interface([
-  'error AgreementInvalid(uint256 milestones, uint256 max)',
-  'error AgreementNotParty(uint256 agreement, address caller)',
-  'error DeskActUnknown(bytes4 act)',
-  'error DeskForeignOrder(address tenant, uint64 order)',
-  'error DeskNoRight(address tenant, address key, bytes4 act)',
-  'error DeskRequestLate(uint256 deadline)',
-  'error DeskSignatureInvalid(address signer)',
   'error EscrowAccountZero()',
   'error EscrowAmountInvalid(uint256 amount)',
   'error EscrowBalanceTooLow(address account, uint256 free, uint256 asked)',
@@ -110,9 +103,6 @@ export const ERRORS_ABI = new Interface([
   'error FarmNotOwner(uint32 farm, address caller)',
   'error FarmOwnerZero(uint32 farm)',
   'error GridNoCode(address where)',
-  'error MilestoneUnknown(uint256 agreement, uint256 milestone)',
-  'error MilestoneWrongState(uint256 agreement, uint256 milestone, uint8 state)',
-  'error MilestoneWrongTime(uint256 agreement, uint256 milestone, uint64 time)',
   'error NodeAddressesInvalid(uint256 count, uint256 maxCount, uint256 maxLength)',
   'error NodeAlreadyKnown(address account)',
   'error NodeBatchLength(uint256 groups, uint256 members)',
