@@ -155,6 +155,12 @@ export class Disperser {
     this.#wakeUp()
   }
 
+  /** Called when tables of other engines may have changed by themselves (a shard healed): a commit soon makes it known. */
+  noticedTables(): void {
+    this.#isUrgent = true
+    this.#wakeUp()
+  }
+
   /**
    * Tells a writer whether to wait: while dispersal makes progress the backlog is bounded, in bytes and in age.
    *
@@ -237,13 +243,13 @@ export class Disperser {
     const cut = journal.end
     this.#cutBytes = journal.writtenBytes
     const timeMs = clock.now()
-    if (tree.changedCount === 0) return this.#finish(cut)
-
+    const hasChanges = tree.changedCount > 0
     const plan = planRound(tree)
     await this.#storeAll(plan)
 
     const sequence = this.#head.sequence + 1
     const changes = sections.takeChanges()
+    if (!hasChanges && changes.length === 0) return this.#finish(cut)
     const base = journal.base
     if (!base) throw new NodeError('IO', 'the journal was never begun')
     const header: CommitHeader = {

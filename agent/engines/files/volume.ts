@@ -203,6 +203,11 @@ export class Volume {
     await this.#writer?.disperser.flush()
   }
 
+  /** Commits what tables of other engines have to say although no file changed; nothing if they have nothing to say. */
+  commitTables(): void {
+    this.#writer?.disperser.noticedTables()
+  }
+
   /** Read-only: looks for new commits at once. */
   async follow(): Promise<void> {
     await this.#follower?.step()

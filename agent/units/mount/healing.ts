@@ -18,6 +18,8 @@ export interface HealingParts {
   readonly dispersal: Dispersal
   readonly clock: Clock
   readonly log: Log
+  /** Makes known in a commit what changed in the tables although no file did. */
+  readonly commitTables: () => void
 }
 
 /** See the file's comment. */
@@ -51,20 +53,28 @@ export class Healing {
   }
 
   async #heal(): Promise<void> {
-    const { dispersal, log } = this.#parts
+    const { dispersal, log, commitTables } = this.#parts
+    let missingBefore = 0
     while (!this.#stop.signal.aborted) {
       await this.#attempt(async () => {
-        if (dispersal.status().shardsMissing.some((count) => count > 0)) {
+        if (this.#missing() > 0) {
           const done = await dispersal.heal(this.#stop.signal, (progress) => {
             this.#progress = progress
           })
           this.#progress = done
           if (done.shardsHealed > 0) log.info({ ...done }, 'shards healed')
         }
-        await dispersal.sweep(this.#stop.signal)
+        const erased = await dispersal.sweep(this.#stop.signal)
+        // Shards also arrive by themselves, after the commit that called them missing.
+        if (erased > 0 || this.#missing() !== missingBefore) commitTables()
+        missingBefore = this.#missing()
       })
       await this.#pause(RETRY_MS)
     }
+  }
+
+  #missing(): number {
+    return this.#parts.dispersal.status().shardsMissing.reduce((sum, count) => sum + count, 0)
   }
 
   async #scrub(): Promise<void> {

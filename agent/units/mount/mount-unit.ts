@@ -3,12 +3,12 @@
  * not there, and takes over what the ledger changes while it runs.
  */
 import { join } from 'node:path'
-import { systemClock } from '../../adapters/time/system-clock.ts'
 import { codeOf, describeError, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import type { MountUnitConfig } from '../../state/unit-config.ts'
 import { serveControl } from '../control.ts'
 import { MountedVolume } from './mounted-volume.ts'
+import { type MountOutside, machineOutside } from './outside.ts'
 
 /** First and longest pause between attempts to open: stores of a fresh order are there within a second. */
 const RETRY_MS_MIN = 100
@@ -20,6 +20,8 @@ export interface MountUnitInit {
   /** `mount-<order>`, also of its socket in `run/`. */
   readonly name: string
   readonly log: Log
+  /** The machine's if left out. */
+  readonly outside?: MountOutside
 }
 
 /** A running mount unit. */
@@ -55,8 +57,10 @@ export async function startMountUnit(init: MountUnitInit): Promise<MountUnit> {
 
 type State = 'unconfigured' | 'opening' | 'mounted' | 'closing'
 
-class MountKeeper {
+/** What the unit does, without its socket: opens, follows the configuration, closes. */
+export class MountKeeper {
   readonly #init: MountUnitInit
+  readonly #outside: MountOutside
   readonly #stop = new AbortController()
   #state: State = 'unconfigured'
   #wanted: MountUnitConfig | undefined
@@ -67,6 +71,7 @@ class MountKeeper {
 
   constructor(init: MountUnitInit) {
     this.#init = init
+    this.#outside = init.outside ?? machineOutside(init.dataDir)
   }
 
   configure(config: MountUnitConfig): void {
@@ -119,13 +124,16 @@ class MountKeeper {
       if (!config) return undefined
       this.#state = 'opening'
       try {
-        return await MountedVolume.open({ config, dataDir, log }, this.#stop.signal)
+        return await MountedVolume.open(
+          { config, dataDir, log, outside: this.#outside },
+          this.#stop.signal,
+        )
       } catch (caught) {
         if (this.#stop.signal.aborted) return undefined
         this.#problem = { code: codeOf(caught), message: describeError(caught) }
         log.warn({ err: caught }, 'the volume cannot be mounted yet')
         const hintMs = caught instanceof NodeError ? caught.retryAfterMs : undefined
-        await systemClock()
+        await this.#outside.clock
           .sleep(Math.min(hintMs ?? pauseMs, pauseMs), this.#stop.signal)
           .catch(() => undefined)
         pauseMs = Math.min(pauseMs * 2, RETRY_MS_MAX)

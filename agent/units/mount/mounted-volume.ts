@@ -2,14 +2,6 @@
  * One volume, joined and shown: `files` over `chunks` over `disperse` over the links to the stores, under `fuse`. The one
  * place where these engines meet.
  */
-import { mkdirSync } from 'node:fs'
-import { rmdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { nodeDisk } from '../../adapters/disk/node-disk.ts'
-import { fuseKernel } from '../../adapters/kernel/fuse-kernel.ts'
-import { cleanStaleMount } from '../../adapters/kernel/mount-point.ts'
-import { systemChance } from '../../adapters/time/system-chance.ts'
-import { systemClock } from '../../adapters/time/system-clock.ts'
 import { fromHex } from '../../base/bytes.ts'
 import { commitSealer } from '../../base/commit-sealer.ts'
 import { account } from '../../base/ids.ts'
@@ -18,10 +10,10 @@ import { volumeKeysFrom } from '../../base/volume-keys.ts'
 import { type Chunks, DiskChunkCache, openChunks } from '../../engines/chunks/index.ts'
 import { type Dispersal, openDispersal } from '../../engines/disperse/index.ts'
 import { Volume } from '../../engines/files/index.ts'
-import { type Mount, mountFileSystem } from '../../engines/fuse/index.ts'
+import type { Mount } from '../../engines/fuse/index.ts'
 import type { MountUnitConfig } from '../../state/unit-config.ts'
 import { Healing } from './healing.ts'
-import { SlotConnections } from './slot-connections.ts'
+import { type MountOutside, machineOutside, type SlotStores } from './outside.ts'
 
 /** What a mounted volume is made with. */
 export interface MountedVolumeInit {
@@ -29,6 +21,8 @@ export interface MountedVolumeInit {
   /** Data directory of the node. */
   readonly dataDir: string
   readonly log: Log
+  /** The machine's if left out. */
+  readonly outside?: MountOutside
 }
 
 /** Directory of a mount's local data, below the node's data directory. */
@@ -37,23 +31,26 @@ const localDirectory = (order: number): string => `mounts/${order}`
 /** See the file's comment. */
 export class MountedVolume {
   readonly config: MountUnitConfig
-  readonly #connections: SlotConnections
+  readonly #connections: SlotStores
   readonly #dispersal: Dispersal
   readonly #chunks: Chunks
   readonly #volume: Volume
   readonly #mount: Mount
   readonly #healing: Healing | undefined
+  readonly #outside: MountOutside
 
   private constructor(parts: {
     readonly config: MountUnitConfig
-    readonly connections: SlotConnections
+    readonly connections: SlotStores
     readonly dispersal: Dispersal
     readonly chunks: Chunks
     readonly volume: Volume
     readonly mount: Mount
     readonly log: Log
+    readonly outside: MountOutside
   }) {
     this.config = parts.config
+    this.#outside = parts.outside
     this.#connections = parts.connections
     this.#dispersal = parts.dispersal
     this.#chunks = parts.chunks
@@ -62,7 +59,12 @@ export class MountedVolume {
     // Only the writer repairs: it alone may write to the stores, and its commits carry what was healed.
     this.#healing = parts.config.readOnly
       ? undefined
-      : new Healing({ dispersal: parts.dispersal, clock: systemClock(), log: parts.log })
+      : new Healing({
+          dispersal: parts.dispersal,
+          clock: parts.outside.clock,
+          log: parts.log,
+          commitTables: () => parts.volume.commitTables(),
+        })
   }
 
   /**
@@ -74,21 +76,20 @@ export class MountedVolume {
    * @throws NodeError `VOLUME_*`, `MOUNT_*`, `DISK_*`, `NOT_ENOUGH_STORES`; nothing is left open or mounted then.
    */
   static async open(init: MountedVolumeInit, signal: AbortSignal): Promise<MountedVolume> {
-    const { config, dataDir, log } = init
-    const clock = systemClock()
-    const connections = new SlotConnections(dataDir)
+    const { config, dataDir, log, outside = machineOutside(dataDir) } = init
+    const { clock, chance } = outside
+    const connections = outside.slotStores()
     const dispersal = openDispersal({
       dataShards: config.dataShards,
       parityShards: config.parityShards,
       slots: connections.set(config.slots),
       clock,
-      chance: systemChance(),
+      chance,
       log,
       isWriter: !config.readOnly,
     })
-    const local = join(dataDir, localDirectory(config.order))
-    mkdirSync(local, { recursive: true, mode: 0o700 })
-    const disk = nodeDisk(local)
+    const local = localDirectory(config.order)
+    const disk = outside.disk(local)
     const chunks = openChunks({
       keys: volumeKeysFrom(fromHex(config.volumeKey)),
       packs: dispersal,
@@ -99,7 +100,7 @@ export class MountedVolume {
     try {
       volume = await Volume.open(
         {
-          disk: nodeDisk(join(local, 'volume')),
+          disk: outside.disk(`${local}/volume`),
           chunks,
           sections: [dispersal.section, chunks.section],
           commits: dispersal.commits,
@@ -112,11 +113,13 @@ export class MountedVolume {
           epoch: config.writerEpoch,
           sizeBytes: config.sizeBytes,
           dispersalAgeMs: config.dispersalAgeMs,
+          ...outside.sizes,
         },
         signal,
       )
-      const mount = await showAt(config, volume, log)
-      return new MountedVolume({ config, connections, dispersal, chunks, volume, mount, log })
+      const mount = await outside.show(config, volume, log)
+      const parts = { config, connections, dispersal, chunks, volume, mount }
+      return new MountedVolume({ ...parts, log, outside })
     } catch (caught) {
       await volume?.close()
       await chunks.close()
@@ -161,7 +164,7 @@ export class MountedVolume {
     await this.#chunks.close()
     await this.#dispersal.close()
     this.#connections.close()
-    await rmdir(this.config.path).catch(() => undefined)
+    await this.#outside.removeMountPoint(this.config.path)
   }
 }
 
@@ -174,21 +177,5 @@ function sealerOf(config: MountUnitConfig) {
     privateKey: fromHex(config.privateKey),
     writers: config.writers,
     epoch: config.writerEpoch,
-  })
-}
-
-async function showAt(config: MountUnitConfig, volume: Volume, log: Log): Promise<Mount> {
-  mkdirSync(dirname(config.path), { recursive: true })
-  // What a killed process left is dead, and making the directory would stumble over it.
-  await cleanStaleMount(config.path)
-  mkdirSync(config.path, { recursive: true })
-  return await mountFileSystem({
-    path: config.path,
-    fileSystem: volume,
-    kernel: fuseKernel,
-    clock: systemClock(),
-    log,
-    readOnly: config.readOnly,
-    cache: config.readOnly ? 'shared' : 'exclusive',
   })
 }
