@@ -95,7 +95,6 @@ function scoreOf(seed: string, { node, weight }: PlacementCandidate): number {
  * last): u = f / 2^e with f in [1/2, 1), and ln f by the series of its area tangent.
  */
 function minusLog(u: number): number {
-  const LN_2 = 0.6931471805599453
   let fraction = u
   let halvings = 0
   while (fraction < 0.5) {
@@ -110,5 +109,5 @@ function minusLog(u: number): number {
     sum += power / odd
     power *= t * t
   }
-  return halvings * LN_2 - 2 * sum
+  return halvings * Math.LN2 - 2 * sum
 }

@@ -133,7 +133,8 @@ export class ChunkReader {
 
   async #join(row: ChunkRow, signal: AbortSignal): Promise<Uint8Array> {
     signal.throwIfAborted()
-    const flight = this.#flights.get(row.number) ?? this.#begin(row, (own) => this.#fetch(row, own))
+    const flight =
+      this.#flights.get(row.number) ?? this.#begin(row, (own) => this.#obtain(row, own))
     flight.waiters++
     const gaveUp = Promise.withResolvers<never>()
     const onAbort = () => gaveUp.reject(signal.reason)
@@ -149,9 +150,9 @@ export class ChunkReader {
     }
   }
 
-  #begin(row: ChunkRow, fetch: (signal: AbortSignal) => Promise<Uint8Array>): Flight {
+  #begin(row: ChunkRow, obtain: (signal: AbortSignal) => Promise<Uint8Array>): Flight {
     const abort = new AbortController()
-    const promise = fetch(abort.signal).finally(() => {
+    const promise = obtain(abort.signal).finally(() => {
       if (this.#flights.get(row.number) === flight) this.#flights.delete(row.number)
     })
     promise.catch(() => undefined)
@@ -164,16 +165,16 @@ export class ChunkReader {
     return flight
   }
 
-  async #fetch(row: ChunkRow, signal: AbortSignal): Promise<Uint8Array> {
+  async #obtain(row: ChunkRow, signal: AbortSignal): Promise<Uint8Array> {
     this.counters.fetches++
     const { packs } = this.#parts
     const stored = await available(row, () =>
       packs.read(row.pack, row.offset, row.storedBytes, signal),
     )
-    return this.#accept(row, stored) ?? this.#fetchAround(row, signal)
+    return this.#accept(row, stored) ?? this.#obtainAround(row, signal)
   }
 
-  async #fetchAround(row: ChunkRow, signal: AbortSignal): Promise<Uint8Array> {
+  async #obtainAround(row: ChunkRow, signal: AbortSignal): Promise<Uint8Array> {
     this.counters.readAround++
     const { packs } = this.#parts
     const stored = await available(row, () =>
@@ -208,7 +209,7 @@ export class ChunkReader {
         const bytes = await available(row, () => fetched)
         const at = row.offset - first.offset
         const stored = bytes.subarray(at, at + row.storedBytes)
-        return this.#accept(row, stored) ?? this.#fetchAround(row, own)
+        return this.#accept(row, stored) ?? this.#obtainAround(row, own)
       })
       flight.waiters++
       return flight.promise
