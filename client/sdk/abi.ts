@@ -56,6 +56,9 @@ export const FARMS_ABI = new Interface([
   `function farms(uint32 from, uint32 limit) view returns (${FARM_VIEW}[])`,
 ])
 
+/** What of `IPolicy` only clients call. */
+export const TERMS_ABI = new Interface(['function lateSeconds() view returns (uint64)'])
+
 /** States of proposals, in the order of OpenZeppelin's enum. */
 export const PROPOSAL_STATES = [
   'pending',

@@ -11,7 +11,7 @@ import {
 import { NodeError } from '../../agent/base/errors.ts'
 import { type Account, account } from '../../agent/base/ids.ts'
 import { ESCROW_ABI, GRID_ABI, NODES_ABI, ORDERS_ABI, POLICY_ABI } from '../../agent/ledger/abi.ts'
-import { FARMS_ABI, GOVERNOR_ABI, TOKEN_ABI } from './abi.ts'
+import { FARMS_ABI, GOVERNOR_ABI, TERMS_ABI, TOKEN_ABI } from './abi.ts'
 import { explainFailure } from './contract-errors.ts'
 import { type Wait, wait } from './node/wait.ts'
 
@@ -54,6 +54,7 @@ export type ContractName =
   | 'orders'
   | 'escrow'
   | 'farms'
+  | 'terms'
 
 const ABIS: Readonly<Record<ContractName, Interface | readonly string[]>> = {
   token: TOKEN_ABI,
@@ -64,6 +65,13 @@ const ABIS: Readonly<Record<ContractName, Interface | readonly string[]>> = {
   orders: ORDERS_ABI,
   escrow: ESCROW_ABI,
   farms: FARMS_ABI,
+  terms: TERMS_ABI,
+}
+
+/** Two faces of one contract: what agents call too, and what only clients call. */
+const SAME_CONTRACT: Readonly<Partial<Record<ContractName, ContractName>>> = {
+  farms: 'nodes',
+  terms: 'policy',
 }
 
 /**
@@ -87,7 +95,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   try {
     const addresses = await readAddresses(provider, grid)
     const contract = (name: ContractName) =>
-      new Contract(addresses[name === 'farms' ? 'nodes' : name] ?? '', ABIS[name], provider)
+      new Contract(addresses[SAME_CONTRACT[name] ?? name] ?? '', ABIS[name], provider)
     const names = Object.keys(ABIS) as ContractName[]
     const contracts = Object.fromEntries(names.map((name) => [name, contract(name)]))
     const signer =

@@ -28,8 +28,16 @@ const ERRORS: readonly (readonly [fragment: string, hint?: string])[] = [
   ['OrderSlotMissing(uint64 order, uint16 slot)', 'See the slots with "varve status".'],
   ['OrderSlotUnchanged(uint64 order, uint16 slot, uint32 node)', 'The slot is on this node already.'],
   ['OrderNotRepairer(uint64 order, address caller)', 'Only the tenant or the node that writes the volume may move a slot.'],
-  ['OrderNodeNotLost(uint32 node, uint64 lastHeartbeat)', 'The node still lives; only the tenant may move the slot.'],
+  ['OrderNodeNotLost(uint32 node, uint64 silentSince)', 'The node still lives; only the tenant may move the slot.'],
   ['OrderReplacementTooDear(uint256 ratePerSecond, uint256 max)', 'Choose a cheaper node.'],
+  ['OrderPaused(uint64 until)', 'The guardian paused new orders; running ones go on. Try again later.'],
+  ['OrderStreams(uint64 order)', 'It is paid from your balance by the second: deposit to make it last longer.'],
+  // Acts for others
+  ['DeskNoRight(address tenant, address key, bytes4 act)', 'The tenant must allow this key first.'],
+  ['DeskActUnknown(bytes4 act)'],
+  ['DeskForeignOrder(address tenant, uint64 order)', 'The key may only extend orders of its tenant.'],
+  ['DeskRequestLate(uint256 deadline)', 'Sign the request again, with a later deadline.'],
+  ['DeskSignatureInvalid(address signer)'],
   // Specs
   ['SpecMalformed()', 'The client and the contracts disagree about the form of specs: update the client.'],
   ['SpecVersionUnknown(uint8 version)', 'The client and the contracts disagree about the form of specs: update the client.'],
@@ -63,10 +71,15 @@ const ERRORS: readonly (readonly [fragment: string, hint?: string])[] = [
   ['NodeFull(uint32 node, uint256 askedBytes, uint256 freeBytes)', 'The node filled up meanwhile: order again, or less.'],
   ['NodeRateTooHigh(uint32 node, uint256 ratePerSecond)', 'Order less from this node.'],
   ['NodeNotEmpty(uint32 node, uint8 state, uint256 usedBytes)', 'Drain the node first and wait until its last order ended.'],
+  ['NodeBatchLength(uint256 groups, uint256 members)', 'Give one member set for each group.'],
+  ['NodeMaintenanceInvalid(uint32 node, uint64 from, uint64 until)', 'Announce a silence that begins later, and not a long one.'],
+  ['NodeNotOfFarm(uint32 node, uint32 farm)', 'Name nodes of your own farm.'],
   ['NodesOnlyOrders(address caller)'],
   // Money
   ['EscrowAmountInvalid(uint256 amount)', 'Give an amount above zero.'],
   ['EscrowBalanceTooLow(address account, uint256 free, uint256 asked)', 'Withdraw at most the free balance: "varve balance".'],
+  ['EscrowStreamTooShort(address tenant, uint256 free, uint256 needed)', 'Deposit more before you stream: "varve deposit".'],
+  ['EscrowStreamSuspended(address tenant)', 'The balance is used up: deposit first.'],
   ['EscrowOnlyOrders(address caller)'],
   ['EscrowAccountZero()'],
   ['ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)', 'The account holds too few tokens: "varve balance".'],
@@ -87,6 +100,8 @@ const ERRORS: readonly (readonly [fragment: string, hint?: string])[] = [
   ['PolicyReleaseExists(bytes32 imageDigest)', 'This release was approved before.'],
   ['PolicyReleaseUnknown(bytes32 imageDigest)', 'This release was never approved, or is revoked.'],
   ['PolicyTooManyReleases(uint256 limit)'],
+  ['PolicyNotGuardian(address caller)', 'Only the guardian that a vote appointed may pause, and once.'],
+  ['PolicyPauseTooLong(uint64 seconds, uint64 max)', 'Pause for a shorter time.'],
   ['OwnableInvalidOwner(address owner)'],
   ['OwnableUnauthorizedAccount(address account)', 'Only a vote can do this: "varve propose".'],
   // Votes
@@ -118,7 +133,15 @@ const ERRORS: readonly (readonly [fragment: string, hint?: string])[] = [
   ['CheckpointUnorderedInsertion()'],
   ['ERC5805FutureLookup(uint256 timepoint, uint48 clock)'],
   ['ERC6372InconsistentClock()'],
+  // Agreements with contractors
+  ['AgreementInvalid(uint256 milestones, uint256 max)'],
+  ['AgreementNotParty(uint256 agreement, address caller)'],
+  ['MilestoneUnknown(uint256 agreement, uint256 milestone)'],
+  ['MilestoneWrongState(uint256 agreement, uint256 milestone, uint8 state)'],
+  ['MilestoneWrongTime(uint256 agreement, uint256 milestone, uint64 time)'],
   // Of the library
+  ['AddressEmptyCode(address target)'],
+  ['InsufficientBalance(uint256 balance, uint256 needed)'],
   ['ECDSAInvalidSignature()'],
   ['ECDSAInvalidSignatureLength(uint256 length)'],
   ['ECDSAInvalidSignatureS(bytes32 s)'],
@@ -161,8 +184,10 @@ export const KNOWN_SELECTORS: ReadonlySet<string> = new Set(
 export function explainRevert(data: string): NodeError | undefined {
   const parsed = INTERFACE.parseError(data)
   if (parsed === null) return undefined
+  const isMilestone = parsed.name.startsWith('Milestone')
   const values = parsed.fragment.inputs.map((input, at) => {
     const value: unknown = parsed.args[at]
+    if (isMilestone) return [input.name, String(value)] as const
     const words =
       parsed.name.startsWith('Node') && input.name === 'state' ? NODE_STATES : WORDS[input.name]
     return [input.name, words?.[Number(value)] ?? String(value)] as const

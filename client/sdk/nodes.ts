@@ -58,7 +58,7 @@ export async function readNodes(connection: Connection): Promise<GridNode[]> {
   const [count, head, lateSeconds] = await Promise.all([
     view(nodes, 'nodeCount').then(Number),
     reading(connection.provider.getBlock('latest')),
-    readLateSeconds(connection),
+    view(connection.contracts.terms, 'lateSeconds').then(Number),
   ])
   const now = head?.timestamp ?? 0
   const pages = await Promise.all(
@@ -69,12 +69,6 @@ export async function readNodes(connection: Connection): Promise<GridNode[]> {
   return (pages.flat() as { toObject(): Record<string, unknown> }[]).map((entry) =>
     readNode(entry.toObject(), now, lateSeconds),
   )
-}
-
-/** As the contracts count: a node is late after two heartbeats were missed. */
-async function readLateSeconds(connection: Connection): Promise<number> {
-  const HEARTBEAT_SECONDS = 1
-  return 2 * Number(await view(connection.contracts.policy, 'value', HEARTBEAT_SECONDS))
 }
 
 function readNode(fields: Record<string, unknown>, now: number, lateSeconds: number): GridNode {

@@ -53,6 +53,8 @@ export interface VolumeRequest extends OrderRequest {
   readonly metaStores?: number | undefined
   /** True lifts the rule that the slots of a group stand on distinct farms. */
   readonly sameFarmAllowed?: boolean | undefined
+  /** Numbers of nodes that must not be chosen: the ones that will mount it, say. */
+  readonly avoid?: readonly number[] | undefined
 }
 
 /** A volume shown on a node. */
@@ -131,7 +133,10 @@ export async function quoteVolume(connection: Connection, request: VolumeRequest
   const index = Number(await view(connection.contracts.orders, 'orderCount'))
   const keyCommitment = volumeKeyCommitment(volumeKey(root, index))
   const nodes = await readNodes(connection)
-  const slots = placeSlots({ ...(await terms(connection, nodes)), shape, sameFarmAllowed })
+  const slots = placeSlots({
+    ...(await terms(connection, nodes)),
+    ...{ shape, sameFarmAllowed, avoid: request.avoid },
+  })
   const spec: Spec = { kind: 'volume', ...shape, sameFarmAllowed, keyCommitment }
   return await quote(connection, { nodes, spec, slots, seconds: request.seconds })
 }

@@ -26,6 +26,8 @@ export interface PlaceSlotsRequest {
   readonly sameFarmAllowed: boolean
   /** Policy's cap; dearer nodes are not asked. */
   readonly maxPricePerGibSecond: bigint
+  /** Numbers of nodes that must not be chosen. */
+  readonly avoid?: readonly number[] | undefined
 }
 
 /**
@@ -80,9 +82,14 @@ export function placeStore(
   return { node: required(node, 'one node was asked for'), sizeBytes }
 }
 
-function takersOf(request: Pick<PlaceSlotsRequest, 'nodes' | 'maxPricePerGibSecond'>): GridNode[] {
+function takersOf(
+  request: Pick<PlaceSlotsRequest, 'nodes' | 'maxPricePerGibSecond' | 'avoid'>,
+): GridNode[] {
   return request.nodes.filter(
-    (node) => node.isAlive && node.pricePerGibSecond <= request.maxPricePerGibSecond,
+    (node) =>
+      node.isAlive &&
+      node.pricePerGibSecond <= request.maxPricePerGibSecond &&
+      !request.avoid?.includes(node.id),
   )
 }
 

@@ -40,6 +40,7 @@ interface VolumeOptions extends OrderOptions {
   readonly shards: { readonly dataShards: number; readonly parityShards: number }
   readonly meta?: number
   readonly sameFarm?: boolean
+  readonly avoid?: string[]
 }
 
 interface MountOptions extends OrderOptions {
@@ -109,6 +110,10 @@ function addVolume(order: Command): void {
     )
     .option('--meta <number>', 'metadata stores (default: m + 1, at least 2)', countArgument)
     .option('--same-farm', 'let several slots stand on one farm')
+    .option(
+      '--avoid <nodes...>',
+      'nodes that must not be chosen, such as the one that will mount it',
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  $ varve order volume --size 100GiB --time 30d\n  $ varve order volume --size 2TiB --shards 16+4 --time 52w --dry-run',
@@ -116,10 +121,11 @@ function addVolume(order: Command): void {
     .action(async (_, command: Command) => {
       const context = contextOf<VolumeOptions>(command)
       const { size, shards, meta, sameFarm, time } = context.options
+      const avoid = context.options.avoid?.map(numberArgument)
       await placing(context, (grid) =>
         grid.quoteVolume({
           ...{ sizeBytes: size, seconds: time, ...shards },
-          ...{ metaStores: meta, sameFarmAllowed: sameFarm },
+          ...{ metaStores: meta, sameFarmAllowed: sameFarm, avoid },
         }),
       )
     })

@@ -30,7 +30,7 @@ describe('varve on a grid of seven nodes', function () {
       VARVE_PASSWORD_FILE: path('password'),
     }
   })
-  after(() => fixture.close())
+  after(() => fixture?.close())
 
   function varve(args: readonly string[], extra: Record<string, string> = {}): Promise<Ran> {
     const child = spawn(process.execPath, [MAIN, ...args], {

@@ -35,6 +35,17 @@ export interface GridFixture {
 export async function gridFixture(count: number): Promise<GridFixture> {
   const directory = mkdtempSync(join(tmpdir(), 'varve-client-'))
   const devnet = await startDevnet({ dataDir: join(directory, 'ledger'), blockTimeSeconds: 0.25 })
+  try {
+    return await build(count, directory, devnet)
+  } catch (caught) {
+    // A ledger that goes on would keep the test runner from ending.
+    await devnet.stop()
+    rmSync(directory, { recursive: true, force: true })
+    throw caught
+  }
+}
+
+async function build(count: number, directory: string, devnet: Devnet): Promise<GridFixture> {
   const [deployer, holder, tenant] = devnet.accounts
   if (!deployer || !holder || !tenant) throw new TypeError('the ledger has accounts')
   const usual = devnetParameters(holder.address)

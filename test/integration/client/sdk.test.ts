@@ -31,9 +31,9 @@ describe('SDK on a grid of seven nodes', function () {
     await fixture.beat()
   })
   after(async () => {
-    tenant.close()
-    holder.close()
-    await fixture.close()
+    tenant?.close()
+    holder?.close()
+    await fixture?.close()
   })
 
   it('reads nodes and farms as they registered', async () => {

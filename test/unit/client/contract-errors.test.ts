@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { assert } from 'chai'
 import { AbiCoder, Interface, makeError } from 'ethers'
 import { codeOf, NodeError } from '../../../agent/base/errors.ts'
-import { FARMS_ABI, GOVERNOR_ABI, TOKEN_ABI } from '../../../client/sdk/abi.ts'
+import { FARMS_ABI, GOVERNOR_ABI, TERMS_ABI, TOKEN_ABI } from '../../../client/sdk/abi.ts'
 import {
   explainFailure,
   explainRevert,
@@ -14,7 +14,18 @@ import {
 const ARTIFACTS = join(import.meta.dirname, '../../../artifacts')
 const TIMELOCK = '@openzeppelin/contracts/governance/TimelockController.sol/TimelockController.json'
 const CONTRACTS = [
-  ...['GridToken', 'GridGovernor', 'Policy', 'Nodes', 'Orders', 'Escrow', 'SpecRules', 'Grid'],
+  ...[
+    'GridToken',
+    'GridGovernor',
+    'Policy',
+    'Nodes',
+    'Orders',
+    'Escrow',
+    'SpecRules',
+    'Grid',
+    'OrderDesk',
+    'Contractors',
+  ],
 ].map((name) => `contracts/${name}.sol/${name}.json`)
 
 function abiOf(path: string): Interface {
@@ -43,6 +54,7 @@ describe('contract errors', () => {
         [TOKEN_ABI, 'contracts/GridToken.sol/GridToken.json'],
         [GOVERNOR_ABI, 'contracts/GridGovernor.sol/GridGovernor.json'],
         [FARMS_ABI, 'contracts/Nodes.sol/Nodes.json'],
+        [TERMS_ABI, 'contracts/Policy.sol/Policy.json'],
       ]
       for (const [ours, path] of pairs) {
         const compiled = abiOf(path)

@@ -116,6 +116,13 @@ describe('choosing nodes', () => {
     assert.equal(new Set(slots.slice(0, 6).map((slot) => slot.node)).size, 6)
   })
 
+  it('takes no node that is to be avoided', () => {
+    for (let seed = 0; seed < 100; seed++) {
+      const slots = placeSlots({ ...request, nodes: eight, seed: String(seed), avoid: [3, 8] })
+      assert.isFalse(slots.some((slot) => slot.node === 3 || slot.node === 8))
+    }
+  })
+
   it('prefers the cheaper', () => {
     const nodes = eight.map((one, at) => ({ ...one, pricePerGibSecond: at === 0 ? 0n : 9n }))
     let won = 0
