@@ -69,8 +69,8 @@ export const SNAPSHOT_SLICE_BYTES = 8 * MIB
 
 /** Commits read at once while opening: hides round trips, bounds memory. */
 export const COMMITS_READ_AHEAD = 16
-/** Rival histories followed at once: writers fork only when fenced, so more than a few is an attack. */
-export const BRANCHES_MAX = 8
+/** Rival histories followed at once: more than there are metadata stores of any order, so only an attack meets it. */
+export const BRANCHES_MAX = 64
 /** Commits of rival histories held in memory while it is undecided which one wins. */
 export const FORK_COMMITS_MAX = 4096
 /** How often a read-only volume looks for new commits. */

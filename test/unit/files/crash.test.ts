@@ -53,10 +53,13 @@ async function runAndDie(diesAfter: number, recoveryDiesAfter: number): Promise<
   const hasDied = await untilDead(run, async () => {
     for (const [index, one] of WORKLOAD.entries()) await run.step(one, index)
   })
+  // The local disk alone must do, wherever it happened.
+  await run.step({ kind: 'metadata-away' }, 0)
   await run.step({ kind: 'crash' }, 0)
   run.diesAfter(recoveryDiesAfter)
   await untilDead(run, async () => await run.step({ kind: 'restart' }, 0))
   await run.step({ kind: 'crash' }, 0)
+  await run.step({ kind: 'metadata-back' }, 0)
   await run.check()
   await run.step(write(0, 3, 4000), 77)
   await run.step({ kind: 'disperse' }, 0)

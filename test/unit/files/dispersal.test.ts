@@ -104,6 +104,22 @@ describe('Dispersal', () => {
     await volume.close()
   })
 
+  it('leaves a local disk that needs no stores, whatever a crash then takes', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const world = new VolumeWorld()
+      const disk = world.disk(seed)
+      const volume = await world.open(disk, { segmentBytes: 1000 })
+      for (let i = 0; i < 3; i++) await writeFile(volume, `f${i}`, pattern(1500, i))
+      await volume.syncDispersed()
+      world.kill()
+      disk.crash()
+      for (const one of world.commitWorld.replicas) one.isAway = true
+      const again = await world.open(disk)
+      assert.deepEqual(await readFile(again, 'f2'), pattern(1500, 2))
+      await again.close()
+    }
+  })
+
   it('goes on by itself when the stores come back, and says meanwhile that it waits', async () => {
     const world = new VolumeWorld()
     const volume = await world.open(world.disk())
