@@ -31,6 +31,7 @@ export function agentGraph(): string {
     connect: nobody,
     start: () => ({ pid: 0, exited: nobody() }),
     kill: () => undefined,
+    isRunning: () => false,
     discard: nobody,
   }
   const flags = { ledger: ['http://localhost'], grid: `0x${'0'.repeat(40)}` }

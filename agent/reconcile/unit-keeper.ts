@@ -31,6 +31,8 @@ export interface UnitHost {
   start(kind: UnitKind, name: string): UnitProcess
   /** Ends a process at once; nothing if it is gone. */
   kill(pid: number): void
+  /** True while a process is there: an adopted unit is nobody's child whose end would be told. */
+  isRunning(pid: number): boolean
   /** Removes the local data of a mount whose order ended for good. */
   discard(name: string): Promise<void>
 }
@@ -261,11 +263,11 @@ export class UnitKeeper {
       if (codeOf(caught) !== 'CONTROL_CLOSED') this.#ports.host.kill(pid)
     }
     connection.close()
-    const waits = new AbortController()
-    const pause = this.#ports.clock.sleep(STOP_MS_MAX, waits.signal).catch(() => undefined)
-    if (this.#child?.pid === pid) await Promise.race([this.#child.exited, pause])
-    waits.abort()
-    if (this.#child?.pid === pid) this.#ports.host.kill(pid)
+    // Its successor needs its sockets, its ports and its files: wait until it is gone for good.
+    const { host, clock } = this.#ports
+    const deadline = clock.monotonic() + STOP_MS_MAX
+    while (host.isRunning(pid) && clock.monotonic() < deadline) await clock.sleep(CONNECT_EVERY_MS)
+    if (host.isRunning(pid)) host.kill(pid)
   }
 
   async #hello(connection: UnitConnection): Promise<Hello> {

@@ -52,6 +52,13 @@ export function unitHost(init: UnitHostInit): UnitHost {
         if (codeOf(caught) !== 'ESRCH') throw caught
       }
     },
+    isRunning(pid) {
+      try {
+        return pid > 1 && process.kill(pid, 0)
+      } catch (caught) {
+        return codeOf(caught) === 'EPERM'
+      }
+    },
     async discard(name) {
       discardMount(dataDir, name)
     },
