@@ -14,6 +14,8 @@ export type LogErrorCode =
   | 'LOG_KEY_INVALID'
   | 'LOG_VALUE_TOO_LARGE'
   | 'LOG_PROPERTY_INVALID'
+  | 'LOG_NOT_PROVABLE'
+  | 'LOG_PROOF_RANGE'
   | 'LOG_FORMAT_UNKNOWN'
 
 /** The catalogue of {@link LogErrorCode}. */
@@ -61,6 +63,15 @@ export const LOG_ERRORS: ErrorCatalogue<LogErrorCode> = {
   LOG_PROPERTY_INVALID: {
     means: 'A property of a namespace is unknown, or its value is.',
     hint: 'docs/reference/store.md lists the properties.',
+  },
+  LOG_NOT_PROVABLE: {
+    means:
+      'The namespace keeps no Merkle tree, or cannot begin one because records are gone already.',
+    hint: 'Turn it on before the first compaction: NSSET name provable 1.',
+  },
+  LOG_PROOF_RANGE: {
+    means: 'A proof was asked for a record or a size that the log has not reached.',
+    hint: 'ROOT tells the size.',
   },
   LOG_FORMAT_UNKNOWN: {
     means: 'A file of the store is of a version or shape that this program does not know.',

@@ -6,7 +6,7 @@ export {
   type NamespaceProperties,
   type PasswordHash,
 } from './namespace-properties.ts'
-export type { LogPorts, SyncMode } from './ports.ts'
+export type { LogPorts, RootBatch, RootHasher, RootJob, SyncMode } from './ports.ts'
 export type { Output } from './resp/reply-writer.ts'
 export {
   type Principal,
@@ -16,3 +16,6 @@ export {
 } from './resp/server.ts'
 export { Session } from './resp/session.ts'
 export { LogStore, type LogStoreInit } from './store.ts'
+export { verifyConsistency, verifyInclusion } from './tree/log-proof.ts'
+export { type CommittedRecord, recordRoot } from './tree/record-root.ts'
+export { computeRoots, inlineRootHasher } from './tree/record-roots.ts'

@@ -183,6 +183,21 @@ export class NamespaceLog {
     return this.#appended
   }
 
+  /** True if compaction has taken records away. */
+  get isCompacted(): boolean {
+    return this.#segments.some((segment) => segment.generation > 0)
+  }
+
+  /** Count of records that are in files. */
+  get written(): number {
+    return this.#written
+  }
+
+  /** Count of records that survive a power loss. */
+  get durable(): number {
+    return this.#durable
+  }
+
   /** Count of records that may be acknowledged. */
   get acknowledged(): number {
     return this.sync === 'always' ? this.#durable : this.#written
@@ -405,6 +420,41 @@ export class NamespaceLog {
     if (entry < 0 || this.index.isDeleted(entry)) return
     if (this.index.segmentOf(entry) !== segment || this.index.offsetOf(entry) !== offset) return
     yield { segment, offset, header, key: key.slice() }
+  }
+
+  /**
+   * The part of a segment in which a record is.
+   *
+   * @param serial - Count of records before it, `< written`.
+   * @param segment - Segment in which the one before it ends at `offset`, if that is known; else 0.
+   * @returns Where to look for it; up to the end of what is written.
+   */
+  stretchFrom(
+    serial: number,
+    segment: number,
+    offset: number,
+  ): {
+    segment: number
+    name: string
+    fromOffset: number
+    toOffset: number
+    endSerial: number
+    isActive: boolean
+  } {
+    let at = this.#segments.length - 1
+    while (at > 0 && (this.#segments[at] as Segment).firstSerial > serial) at--
+    const found = this.#segments[at] as Segment
+    const isActive = found === this.#active
+    const toOffset = isActive ? this.#writtenBytes : found.file.sizeBytes
+    const isKnown = found.number === segment && offset < toOffset
+    return {
+      segment: found.number,
+      name: found.name,
+      fromOffset: isKnown ? offset : SEGMENT_HEADER_BYTES,
+      toOffset,
+      endSerial: this.#segments[at + 1]?.firstSerial ?? this.#written,
+      isActive,
+    }
   }
 
   hasSegment(number: number): boolean {

@@ -19,6 +19,7 @@ import { type NamespaceProperties, writeProperties } from './namespace-propertie
 import type { LogPorts } from './ports.ts'
 import { recordBytesOf, valueCrcOf } from './record.ts'
 import { SEQ_KEY_BYTES, seqIndex, seqKeyOf } from './seq-index.ts'
+import { RecordTree } from './tree/record-tree.ts'
 
 /** What a namespace is opened with. */
 export interface NamespaceOptions {
@@ -55,6 +56,8 @@ export class Namespace {
   /** The password in clear, as far as this process was told it: only for challenges of 0-db's `SECURE` form. */
   secretKnown: Buffer | undefined
   log: NamespaceLog
+  /** Where the namespace is provable. */
+  tree: RecordTree | undefined
   readonly #options: NamespaceOptions
   #properties: NamespaceProperties
   #saving: Promise<void> = Promise.resolve()
@@ -64,6 +67,7 @@ export class Namespace {
     this.directory = options.directory
     this.#properties = options.properties
     this.log = this.#openLog()
+    this.#openTree()
   }
 
   get name(): string {
@@ -90,6 +94,8 @@ export class Namespace {
     this.#properties = { ...this.#properties, ...changes }
     this.revision++
     this.log.sync = this.#properties.sync
+    if (this.#properties.isProvable) this.#openTree()
+    else await this.#closeTree()
     if (modeChanges) await this.reload()
     const properties = this.#properties
     const next = this.#saving.then(() => writeProperties(ports.disk, this.directory, properties))
@@ -103,8 +109,9 @@ export class Namespace {
    * @throws NodeError `DISK_*`.
    */
   async reload(): Promise<void> {
-    await this.log.close()
+    await this.close()
     this.log = this.#openLog()
+    this.#openTree()
     if (this.log.sync !== 'never') await this.log.makeDurable()
   }
 
@@ -179,6 +186,27 @@ export class Namespace {
   find(key: Uint8Array, start: number, end: number): number {
     const entry = this.log.index.find(key, start, end)
     return entry >= 0 && !this.log.index.isDeleted(entry) ? entry : -1
+  }
+
+  /** Writes and syncs what is left and closes all files. */
+  async close(): Promise<void> {
+    await this.#closeTree()
+    await this.log.close()
+  }
+
+  #openTree(): void {
+    const { isProvable } = this.#properties
+    if (!isProvable || this.tree || this.#options.readOnly) return
+    if (this.log.isCompacted) {
+      throw new NodeError('LOG_NOT_PROVABLE', 'records are gone already')
+    }
+    this.tree = new RecordTree(this.#options.ports, this.directory, this.log)
+  }
+
+  async #closeTree(): Promise<void> {
+    const { tree } = this
+    this.tree = undefined
+    await tree?.close()
   }
 
   #openLog(): NamespaceLog {

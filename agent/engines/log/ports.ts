@@ -5,12 +5,38 @@ import type { Chance, Clock, Log } from '../../base/ports.ts'
 /** When a write is acknowledged: after its fsync, before it (with a bounded delay), or with no fsync at all. */
 export type SyncMode = 'always' | 'group' | 'never'
 
+/** A stretch of a segment whose records are to be hashed. */
+export interface RootJob {
+  /** Path of the segment on the store's disk. */
+  readonly path: string
+  /** Offset of a record, and where to stop. */
+  readonly fromOffset: number
+  readonly toOffset: number
+  /** The first serial wanted; records before it are passed over. */
+  readonly firstSerial: number
+}
+
+/** Roots of the records of a stretch. */
+export interface RootBatch {
+  /** 32 bytes for each serial from `firstSerial` on; zeros for one that is damaged. */
+  readonly roots: Uint8Array
+  /** Where the next stretch starts. */
+  readonly endOffset: number
+}
+
+/** Hashes records off the thread that serves. Adapter: `units/store/root-worker.ts`; in place: `inlineRootHasher`. */
+export interface RootHasher {
+  roots(job: RootJob): Promise<RootBatch>
+}
+
 /** What the store is handed. Adapters: `adapters/disk`, `adapters/time`; in tests `test/support/fault-disk.ts`. */
 export interface LogPorts {
   readonly disk: Disk
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
+  /** Absent: records are hashed in place. */
+  readonly rootHasher?: RootHasher
   /**
    * Runs a task once the present burst of input is done (in production `setImmediate`), never inside the call: records
    * written in one burst then share one write, and replies leave after it.

@@ -29,6 +29,8 @@ export type Found =
       readonly header: RecordHeader
       /** A view that is valid until the next step. */
       readonly key: Uint8Array
+      /** Likewise, where values are checked; else empty. */
+      readonly value: Uint8Array
       /** False if values are checked and this one fails. */
       readonly isIntact: boolean
     }
@@ -93,7 +95,11 @@ function recordAt(
     isIntact = valueIsIntact(start, window.bytes, at + valueStart)
   }
   const key = window.bytes.subarray(at + 40, at + 40 + start.keyBytes)
-  return { kind: 'record', offset, bytes, header: start, key, isIntact }
+  const valueAt = at + valueStart
+  const value = checkValues
+    ? window.bytes.subarray(valueAt, valueAt + start.valueBytes)
+    : window.bytes.subarray(0, 0)
+  return { kind: 'record', offset, bytes, header: start, key, value, isIntact }
 }
 
 interface FileWindow {

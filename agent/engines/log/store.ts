@@ -147,7 +147,7 @@ export class LogStore {
     this.#dirty.delete(namespace)
     namespace.isGone = true
     namespace.revision++
-    await namespace.log.close()
+    await namespace.close()
     const trash = `${TRASH}/${directoryOf(name)}-${Math.floor(clock.now())}`
     disk.rename(namespace.directory, trash)
     await disk.syncDirectory(NAMESPACES)
@@ -177,7 +177,7 @@ export class LogStore {
     for (const namespace of this.#dirty) {
       this.#dirty.delete(namespace)
       if (!namespace.log.settle()) namespace.counters.failedWrites++
-      if (namespace.log.sync === 'group') this.#syncLater()
+      if (namespace.log.sync === 'group' || namespace.tree) this.#syncLater()
     }
   }
 
@@ -186,7 +186,7 @@ export class LogStore {
     if (this.#isClosed) return
     this.#isClosed = true
     this.settle()
-    for (const namespace of this.namespaces.values()) await namespace.log.close()
+    for (const namespace of this.namespaces.values()) await namespace.close()
   }
 
   async #openFound(directory: string): Promise<void> {
@@ -236,6 +236,7 @@ export class LogStore {
           (one) => one.log.sync === 'group' && one.log.isDirty,
         )
         await Promise.all(dirty.map((one) => one.log.makeDurable()))
+        await Promise.all([...this.namespaces.values()].map((one) => one.tree?.follow()))
       })
       .catch((caught: unknown) => log.error({ cause: describeError(caught) }, 'group sync failed'))
   }

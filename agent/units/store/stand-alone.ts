@@ -1,7 +1,6 @@
 /** The store served without a ledger: opens a directory, makes the default namespace, listens on TCP and a unix socket. */
 import { chmodSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
-import { join } from 'node:path'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
 import { type RespListener, respListener } from '../../adapters/socket/resp-listener.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
@@ -10,6 +9,7 @@ import type { Log } from '../../base/ports.ts'
 import { LogStore, type LogStoreInit, type Principal, RespServer } from '../../engines/log/index.ts'
 import { buildId } from '../build.ts'
 import { lockDirectory } from './directory-lock.ts'
+import { threadedRootHasher } from './root-hasher.ts'
 
 /** How to serve. */
 export interface StandAloneInit {
@@ -46,13 +46,15 @@ export interface StandAlone {
 export async function startStandAlone(init: StandAloneInit): Promise<StandAlone> {
   const { data, log } = init
   const unlock = init.store.readOnly ? () => undefined : lockDirectory(data)
+  const rootHasher = threadedRootHasher(data)
   const store = await LogStore.open(
     {
-      disk: nodeDisk(join(data)),
+      disk: nodeDisk(data),
       clock: systemClock(),
       chance: systemChance(),
       log,
       atEndOfTick: (task) => void setImmediate(task),
+      rootHasher,
     },
     init.store,
   )
@@ -84,6 +86,7 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
     await Promise.all(listeners.map((listener) => listener.close()))
     if (init.unix) rmSync(init.unix, { force: true })
     await store.close()
+    await rootHasher.close()
     unlock()
   }
 

@@ -25,6 +25,7 @@ import {
 import type { NamespaceConfig, StoreUnitConfig } from '../../state/unit-config.ts'
 import { buildId } from '../build.ts'
 import { serveControl } from '../control.ts'
+import { threadedRootHasher } from './root-hasher.ts'
 
 /** Properties of an order's namespace that are the same for all: volumes rely on them. */
 const ORDER_DEFAULTS = { sync: 'always', historySeconds: 0, isPublic: false } as const
@@ -75,6 +76,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
       stop: () => close(),
     },
   })
+  const rootHasher = threadedRootHasher(join(dataDir, 'store'))
   store = await LogStore.open(
     {
       disk: nodeDisk(join(dataDir, 'store')),
@@ -82,6 +84,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
       chance: systemChance(),
       log,
       atEndOfTick: (task) => void setImmediate(task),
+      rootHasher,
     },
     init.store,
   )
@@ -97,6 +100,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
     await listener.close()
     rmSync(peerPath, { force: true })
     await store.close()
+    await rootHasher.close()
     log.info({}, 'store is closed')
   }
   return { closed: control.closed, stop: () => control.stop() }

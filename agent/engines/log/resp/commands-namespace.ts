@@ -191,6 +191,7 @@ const PROPERTIES: Readonly<Record<string, (value: string) => Change | string>> =
     value === 'always' || value === 'group' || value === 'never'
       ? { sync: value }
       : 'Invalid property value (expected: always, group, never)',
+  provable: (value) => ({ isProvable: value.startsWith('1') }),
   history: (value) =>
     /^(-1|\d{1,10})$/.test(value) ? { historySeconds: Number(value) } : INVALID_VALUE,
 }

@@ -3,6 +3,7 @@ import type { Command, Replied } from './command.ts'
 import type { CommandParser } from './command-parser.ts'
 import { DATA_COMMANDS } from './commands-data.ts'
 import { NAMESPACE_COMMANDS } from './commands-namespace.ts'
+import { PROOF_COMMANDS } from './commands-proof.ts'
 import { SCAN_COMMANDS } from './commands-scan.ts'
 import { serverCommands } from './commands-server.ts'
 import { SYSTEM_COMMANDS } from './commands-system.ts'
@@ -86,6 +87,7 @@ function describeCommand(session: Session, command: Command | undefined): Replie
 export const COMMANDS: CommandTable = new CommandTable([
   ...DATA_COMMANDS,
   ...SCAN_COMMANDS,
+  ...PROOF_COMMANDS,
   ...NAMESPACE_COMMANDS,
   ...SYSTEM_COMMANDS,
   ...serverCommands((name) => COMMANDS.named(name) !== undefined),

@@ -12,6 +12,8 @@ const WORDS: Readonly<Record<string, string>> = {
   LOG_KEY_INVALID: 'Invalid key',
   LOG_VALUE_TOO_LARGE: 'Value too large',
   LOG_PROPERTY_INVALID: 'Invalid property',
+  LOG_NOT_PROVABLE: 'Namespace is not provable (NSSET name provable 1)',
+  LOG_PROOF_RANGE: 'No such record or size',
   DISK_FULL: 'DISKFULL no space left on the device',
   DISK_READ_ONLY: 'READONLY the disk cannot be written',
 }

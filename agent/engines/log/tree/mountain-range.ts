@@ -1,0 +1,244 @@
+/**
+ * A Merkle mountain range in a file: every node of every full subtree, in the order in which leaves complete them.
+ *
+ * Leaf `i` is node `2i - ones(i)`, and what it completes follows it, so that appending only appends and any node is one
+ * read. The header says how many leaves are durable; what lies beyond is made again from the log.
+ */
+import { assert, required } from '../../../base/assert.ts'
+import { concatBytes } from '../../../base/bytes.ts'
+import type { Disk, DiskFile } from '../../../base/disk.ts'
+import { NodeError } from '../../../base/errors.ts'
+import { crc32c } from '../crc32c.ts'
+import { word32 } from '../record.ts'
+import { hashBlocks, hashPair, mixInLength, NODE_BYTES } from './record-root.ts'
+
+const MAGIC = 0x31545256
+const HEADER_BYTES = 64
+
+/** A range that is open. */
+export class MountainRange {
+  readonly #file: DiskFile
+  #leaves: number
+  /** Roots of the full subtrees, left to right. */
+  #peaks: { height: number; node: Uint8Array }[] = []
+
+  /**
+   * Opens or makes a range.
+   *
+   * @param disk - The disk.
+   * @param path - Its file.
+   * @throws NodeError `DISK_*`.
+   */
+  constructor(disk: Disk, path: string) {
+    this.#file = disk.open(path, 'create')
+    this.#leaves = this.#readHeader()
+    this.#peaks = peaksOf(this.#leaves).map(({ height, start }) => ({
+      height,
+      node: this.#node(height, start),
+    }))
+  }
+
+  /** Count of leaves. */
+  get leaves(): number {
+    return this.#leaves
+  }
+
+  /** Appends leaves, 32 bytes each; not durable before {@link MountainRange.sync}. */
+  append(leaves: Uint8Array): void {
+    const first = this.#leaves
+    const total = first + leaves.byteLength / NODE_BYTES
+    const base = nodesOf(first)
+    const out = new Uint8Array((nodesOf(total) - base) * NODE_BYTES)
+    const levels: { start: number; nodes: Uint8Array }[] = []
+    let level = { start: first, nodes: leaves }
+    for (let height = 0; level.nodes.byteLength > 0; height++) {
+      placeLevel(out, base, height, level.start, level.nodes)
+      levels.push(level)
+      level = this.#parentsOf(level.start, level.nodes, height)
+    }
+    this.#file.write([out], HEADER_BYTES + base * NODE_BYTES)
+    this.#peaks = peaksOf(total).map(({ height, start }) => ({
+      height,
+      node: nodeIn(levels[height], start) ?? this.#peakAt(height),
+    }))
+    this.#leaves = total
+  }
+
+  /** The parents that a run of nodes completes, with the peak to its left where the run starts at a right child. */
+  #parentsOf(
+    start: number,
+    nodes: Uint8Array,
+    height: number,
+  ): { start: number; nodes: Uint8Array } {
+    const startsRight = start % 2 === 1
+    const joined = startsRight ? concatBytes([this.#peakAt(height), nodes]) : nodes
+    const pairs = Math.floor(joined.byteLength / (2 * NODE_BYTES))
+    return {
+      start: Math.floor(start / 2),
+      nodes: hashBlocks(joined.subarray(0, pairs * 2 * NODE_BYTES)),
+    }
+  }
+
+  #peakAt(height: number): Uint8Array {
+    const peak = this.#peaks.find((one) => one.height === height)
+    return required(peak, 'a left sibling that was there before is a peak').node
+  }
+
+  /** Makes what was appended durable. */
+  async sync(): Promise<void> {
+    const leaves = this.#leaves
+    await this.#file.sync()
+    const header = Buffer.alloc(HEADER_BYTES)
+    header.writeUInt32LE(MAGIC, 0)
+    header.writeBigUInt64LE(BigInt(leaves), 8)
+    header.writeUInt32LE(crc32c(header, 0, 60), 60)
+    this.#file.write([header], 0)
+    await this.#file.sync()
+  }
+
+  /** Root of the first `size` leaves, `<= leaves`. */
+  root(size: number): Uint8Array {
+    return mixInLength(this.#subroot(0, size), size)
+  }
+
+  /** A leaf. @throws NodeError `LOG_PROOF_RANGE`. */
+  leaf(index: number): Uint8Array {
+    if (index >= this.#leaves) throw new NodeError('LOG_PROOF_RANGE', `no record ${index}`)
+    return this.#node(0, index)
+  }
+
+  /** Siblings of leaf `index` in the tree of the first `size` leaves, from the leaf up. */
+  inclusion(index: number, size: number): Uint8Array[] {
+    if (index >= size || size > this.#leaves) {
+      throw new NodeError('LOG_PROOF_RANGE', `no record ${index} in ${size} of ${this.#leaves}`)
+    }
+    return this.#path(index, 0, size)
+  }
+
+  /** Nodes that show the first `size1` leaves to be the beginning of the first `size2`. */
+  consistency(size1: number, size2: number): Uint8Array[] {
+    if (size1 < 1 || size1 > size2 || size2 > this.#leaves) {
+      throw new NodeError('LOG_PROOF_RANGE', `${size1} in ${size2} of ${this.#leaves}`)
+    }
+    if (size1 === size2) return []
+    const nodes = this.#subproof(size1, 0, size2, true)
+    // The verifier starts from a node in any case; RFC 9162 leaves it out where it is the older root itself.
+    return isPowerOfTwo(size1) ? [this.#subroot(0, size1), ...nodes] : nodes
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+
+  #path(index: number, start: number, size: number): Uint8Array[] {
+    if (size === 1) return []
+    const left = leftOf(size)
+    return index < left
+      ? [...this.#path(index, start, left), this.#subroot(start + left, size - left)]
+      : [...this.#path(index - left, start + left, size - left), this.#subroot(start, left)]
+  }
+
+  #subproof(older: number, start: number, size: number, isWhole: boolean): Uint8Array[] {
+    if (older === size) return isWhole ? [] : [this.#subroot(start, size)]
+    const left = leftOf(size)
+    if (older <= left) {
+      return [
+        ...this.#subproof(older, start, left, isWhole),
+        this.#subroot(start + left, size - left),
+      ]
+    }
+    return [
+      ...this.#subproof(older - left, start + left, size - left, false),
+      this.#subroot(start, left),
+    ]
+  }
+
+  /** Root of `size` leaves from `start` on, where `start` is a multiple of the size rounded up to a power of two. */
+  #subroot(start: number, size: number): Uint8Array {
+    if (size === 0) return new Uint8Array(NODE_BYTES)
+    if (isPowerOfTwo(size)) return this.#node(Math.log2(size), start / size)
+    const left = leftOf(size)
+    return hashPair(this.#subroot(start, left), this.#subroot(start + left, size - left))
+  }
+
+  /** The node over leaves `[k * 2^height, (k + 1) * 2^height)`. */
+  #node(height: number, k: number): Uint8Array {
+    const lastLeaf = (k + 1) * 2 ** height - 1
+    const position = nodesOf(lastLeaf) + height
+    const node = new Uint8Array(NODE_BYTES)
+    const read = this.#file.read(node, HEADER_BYTES + position * NODE_BYTES)
+    assert(read === NODE_BYTES, 'every node up to the last leaf is in the file')
+    return node
+  }
+
+  #readHeader(): number {
+    const header = Buffer.alloc(HEADER_BYTES)
+    if (this.#file.read(header, 0) < HEADER_BYTES) return 0
+    if (header.readUInt32LE(0) !== MAGIC || crc32c(header, 0, 60) !== word32(header, 60)) return 0
+    const leaves = Number(header.readBigUInt64LE(8))
+    return HEADER_BYTES + nodesOf(leaves) * NODE_BYTES <= this.#file.sizeBytes ? leaves : 0
+  }
+}
+
+/** Puts nodes `start, start + 1, ...` of a height where they belong. */
+function placeLevel(
+  out: Uint8Array,
+  base: number,
+  height: number,
+  start: number,
+  nodes: Uint8Array,
+): void {
+  for (let at = 0, k = start; at < nodes.byteLength; at += NODE_BYTES, k++) {
+    const position = nodesOf((k + 1) * 2 ** height - 1) + height - base
+    out.set(nodes.subarray(at, at + NODE_BYTES), position * NODE_BYTES)
+  }
+}
+
+/** A copy of node `k` if the level has it. */
+function nodeIn(
+  level: { start: number; nodes: Uint8Array } | undefined,
+  k: number,
+): Uint8Array | undefined {
+  if (!level) return undefined
+  const at = (k - level.start) * NODE_BYTES
+  return at >= 0 && at < level.nodes.byteLength ? level.nodes.slice(at, at + NODE_BYTES) : undefined
+}
+
+/** Nodes of a range of so many leaves. */
+function nodesOf(leaves: number): number {
+  return 2 * leaves - ones(leaves)
+}
+
+function ones(value: number): number {
+  return ones32(value >>> 0) + ones32(Math.floor(value / 2 ** 32))
+}
+
+function ones32(value: number): number {
+  let bits = value - ((value >>> 1) & 0x55555555)
+  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333)
+  return Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
+}
+
+/** Full subtrees of so many leaves, left to right; `start` in units of their size. */
+function peaksOf(leaves: number): { height: number; start: number }[] {
+  const peaks: { height: number; start: number }[] = []
+  let done = 0
+  for (let height = 52; height >= 0; height--) {
+    const size = 2 ** height
+    if (leaves - done < size) continue
+    peaks.push({ height, start: done / size })
+    done += size
+  }
+  return peaks
+}
+
+/** The largest power of two below `size`. */
+function leftOf(size: number): number {
+  let left = 1
+  while (left * 2 < size) left *= 2
+  return left
+}
+
+function isPowerOfTwo(size: number): boolean {
+  return Number.isInteger(Math.log2(size))
+}

@@ -1,0 +1,106 @@
+/**
+ * The tree over a namespace's records: follows the log at a distance, off the write path, and answers for it.
+ *
+ * It takes in only what is written; before a root is told, what it covers is made durable, so no root is ever taken back.
+ */
+import { NodeError } from '../../../base/errors.ts'
+import type { NamespaceLog } from '../namespace-log.ts'
+import type { LogPorts, RootHasher } from '../ports.ts'
+import { MountainRange } from './mountain-range.ts'
+import { inlineRootHasher } from './record-roots.ts'
+
+const FILE_NAME = 'tree'
+
+/** A tree that is open. */
+export class RecordTree {
+  readonly #log: NamespaceLog
+  readonly #directory: string
+  readonly #hasher: RootHasher
+  readonly #range: MountainRange
+  /** Where the next record to take in is, as far as it is known. */
+  #segment = 0
+  #offset = 0
+  #following: Promise<void> | undefined
+  #isClosed = false
+
+  constructor(ports: LogPorts, directory: string, log: NamespaceLog) {
+    this.#log = log
+    this.#directory = directory
+    this.#hasher = ports.rootHasher ?? inlineRootHasher(ports.disk)
+    this.#range = new MountainRange(ports.disk, `${directory}/${FILE_NAME}`)
+    if (this.#range.leaves > log.appended) {
+      throw new NodeError('LOG_FORMAT_UNKNOWN', `${directory}: the tree knows more than the log`)
+    }
+  }
+
+  /** Count of records taken in. */
+  get size(): number {
+    return this.#range.leaves
+  }
+
+  /** Takes in what was written since; calls while it runs share its work. */
+  follow(): Promise<void> {
+    this.#following ??= this.#followOnce().finally(() => {
+      this.#following = undefined
+    })
+    return this.#following
+  }
+
+  /** Takes in and makes durable all that is written now. */
+  async settle(): Promise<void> {
+    const target = this.#log.written
+    while (this.#range.leaves < target && !this.#isClosed) await this.follow()
+    while (this.#log.durable < target && !this.#log.failure) await this.#log.makeDurable()
+    if (this.#log.failure) throw this.#log.failure
+    await this.#range.sync()
+  }
+
+  root(size: number): Uint8Array {
+    this.#check(size)
+    return this.#range.root(size)
+  }
+
+  leaf(index: number): Uint8Array {
+    return this.#range.leaf(index)
+  }
+
+  inclusion(index: number, size: number): Uint8Array[] {
+    return this.#range.inclusion(index, size)
+  }
+
+  consistency(size1: number, size2: number): Uint8Array[] {
+    return this.#range.consistency(size1, size2)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#following?.catch(() => undefined)
+    this.#range.close()
+  }
+
+  #check(size: number): void {
+    if (size <= this.#range.leaves) return
+    throw new NodeError('LOG_PROOF_RANGE', `size ${size} of ${this.#range.leaves}`)
+  }
+
+  async #followOnce(): Promise<void> {
+    const target = this.#log.written
+    while (this.#range.leaves < target && !this.#isClosed) {
+      const stretch = this.#log.stretchFrom(this.#range.leaves, this.#segment, this.#offset)
+      const { roots, endOffset } = await this.#hasher.roots({
+        path: `${this.#directory}/${stretch.name}`,
+        fromOffset: stretch.fromOffset,
+        toOffset: stretch.toOffset,
+        firstSerial: this.#range.leaves,
+      })
+      if (this.#isClosed) return
+      this.#range.append(roots)
+      this.#segment = stretch.segment
+      this.#offset = endOffset
+      if (endOffset < stretch.toOffset || stretch.isActive) continue
+      // What a whole segment should have held and did not is lost; its places stay empty.
+      const missing = Math.max(0, stretch.endSerial - this.#range.leaves)
+      if (missing > 0) this.#range.append(new Uint8Array(missing * 32))
+    }
+  }
+}
