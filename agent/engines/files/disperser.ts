@@ -249,7 +249,8 @@ export class Disperser {
 
     const sequence = this.#head.sequence + 1
     const changes = sections.takeChanges()
-    if (!hasChanges && changes.length === 0) return this.#finish(cut)
+    const isEmpty = !hasChanges && changes.length === 0 && plan.dropped.length === 0
+    if (isEmpty) return this.#finish(cut)
     const base = journal.base
     if (!base) throw new NodeError('IO', 'the journal was never begun')
     const header: CommitHeader = {

@@ -120,6 +120,22 @@ describe('Dispersal', () => {
     }
   })
 
+  it('commits tables that changed by themselves, and nothing when there is nothing', async () => {
+    const world = new VolumeWorld()
+    const volume = await world.open(world.disk())
+    await writeFile(volume, 'a', pattern(100))
+    await volume.syncDispersed()
+    const sequence = volume.figures().commitSequence
+    volume.commitTables()
+    await world.clock.advance(1)
+    assert.equal(volume.figures().commitSequence, sequence)
+    world.chunks.section.returnChanges(Buffer.from('[[0,""]]'))
+    volume.commitTables()
+    await world.clock.advance(1)
+    assert.equal(volume.figures().commitSequence, sequence + 1)
+    await volume.close()
+  })
+
   it('goes on by itself when the stores come back, and says meanwhile that it waits', async () => {
     const world = new VolumeWorld()
     const volume = await world.open(world.disk())
