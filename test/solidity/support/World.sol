@@ -64,22 +64,49 @@ contract World {
         }
     }
 
+    /// @dev One act of somebody, chosen by the seed.
+    function act(uint256 seed) external {
+        uint256 a = uint256(keccak256(abi.encode(seed, "a")));
+        uint256 b = uint256(keccak256(abi.encode(seed, "b")));
+        uint256 c = uint256(keccak256(abi.encode(seed, "c")));
+        uint256 which = seed % 24;
+        if (which < 2) placeStore(a, b, c);
+        else if (which < 4) placeVolume(a, b, c);
+        else if (which < 6) placeMount(a, b, c);
+        else if (which == 6) extend(a, b);
+        else if (which == 7) cancel(a);
+        else if (which < 10) replace(a);
+        else if (which == 10) deposit(a, b);
+        else if (which == 11) withdraw(a, b);
+        else if (which < 14) settle(a);
+        else if (which == 14) heartbeat(a);
+        else if (which == 15) heartbeatOfMany(a);
+        else if (which < 18) heartbeatOfFarm(a);
+        else if (which == 18) setOffer(a, b, c);
+        else if (which == 19) drain(a);
+        else if (which == 20) exit(a);
+        else if (which == 21) attack(a);
+        else if (which == 22) pass(a);
+        else if (a % 4 == 0) passLong(b);
+        else vote(a, b);
+    }
+
     // Acts of tenants
 
-    function placeStore(uint256 seed, uint256 size, uint256 time) external {
+    function placeStore(uint256 seed, uint256 size, uint256 time) public {
         address tenant = tenants[seed % TENANTS];
         address[] memory writers = new address[](1);
         bytes memory spec = abi.encode(StoreSpec(1, 0, false, writers, new address[](0)));
         _place(tenant, OrderKind.Store, 0, spec, _slots(1, seed >> 8, size), time);
     }
 
-    function placeVolume(uint256 seed, uint256 size, uint256 time) external {
+    function placeVolume(uint256 seed, uint256 size, uint256 time) public {
         bool sameFarm = seed & 1 == 1;
         bytes memory spec = abi.encode(VolumeSpec(1, 2, 1, 2, sameFarm, 1, 0));
         _place(tenants[seed % TENANTS], OrderKind.Volume, 0, spec, _slots(5, seed >> 8, size), time);
     }
 
-    function placeMount(uint256 seed, uint256 size, uint256 time) external {
+    function placeMount(uint256 seed, uint256 size, uint256 time) public {
         uint64 volume = _order(seed >> 8);
         address tenant = _view(volume).tenant;
         if (seed & 7 == 0) tenant = tenants[0];
@@ -87,20 +114,20 @@ contract World {
         _place(tenant, OrderKind.Mount, volume, spec, _slots(1, seed >> 16, size), time);
     }
 
-    function extend(uint256 seed, uint256 time) external {
+    function extend(uint256 seed, uint256 time) public {
         uint64 order = _order(seed >> 8);
         _act(
             tenants[seed % TENANTS], address(orders), abi.encodeCall(orders.extend, (order, uint64(1 + time % 2000))), 1
         );
     }
 
-    function cancel(uint256 seed) external {
+    function cancel(uint256 seed) public {
         uint64 order = _order(seed >> 8);
         address by = seed & 3 == 0 ? tenants[0] : _view(order).tenant;
         _act(by, address(orders), abi.encodeCall(orders.cancel, (order)), 1);
     }
 
-    function replace(uint256 seed) external {
+    function replace(uint256 seed) public {
         uint64 order = _order(seed >> 8);
         address by = seed & 3 == 0 ? accounts[(seed >> 40) % NODES] : _view(order).tenant;
         uint16 slot = uint16((seed >> 16) % 6);
@@ -108,12 +135,12 @@ contract World {
         _act(by, address(orders), abi.encodeCall(orders.replace, (order, slot, node)), 1);
     }
 
-    function deposit(uint256 seed, uint256 amount) external {
+    function deposit(uint256 seed, uint256 amount) public {
         address by = tenants[seed % TENANTS];
         _act(by, address(escrow), abi.encodeCall(escrow.deposit, (tenants[(seed >> 8) % TENANTS], amount % 1e7)), 0);
     }
 
-    function withdraw(uint256 seed, uint256 amount) external {
+    function withdraw(uint256 seed, uint256 amount) public {
         address by = seed & 1 == 0 ? tenants[(seed >> 8) % TENANTS] : farmers[(seed >> 8) % FARMS];
         uint256 free = escrow.freeBalance(by);
         _act(by, address(escrow), abi.encodeCall(escrow.withdraw, (amount % (free + 2))), 0);
@@ -121,15 +148,15 @@ contract World {
 
     // Acts of keepers, nodes, farmers
 
-    function settle(uint256 seed) external {
+    function settle(uint256 seed) public {
         _settle(_order(seed));
     }
 
-    function heartbeat(uint256 seed) external {
+    function heartbeat(uint256 seed) public {
         _act(accounts[seed % NODES], address(nodes), abi.encodeCall(nodes.heartbeat, ()), 0);
     }
 
-    function heartbeatOfMany(uint256 seed) external {
+    function heartbeatOfMany(uint256 seed) public {
         for (uint256 i = 0; i < NODES; ++i) {
             if ((seed >> i) & 1 == 1) {
                 _act(accounts[i], address(nodes), abi.encodeCall(nodes.heartbeat, ()), 0);
@@ -138,7 +165,7 @@ contract World {
     }
 
     /// @dev Farm 1 has nodes 1 and 6, farm 2 has 2 and 7, the others one each; some batches name strangers.
-    function heartbeatOfFarm(uint256 seed) external {
+    function heartbeatOfFarm(uint256 seed) public {
         uint32 farm = uint32(1 + seed % FARMS);
         uint32[] memory groups = new uint32[](1);
         uint208[] memory members = new uint208[](1);
@@ -148,17 +175,17 @@ contract World {
         _act(by, address(nodes), abi.encodeCall(nodes.heartbeats, (farm, groups, members)), 0);
     }
 
-    function setOffer(uint256 seed, uint256 capacity, uint256 price) external {
+    function setOffer(uint256 seed, uint256 capacity, uint256 price) public {
         Offer memory offer = Offer(uint64(capacity % (20 * GIB)), uint96(price % 1200));
         _act(accounts[seed % NODES], address(nodes), abi.encodeCall(nodes.setOffer, (offer)), 0);
     }
 
-    function drain(uint256 seed) external {
+    function drain(uint256 seed) public {
         uint32 node = uint32(1 + (seed >> 8) % NODES);
         _act(accounts[node - 1], address(nodes), abi.encodeCall(nodes.setDraining, (node, seed & 3 == 0)), 0);
     }
 
-    function exit(uint256 seed) external {
+    function exit(uint256 seed) public {
         uint32 node = uint32(1 + seed % NODES);
         // Rarely, or the world runs out of nodes.
         if (seed & 0xf00 == 0) _act(farmers[(node - 1) % FARMS], address(nodes), abi.encodeCall(nodes.exit, (node)), 0);
@@ -166,7 +193,7 @@ contract World {
 
     // Acts of the attacker: none of these may ever succeed
 
-    function attack(uint256 seed) external {
+    function attack(uint256 seed) public {
         address attacker = address(0xa77ac);
         uint64 order = _order(seed >> 8);
         bytes[] memory tries = new bytes[](7);
@@ -186,7 +213,7 @@ contract World {
 
     // Acts of the DAO and of time
 
-    function vote(uint256 seed, uint256 value) external {
+    function vote(uint256 seed, uint256 value) public {
         Parameter parameter = Parameter(seed % (uint256(type(Parameter).max) + 1));
         if (parameter == Parameter.WorkloadsAllowed) value |= 14;
         if (parameter == Parameter.HeartbeatSeconds) value = 50 + value % 200;
@@ -194,12 +221,12 @@ contract World {
         _act(address(this), address(policy), abi.encodeCall(policy.set, (parameter, value)), 0);
     }
 
-    function pass(uint256 time) external {
+    function pass(uint256 time) public {
         vm.warp(block.timestamp + time % 400);
         look();
     }
 
-    function passLong(uint256 time) external {
+    function passLong(uint256 time) public {
         vm.warp(block.timestamp + time % 5000);
         look();
     }
@@ -328,7 +355,6 @@ contract World {
             bytes4 panic = 0x4e487b71;
             require(reason.length >= 4 && bytes4(reason) != panic, "refused without a name");
         }
-        look();
     }
 
     function _settle(uint64 order) private {
@@ -339,7 +365,6 @@ contract World {
             ++events;
             released[order] = true;
         }
-        look();
     }
 
     function _place(
