@@ -47,6 +47,9 @@ const CONNECT_EVERY_MS = 20
 /** A store that opens a large index answers `configure` late, but it answers `status`. */
 const CONFIGURE_MS_MAX = 60 * SECOND_MS
 const STATUS_EVERY_MS = 500
+/** For a while after a new configuration, because somebody waits for what it brings. */
+const STATUS_EVERY_MS_AT_FIRST = 100
+const AT_FIRST_MS = 5 * SECOND_MS
 /** How often a stopped unit is looked for again, should something have started it. */
 const IDLE_MS = MINUTE_MS
 const STATUS_MS_MAX = 10 * SECOND_MS
@@ -198,6 +201,8 @@ export class UnitKeeper {
       isClosed = true
       this.#wake()
     })
+    const { clock } = this.#ports
+    let configuredAt = clock.monotonic()
     let configured = ''
     let isFirst = true
     try {
@@ -206,13 +211,15 @@ export class UnitKeeper {
           const text = this.#wantedText
           await connection.call('configure', this.#wanted.config, { timeoutMs: CONFIGURE_MS_MAX })
           configured = text
+          configuredAt = clock.monotonic()
           this.#set({ configured: text === this.#wantedText, code: undefined, message: undefined })
         }
         const figures = await connection.call('status', {}, { timeoutMs: STATUS_MS_MAX })
         this.#set({ state: 'running', figures: figures as UnitStatus['figures'] })
         if (isFirst) this.#ports.log.info({ unit: this.#name, pid: this.#status.pid }, 'unit runs')
         isFirst = false
-        await this.#restFor(STATUS_EVERY_MS, signal)
+        const isFresh = clock.monotonic() - configuredAt < AT_FIRST_MS
+        await this.#restFor(isFresh ? STATUS_EVERY_MS_AT_FIRST : STATUS_EVERY_MS, signal)
       }
       if (isClosed && this.#wanted.run) {
         throw new NodeError('UNIT_DIED', `${this.#name} closed its control socket`)

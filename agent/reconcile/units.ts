@@ -7,7 +7,7 @@ import type { Controller } from './controller.ts'
 import { type UnitHost, UnitKeeper } from './unit-keeper.ts'
 
 /** How often the status of units is looked at. */
-const PERIOD_MS = 500
+const PERIOD_MS = 200
 
 /** A mount needs its links and stores to drain, so it goes first. */
 const DRAIN_ORDER: readonly UnitKind[] = ['mount', 'overlay', 'store']
