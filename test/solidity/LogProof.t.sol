@@ -74,8 +74,8 @@ contract LogProofTest {
     }
 
     function _flip(bytes memory proof, uint256 bit) private pure {
-        uint256 at = bit % (proof.length * 8);
-        proof[at / 8] ^= bytes1(uint8(1 << (at % 8)));
+        uint256 place = bit % (proof.length * 8);
+        proof[place / 8] ^= bytes1(uint8(1 << (place % 8)));
     }
 
     function _shorter(bytes memory proof) private pure returns (bytes memory cut) {
