@@ -288,7 +288,8 @@ export class Ledger {
     block: { number: number; timestamp: number },
     expectedHash: Uint8Array | undefined,
   ): Promise<void> {
-    await rpc.call('evm_mine', [{ timestamp: block.timestamp }])
+    const { timestamp } = block
+    await rpc.call('evm_mine', this.#settings.engine === 'anvil' ? [{ timestamp }] : [timestamp])
     const { transactions, ...head } = await readHead(rpc)
     const diverged =
       head.number !== block.number ||

@@ -4,6 +4,7 @@
  * served at all.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fromHex } from '../../agent/base/bytes.ts'
 import { describeError, isNodeError, NodeError } from '../../agent/base/errors.ts'
 import type { RpcClient } from './rpc.ts'
@@ -14,6 +15,8 @@ const REQUEST_BYTES_MAX = 2 * 1024 * 1024
 const BATCH_MAX = 256
 /** Requests wait this long for an engine that is being restored. */
 const RESTORE_MS_MAX = 30_000
+/** Its death is noticed a moment after its connections break. */
+const REVIVED_POLL_MS = 20
 
 const SERVED = /^(eth_(?!send|sign)\w+|net_\w+|web3_\w+|txpool_\w+|debug_trace\w+)$/
 
@@ -121,20 +124,27 @@ async function sendRaw(ledger: ProxiedLedger, call: Call): Promise<object> {
   }
 }
 
-/** Asks the engine; once more if it died underneath, because a read may be repeated. */
+/** Asks the engine; again if it died underneath, because a read may be repeated, and not the dead one twice. */
 async function forward(
   ledger: ProxiedLedger,
   body: Buffer,
   calls: readonly (Call | undefined)[],
 ): Promise<Buffer> {
   let last: unknown
-  for (const _attempt of [1, 2]) {
+  let dead: RpcClient | undefined
+  const deadline = Date.now() + RESTORE_MS_MAX
+  while (Date.now() < deadline) {
     try {
-      const rpc = await within(ledger.reader(), RESTORE_MS_MAX)
-      return await rpc.forward(body)
+      const rpc = await within(ledger.reader(), deadline - Date.now())
+      if (rpc !== dead) {
+        dead = rpc
+        return await rpc.forward(body)
+      }
     } catch (caught) {
       last = caught
+      if (!isNodeError(caught, 'DEVNET_UNREACHABLE')) break
     }
+    await sleep(REVIVED_POLL_MS)
   }
   const failed = calls.map((call) => failure(call?.id ?? null, -32000, describeError(last)))
   return Buffer.from(JSON.stringify(failed.length === 1 ? failed[0] : failed))

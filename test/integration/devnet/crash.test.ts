@@ -92,6 +92,32 @@ describe('local ledger', function () {
     }
   })
 
+  it('keeps the chain on Hardhat’s node too, where anvil has no binary', async () => {
+    const options = { dataDir, engine: 'hardhat', blockTimeSeconds: 3600 } as const
+    const first = await startDevnet(options)
+    const provider = connect(first.url)
+    const wallet = new Wallet(first.accounts[0]?.privateKey ?? '', provider)
+    const sent = await wallet.sendTransaction({ to: RECIPIENT, value: 5n })
+    await mine(first, 3)
+    const before = first.figures()
+    process.kill(before.enginePid ?? 0, 'SIGKILL')
+    await wallet.sendTransaction({ to: RECIPIENT, value: 6n, nonce: 1, gasLimit: 21_000n })
+    await mine(first, 1)
+    assert.equal((await provider.getBlock(before.height))?.hash, before.hash)
+    const killed = first.figures()
+    assert.equal(killed.restarts, 1)
+    await first.stop()
+    const second = await startDevnet(options)
+    try {
+      assert.equal(second.figures().hash, killed.hash)
+      assert.equal((await provider.getTransactionReceipt(sent.hash))?.status, 1)
+      assert.equal(await provider.getBalance(RECIPIENT), 11n)
+    } finally {
+      provider.destroy()
+      await second.stop()
+    }
+  })
+
   it('serves nothing that forges the chain, and keeps a second supervisor out', async () => {
     const devnet = await startDevnet({ dataDir, ...OPTIONS })
     const provider = connect(devnet.url)
