@@ -107,6 +107,7 @@ describe('planMounts', () => {
       chainId: CHAIN_ID,
       writers: [identityOf(1).account],
       dispersalAgeMs: 5000,
+      scrubMs: 60_000,
       cacheBytes: 10,
     })
     assert.deepEqual(fromHex(volumeKey), VOLUME_KEY)
