@@ -94,6 +94,8 @@ export interface VolumeCommitSealer {
    * @throws NodeError `COMMIT_INVALID` if the tag, the sequence, the volume or the signature is wrong.
    */
   open(sequence: number, sealed: Uint8Array): Uint8Array
+  /** Takes over the accounts whose signatures are believed: the ledger may have given the volume to another node. */
+  setWriters(accounts: readonly Account[]): void
   /** As `open`, and tells who wrote it and in which epoch. */
   openSigned(sequence: number, sealed: Uint8Array): SignedCommit
 }
@@ -111,7 +113,7 @@ export interface VolumeCommitSealer {
 export function commitSealer(init: CommitSealerInit): VolumeCommitSealer {
   const keys = volumeKeysFrom(init.volumeKey)
   const signer = ledgerKeyFrom(init.privateKey)
-  const writers = new Set<Account>(init.writers)
+  let writers: ReadonlySet<Account> = new Set(init.writers)
   const domain = domainOf(init)
 
   function openSigned(sequence: number, sealed: Uint8Array): SignedCommit {
@@ -128,6 +130,9 @@ export function commitSealer(init: CommitSealerInit): VolumeCommitSealer {
   }
 
   return {
+    setWriters(accounts) {
+      writers = new Set(accounts)
+    },
     seal(sequence, plain) {
       assert(Number.isSafeInteger(sequence) && sequence >= 0, 'a sequence is a whole number')
       if (plain.byteLength > COMMIT_BYTES_MAX) {

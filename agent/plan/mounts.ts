@@ -204,6 +204,7 @@ function configOf(
     writers: writersEver(volume, world),
     slots,
     dispersalAgeMs: world.policy.values.dispersalAgeSeconds * SECOND_MS,
+    scrubMs: world.policy.values.scrubSeconds * SECOND_MS,
     cacheBytes: world.cacheBytes,
   }
 }

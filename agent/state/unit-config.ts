@@ -77,5 +77,7 @@ export interface MountUnitConfig {
   readonly writers: readonly Account[]
   readonly slots: readonly SlotConfig[]
   readonly dispersalAgeMs: number
+  /** Time in which every shard is to be read and verified once. */
+  readonly scrubMs: number
   readonly cacheBytes: number
 }

@@ -28,6 +28,8 @@ const MOUNT_NAME = 'history'
 const ORDER_TIME = '30d'
 /** Votes are open for seconds only: what comes next must not wait for finality. */
 const SOON = ['--until', 'mined']
+/** Longer than it takes a store's figures to reach its agent's status. */
+const STILL_MS = 2_500
 const MOUNTED_SECONDS_MAX = 3
 const OVERHEAD_MAX = 1.55
 
@@ -101,7 +103,10 @@ export class MainJob {
       )
     }
     const official = files.filter((file) => file.official === 'match').length
-    const blocks = files.reduce((sum, file) => sum + (file.blocks?.blocks ?? 0), 0)
+    const blocks = files.reduce(
+      (sum, { blocks: held }) => sum + (held ? held.lastBlock - held.firstBlock + 1 : 0),
+      0,
+    )
     this.#report.add({ name: 'files that match the official sums', value: official, unit: 'count' })
     this.#report.add({ name: 'blocks checked', value: blocks, unit: 'count' })
   }
@@ -323,9 +328,23 @@ export class MainJob {
     )
   }
 
+  /** What all stores together hold for the volume, once their figures stand still: agents ask their stores twice a second. */
   async #storedBytes(ordered: MainJobState): Promise<number> {
-    const statuses = await Promise.all(this.#grid.agents.map((_, index) => this.#statusOf(index)))
-    return statuses.reduce((sum, status) => sum + storedBytes(status, ordered.volume), 0)
+    let last = { bytes: -1, sinceMs: 0 }
+    return await until(
+      'the stores to agree on what they hold',
+      async () => {
+        const statuses = await Promise.all(this.#grid.agents.map((agent) => agent.status()))
+        const bytes = statuses.reduce(
+          (sum, status) => sum + (status ? storedBytes(status, ordered.volume) : 0),
+          0,
+        )
+        const now = performance.now()
+        if (bytes !== last.bytes) last = { bytes, sinceMs: now }
+        return now - last.sinceMs >= STILL_MS ? bytes : undefined
+      },
+      { timeoutMs: 30_000 },
+    )
   }
 
   /** Nodes that hold the data slots now, by slot. */

@@ -94,6 +94,7 @@ export class Disperser {
   #cutBytes = 0
   #oldestMs: number | undefined
   #roundOldestMs: number | undefined
+  #dispersalAgeMs: number
   #isUrgent = false
   #waiters: Waiter[] = []
   #progress: (() => void)[] = []
@@ -103,6 +104,7 @@ export class Disperser {
   constructor(parts: DisperserParts, start: DisperserStart) {
     this.#parts = parts
     this.#start = start
+    this.#dispersalAgeMs = start.dispersalAgeMs
     this.#head = start.head
     this.#isConfirmed = start.isHeadConfirmed
     this.#committedBytes = parts.journal.writtenBytes - start.undispersedBytes
@@ -142,6 +144,12 @@ export class Disperser {
     if (this.#head.sequence > 0) this.#isUrgent = true
     else if (this.#parts.tree.changedCount === 0) this.#committedCut = journal.end
     this.#running = this.#loop().catch((caught: unknown) => this.#break(caught))
+  }
+
+  /** Takes over another bound on the age of undispersed bytes. @param ms - `>= 0`. */
+  setDispersalAge(ms: number): void {
+    this.#dispersalAgeMs = ms
+    this.#wakeUp()
   }
 
   /** Called after every operation. */
@@ -216,7 +224,7 @@ export class Disperser {
       const left =
         this.#oldestMs === undefined
           ? undefined
-          : this.#oldestMs + this.#start.dispersalAgeMs - clock.monotonic()
+          : this.#oldestMs + this.#dispersalAgeMs - clock.monotonic()
       if (left !== undefined && left <= 0) return
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve
@@ -479,7 +487,7 @@ export class Disperser {
   }
 
   #isLate(factor: number): boolean {
-    return this.undispersedAgeMs > this.#start.dispersalAgeMs * factor
+    return this.undispersedAgeMs > this.#dispersalAgeMs * factor
   }
 
   #wakeUp(): void {

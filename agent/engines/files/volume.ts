@@ -203,6 +203,16 @@ export class Volume {
     await this.#writer?.disperser.flush()
   }
 
+  /** Takes over another bound on the age of undispersed bytes, as policy changes it. @param ms - `>= 0`. */
+  setDispersalAge(ms: number): void {
+    this.#writer?.disperser.setDispersalAge(ms)
+  }
+
+  /** True if a file here or in the newest commit holds the chunk. */
+  refersTo(chunk: number): boolean {
+    return this.#tree.references.count(chunk) > 0
+  }
+
   /** Commits what tables of other engines have to say although no file changed; nothing if they have nothing to say. */
   commitTables(): void {
     this.#writer?.disperser.noticedTables()

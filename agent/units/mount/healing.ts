@@ -4,20 +4,32 @@
  */
 import { describeError } from '../../base/errors.ts'
 import type { Clock, Log } from '../../base/ports.ts'
-import type { Dispersal, HealProgress, ScrubResult } from '../../engines/disperse/index.ts'
+import { MIB, SECOND_MS } from '../../base/units.ts'
+import {
+  type Dispersal,
+  type HealProgress,
+  PACK_BYTES_MAX,
+  type ScrubResult,
+} from '../../engines/disperse/index.ts'
 
 /** While something is missing, try again this often: short beside the time a store needs to come up. */
 const RETRY_MS = 2_000
 /** Scrubbing is slow on purpose: 8 MiB/s of reads leave links and disks to the tenant. */
-const SCRUB_BYTES_PER_SECOND = 8 * 1024 * 1024
-/** Between two passes over all shards. */
-const SCRUB_PAUSE_MS = 24 * 3_600_000
+const SCRUB_BYTES_PER_SECOND_MIN = 8 * MIB
+/** What a pack takes of all stores together: with m = k shards of parity, more than is usual. */
+const PACK_STORED_BYTES = 2 * PACK_BYTES_MAX
+/** Metadata stores that were away are looked at this often; new ones at once. */
+const CATCH_UP_MS = 15_000
+/** A shorter period takes effect within this time. */
+const SCRUB_LOOK_MS = 10_000
 
 /** What a {@link Healing} works with. */
 export interface HealingParts {
   readonly dispersal: Dispersal
   readonly clock: Clock
   readonly log: Log
+  /** Time in which every shard is to be read once. */
+  readonly scrubMs: number
   /** Makes known in a commit what changed in the tables although no file did. */
   readonly commitTables: () => void
 }
@@ -31,14 +43,19 @@ export class Healing {
   #progress: HealProgress | undefined
   #lastScrub: ScrubResult | undefined
   #problem: string | undefined
+  #scrubMs: number
+  #caughtUpAtMs: number | undefined
 
   constructor(parts: HealingParts) {
     this.#parts = parts
+    this.#scrubMs = parts.scrubMs
     this.#loops = [this.#heal(), this.#scrub()]
   }
 
-  /** Looks at once whether something can be healed. */
-  wake(): void {
+  /** Takes over how often to scrub, and looks at once whether something can be healed. */
+  update(scrubMs: number): void {
+    this.#scrubMs = scrubMs
+    this.#caughtUpAtMs = undefined
     this.#sleep.abort()
   }
 
@@ -65,6 +82,7 @@ export class Healing {
           if (done.shardsHealed > 0) log.info({ ...done }, 'shards healed')
         }
         const erased = await dispersal.sweep(this.#stop.signal)
+        await this.#catchUp()
         // Shards also arrive by themselves, after the commit that called them missing.
         if (erased > 0 || this.#missing() !== missingBefore) commitTables()
         missingBefore = this.#missing()
@@ -73,18 +91,35 @@ export class Healing {
     }
   }
 
+  /** Metadata stores that are new or were away get the commits they lack. */
+  async #catchUp(): Promise<void> {
+    const { clock, dispersal } = this.#parts
+    const now = clock.monotonic()
+    if (this.#caughtUpAtMs !== undefined && now - this.#caughtUpAtMs < CATCH_UP_MS) return
+    await dispersal.commits.catchUp(this.#stop.signal)
+    this.#caughtUpAtMs = now
+  }
+
   #missing(): number {
     return this.#parts.dispersal.status().shardsMissing.reduce((sum, count) => sum + count, 0)
   }
 
+  /** One pass over all shards in each period, as evenly as the rate allows. */
   async #scrub(): Promise<void> {
     const { dispersal, clock, log } = this.#parts
     const { signal } = this.#stop
+    let lastAtMs = clock.monotonic()
     while (!signal.aborted) {
-      await clock.sleep(SCRUB_PAUSE_MS, signal).catch(() => undefined)
-      if (signal.aborted) return
+      const leftMs = Math.min(lastAtMs + this.#scrubMs - clock.monotonic(), SCRUB_LOOK_MS)
+      if (leftMs > 0) {
+        await clock.sleep(leftMs, signal).catch(() => undefined)
+        continue
+      }
+      lastAtMs = clock.monotonic()
       await this.#attempt(async () => {
-        this.#lastScrub = await dispersal.scrub(signal, SCRUB_BYTES_PER_SECOND)
+        const bytesMax = dispersal.status().packs * PACK_STORED_BYTES
+        const rate = (bytesMax * SECOND_MS) / Math.max(this.#scrubMs, SECOND_MS)
+        this.#lastScrub = await dispersal.scrub(signal, Math.max(SCRUB_BYTES_PER_SECOND_MIN, rate))
         log.info({ ...this.#lastScrub }, 'every shard at rest was read')
       })
     }

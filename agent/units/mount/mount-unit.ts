@@ -159,6 +159,6 @@ export class MountKeeper {
 
 /** All that cannot change while the volume is open; a change of it closes the mount and opens it anew. */
 function fixedPart(config: MountUnitConfig): string {
-  const { slots: _slots, dispersalAgeMs: _age, writers: _writers, ...fixed } = config
+  const { slots: _1, dispersalAgeMs: _2, scrubMs: _3, writers: _4, ...fixed } = config
   return JSON.stringify(fixed)
 }

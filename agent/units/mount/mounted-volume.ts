@@ -3,7 +3,7 @@
  * place where these engines meet.
  */
 import { fromHex } from '../../base/bytes.ts'
-import { commitSealer } from '../../base/commit-sealer.ts'
+import { commitSealer, type VolumeCommitSealer } from '../../base/commit-sealer.ts'
 import { account } from '../../base/ids.ts'
 import type { Log } from '../../base/ports.ts'
 import { volumeKeysFrom } from '../../base/volume-keys.ts'
@@ -34,6 +34,7 @@ export class MountedVolume {
   readonly #connections: SlotStores
   readonly #dispersal: Dispersal
   readonly #chunks: Chunks
+  readonly #sealer: VolumeCommitSealer
   readonly #volume: Volume
   readonly #mount: Mount
   readonly #healing: Healing | undefined
@@ -44,6 +45,7 @@ export class MountedVolume {
     readonly connections: SlotStores
     readonly dispersal: Dispersal
     readonly chunks: Chunks
+    readonly sealer: VolumeCommitSealer
     readonly volume: Volume
     readonly mount: Mount
     readonly log: Log
@@ -54,6 +56,7 @@ export class MountedVolume {
     this.#connections = parts.connections
     this.#dispersal = parts.dispersal
     this.#chunks = parts.chunks
+    this.#sealer = parts.sealer
     this.#volume = parts.volume
     this.#mount = parts.mount
     // Only the writer repairs: it alone may write to the stores, and its commits carry what was healed.
@@ -63,6 +66,7 @@ export class MountedVolume {
           dispersal: parts.dispersal,
           clock: parts.outside.clock,
           log: parts.log,
+          scrubMs: parts.config.scrubMs,
           commitTables: () => parts.volume.commitTables(),
         })
   }
@@ -96,6 +100,7 @@ export class MountedVolume {
       clock,
       cache: new DiskChunkCache(disk, 'cache', config.cacheBytes, log),
     })
+    const sealer = sealerOf(config)
     let volume: Volume | undefined
     try {
       volume = await Volume.open(
@@ -104,7 +109,7 @@ export class MountedVolume {
           chunks,
           sections: [dispersal.section, chunks.section],
           commits: dispersal.commits,
-          sealer: sealerOf(config),
+          sealer,
           clock,
           log,
         },
@@ -117,8 +122,11 @@ export class MountedVolume {
         },
         signal,
       )
+      // What a writer stored and did not live to commit is free again.
+      const opened = volume
+      if (!config.readOnly) chunks.releaseUnreferenced((chunk) => opened.refersTo(chunk))
       const mount = await outside.show(config, volume, log)
-      const parts = { config, connections, dispersal, chunks, volume, mount }
+      const parts = { config, connections, dispersal, chunks, sealer, volume, mount }
       return new MountedVolume({ ...parts, log, outside })
     } catch (caught) {
       await volume?.close()
@@ -136,8 +144,10 @@ export class MountedVolume {
 
   /** Takes over what may change while the volume is open. @param config - As the agent wants it now. */
   update(config: MountUnitConfig): void {
+    this.#sealer.setWriters(config.writers)
+    this.#volume.setDispersalAge(config.dispersalAgeMs)
     this.#dispersal.setSlots(this.#connections.set(config.slots))
-    this.#healing?.wake()
+    this.#healing?.update(config.scrubMs)
   }
 
   /** How it is, for the agent's status. */
@@ -168,7 +178,7 @@ export class MountedVolume {
   }
 }
 
-function sealerOf(config: MountUnitConfig) {
+function sealerOf(config: MountUnitConfig): VolumeCommitSealer {
   return commitSealer({
     chainId: config.chainId,
     grid: account(config.grid),
