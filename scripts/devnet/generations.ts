@@ -22,6 +22,9 @@ export interface RestorePlan {
   readonly records: readonly JournalRecord[]
   /** First block of the newest journal, the one to go on writing. */
   readonly newestJournal: number
+  /** Block of the newest dump, 0 if there is none: the next one is due that much later, or a restart would soon find
+   * only dumps too near the head. */
+  readonly newestDump: number
 }
 
 export const dumpPath = (directory: string, block: number): string =>
@@ -39,7 +42,9 @@ export const journalPath = (directory: string, firstBlock: number): string =>
  */
 export function readRestorePlan(directory: string, statesBack: number): RestorePlan {
   const journals = numbersOf(directory, /^journal-(\d+)\.log$/)
-  if (journals.length === 0) return { dump: undefined, records: [], newestJournal: 1 }
+  if (journals.length === 0) {
+    return { dump: undefined, records: [], newestJournal: 1, newestDump: 0 }
+  }
 
   const recordsOf = new Map(
     journals.map((first) => [
@@ -51,7 +56,7 @@ export function readRestorePlan(directory: string, statesBack: number): RestoreP
   const dumps = numbersOf(directory, /^state-(\d+)\.json\.gz$/).reverse()
   const wanted = dumps.filter((block) => block <= head - statesBack)
   const rest = dumps.filter((block) => block > head - statesBack).reverse()
-  const newestJournal = journals.at(-1) ?? 1
+  const newest = { newestJournal: journals.at(-1) ?? 1, newestDump: dumps[0] ?? 0 }
 
   // The genesis comes before dumps that are too new, because it leaves more states behind the head.
   const starts = journals[0] === 1 ? [...wanted, 0, ...rest] : [...wanted, ...rest]
@@ -59,9 +64,9 @@ export function readRestorePlan(directory: string, statesBack: number): RestoreP
     const from = journals.filter((first) => first > block)
     if (from[0] !== block + 1) continue
     const records = from.flatMap((first) => recordsOf.get(first) ?? [])
-    if (block === 0) return { dump: undefined, records, newestJournal }
+    if (block === 0) return { dump: undefined, records, ...newest }
     const json = readDump(dumpPath(directory, block))
-    if (json !== undefined) return { dump: { block, json }, records, newestJournal }
+    if (json !== undefined) return { dump: { block, json }, records, ...newest }
   }
   throw new NodeError('DEVNET_JOURNAL_CORRUPT', 'no dump can be read that journals go on from', {
     details: { dumps, journals },

@@ -12,7 +12,7 @@ import { keccak256 } from 'ethers'
 import { fromHex, toHex } from '../../agent/base/bytes.ts'
 import { isNodeError, NodeError } from '../../agent/base/errors.ts'
 import { writeDurably } from './durable-file.ts'
-import { type Engine, type EngineKind, STATES_KEPT, startEngine } from './engine.ts'
+import { type Engine, type EngineKind, startEngine } from './engine.ts'
 import { dumpPath, journalPath, readRestorePlan, removeOldGenerations } from './generations.ts'
 import { Journal, type JournalRecord } from './journal.ts'
 import type { RpcClient } from './rpc.ts'
@@ -245,15 +245,13 @@ export class Ledger {
     if (plan.dump && stateFile) await writeDurably(stateFile, plan.dump.json, 0o600)
     const engine = await startEngine({ kind, dataDir, chainId, genesisFile, stateFile })
     if (stateFile !== undefined) rmSync(stateFile)
-    this.#dumpedBlock = plan.dump?.block ?? 0
+    this.#dumpedBlock = plan.newestDump
+    const loadedBlock = plan.dump?.block ?? 0
     this.#pending.clear()
     try {
       this.#head = await readHead(engine.rpc)
-      if (this.#head.number !== this.#dumpedBlock) {
-        throw new NodeError(
-          'DEVNET_DIVERGED',
-          `the dump of block ${this.#dumpedBlock} gave another`,
-        )
+      if (this.#head.number !== loadedBlock) {
+        throw new NodeError('DEVNET_DIVERGED', `the dump of block ${loadedBlock} gave another`)
       }
       await this.#replay(engine.rpc, plan.records)
     } catch (caught) {
@@ -346,9 +344,6 @@ export class Ledger {
     this.#journal = journal
   }
 }
-
-/** The states that the engine keeps bound what a restart may promise. */
-export const STATES_BACK_MAX = STATES_KEPT
 
 async function submit(
   rpc: RpcClient,
