@@ -12,7 +12,7 @@ const soljson = createRequire(import.meta.url).resolve('solc/soljson.js')
 const settings = {
   optimizer: { enabled: true, runs: 200 },
   evmVersion: 'cancun',
-  outputSelection: { '*': { '*': ['storageLayout'] } },
+  outputSelection: { '*': { '*': ['storageLayout', 'devdoc', 'userdoc'] } },
 }
 
 export default defineConfig({

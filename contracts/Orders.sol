@@ -151,7 +151,10 @@ contract Orders is IOrders {
         require(head.flags & STREAMS == 0, OrderStreams(order));
         uint256 until = uint256(head.paidUntil) + seconds_;
         uint256 limit = block.timestamp + _policy.value(Parameter.MaxSeconds);
-        require(seconds_ != 0 && until <= limit, OrderDurationOutOfRange(seconds_, 1, Math.saturatingSub(limit, head.paidUntil)));
+        require(
+            seconds_ != 0 && until <= limit,
+            OrderDurationOutOfRange(seconds_, 1, Math.saturatingSub(limit, head.paidUntil))
+        );
         head.paidUntil = uint40(until);
         emit OrderExtended(++_sequence, order, uint64(until));
         _escrow.hold(_actor(), head.tenant, uint256(head.ratePerSecond) * seconds_);
@@ -308,7 +311,8 @@ contract Orders is IOrders {
         return Shape(dataSlots + spec.metaStores, dataSlots, spec.sameFarmAllowed ? SAME_FARM : 0);
     }
 
-    /// @dev Also enters the mount under its volume and under its name, which nothing after this can refuse but a revert.
+    /// @dev Also enters the mount under its volume and under its name, which nothing after this can refuse but a
+    /// revert.
     function _mountShape(uint64 order, uint64 parent, bytes calldata spec, SlotRequest[] calldata slots)
         private
         returns (Shape memory)
@@ -373,7 +377,8 @@ contract Orders is IOrders {
 
     // Rules of replacing
 
-    /// @dev The tenant may pay what it likes (policy still caps the price); a writer may not spend the tenant's money freely.
+    /// @dev The tenant may pay what it likes (policy still caps the price); a writer may not spend the tenant's
+    /// money freely.
     function _maxReplacementRate(uint64 order, address tenant, Slot memory old) private view returns (uint256) {
         if (_actor() == tenant) return type(uint256).max;
         uint32 caller = INodes(_nodes).nodeOf(_actor());

@@ -18,7 +18,8 @@ interface IEscrow {
 
     /// @notice What streams from a tenant's balance changed; `paidUntil` is when it would be used up.
     event StreamChanged(address indexed tenant, uint32 indexed epoch, uint256 ratePerSecond, uint64 paidUntil);
-    /// @notice A tenant's balance was used up and not refilled within the grace: its streaming orders ended at `endedAt`.
+    /// @notice A tenant's balance was used up and not refilled within the grace: its streaming orders ended at
+    /// `endedAt`.
     event StreamEnded(address indexed tenant, uint32 indexed epoch, uint64 endedAt);
 
     /// @notice The balance does not cover the streaming orders for the shortest time that policy allows.
@@ -39,13 +40,15 @@ interface IEscrow {
     /// @param amount In smallest units; the caller approved this contract for it.
     function deposit(address account, uint256 amount) external;
     /// @notice The same with an EIP-2612 permit in one transaction.
-    function depositWithPermit(address account, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
+    function depositWithPermit(address account, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external;
     /// @notice Takes from the caller's free balance, which earnings are credited to as well.
     function withdraw(uint256 amount) external;
 
     /// @notice What an account could withdraw or spend on orders now.
     function freeBalance(address account) external view returns (uint256);
-    /// @notice When a tenant's balance will be used up by its streaming orders, or was; the end of time if nothing streams.
+    /// @notice When a tenant's balance will be used up by its streaming orders, or was; the end of time if nothing
+    /// streams.
     function paidUntil(address tenant) external view returns (uint64);
     /// @notice What streams from a tenant's balance each second, and in which epoch.
     function streamOf(address tenant) external view returns (uint256 ratePerSecond, uint32 epoch, uint64 graceSeconds);

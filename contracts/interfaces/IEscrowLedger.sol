@@ -21,7 +21,8 @@ interface IEscrowLedger {
         external
         returns (uint32 epoch, uint24 grace);
 
-    /// @notice Changes what an order adds to the stream of an epoch; nothing if that epoch is over. Only the order book.
+    /// @notice Changes what an order adds to the stream of an epoch; nothing if that epoch is over. Only the order
+    /// book.
     function restream(address tenant, uint32 epoch, uint256 oldRate, uint256 newRate) external;
 
     /// @notice When the orders of an epoch are or were paid until.

@@ -47,7 +47,8 @@ interface INodeLedger {
     /// @param finally True decides all of it: a node that is not late is taken to have lived until now.
     function earned(Span[] calldata spans, uint64 lateSeconds, bool finally) external view returns (Earned[] memory);
 
-    /// @notice State of a node, and since when it is silent without excuse: its last heartbeat, or the end of an announced
+    /// @notice State of a node, and since when it is silent without excuse: its last heartbeat, or the end of an
+    /// announced
     /// maintenance into which it went alive.
     function pulse(uint32 node) external view returns (NodeState state, uint64 silentSince);
 

@@ -23,7 +23,8 @@ enum NodeState {
 /// @param stake Token units that stand behind its promises.
 /// @param aliveSeconds Seconds from `registeredAt` to `lastHeartbeat` that count as alive.
 /// @param publicKey Uncompressed secp256k1 key, 64 bytes x and y; its hash is `account`, and it is the libp2p identity.
-/// @param sealingKey X25519 (32 bytes) and ML-KEM-768 (1184 bytes) public keys: secrets for the node are sealed to both.
+/// @param sealingKey X25519 (32 bytes) and ML-KEM-768 (1184 bytes) public keys: secrets for the node are sealed to
+/// both.
 /// @param addresses Multiaddrs without the peer id.
 struct NodeView {
     uint32 id;
@@ -141,9 +142,12 @@ interface INodes {
     /// @param offer What it sells; its stake must cover the capacity.
     /// @param addresses At most 8 multiaddrs of 1 to 256 bytes; may be empty.
     /// @return node Its number, from 1.
-    function register(bytes calldata publicKey, bytes calldata sealingKey, Offer calldata offer, string[] calldata addresses)
-        external
-        returns (uint32 node);
+    function register(
+        bytes calldata publicKey,
+        bytes calldata sealingKey,
+        Offer calldata offer,
+        string[] calldata addresses
+    ) external returns (uint32 node);
 
     /// @notice Changes the offer of the caller's node; running orders keep their price.
     function setOffer(Offer calldata offer) external;
@@ -161,7 +165,8 @@ interface INodes {
     function exit(uint32 node) external;
 
     /// @notice Says that the caller's node lives; counts the time since the last heartbeat as alive if it was not late.
-    /// @dev Late is more than twice HeartbeatSeconds (`Policy.lateSeconds`). After a late one the whole gap counts as dead.
+    /// @dev Late is more than twice HeartbeatSeconds (`Policy.lateSeconds`). After a late one the whole gap counts
+    /// as dead.
     function heartbeat() external;
 
     /// @notice Lets a key send heartbeats for the farm's nodes (the address zero: none). Only the farm's owner.
@@ -173,7 +178,8 @@ interface INodes {
     /// @param groups `[n]` @param members `[n]`
     function heartbeats(uint32 farm, uint32[] calldata groups, uint208[] calldata members) external;
 
-    /// @notice Announces a silence: in it, and for LostSeconds after it, writers may not move the node's slots. It is not
+    /// @notice Announces a silence: in it, and for LostSeconds after it, writers may not move the node's slots. It
+    /// is not
     /// paid. By the node or its farm's owner.
     /// @param from At least an hour from now, and 14 days after the last one ended.
     /// @param until At most a day later.

@@ -145,7 +145,8 @@ interface IOrders {
     ) external returns (uint64 order);
 
     /// @notice Pays for `seconds_` more of an order that is live or suspended. Anyone may.
-    /// @dev Emits {OrderExtended}. Counts from the old end, so time in suspension is paid too. At most MaxSeconds ahead.
+    /// @dev Emits {OrderExtended}. Counts from the old end, so time in suspension is paid too. At most MaxSeconds
+    /// ahead.
     /// @param seconds_ At least 1.
     function extend(uint64 order, uint64 seconds_) external;
 
@@ -156,12 +157,14 @@ interface IOrders {
 
     /// @notice Moves a slot to another node: by the tenant at any time; by the node that writes the volume (its newest
     /// read-write mount) only if the slot's node is draining or has been silent for longer than LostSeconds.
-    /// @dev Emits {SlotReplaced}. The old node is settled and its capacity given back. The price of the new node may differ:
+    /// @dev Emits {SlotReplaced}. The old node is settled and its capacity given back. The price of the new node may
+    /// differ:
     /// what the order holds is then spread over more or less time, so `paidUntil` moves and nothing is pulled.
     function replace(uint64 order, uint16 slot, uint32 node) external;
 
     /// @notice Pays the nodes of an order what they earned so far. Anyone may.
-    /// @dev Pays up to each node's last heartbeat and refunds seconds in which a node was dead. Once the data of an ended
+    /// @dev Pays up to each node's last heartbeat and refunds seconds in which a node was dead. Once the data of an
+    /// ended
     /// order may be deleted, it also gives the capacity back and emits {OrderReleased}.
     function settle(uint64 order) external;
 

@@ -106,13 +106,19 @@ library CodeStore {
     /// @dev CREATE addresses are keccak256(rlp([maker, nonce])); EIP-161 starts a contract's nonce at 1.
     function addressOf(address maker, uint64 nonce) internal pure returns (address) {
         bytes memory rlp;
-        if (nonce < 0x80) rlp = abi.encodePacked(bytes1(0xd6), bytes1(0x94), maker, uint8(nonce));
-        else if (nonce < 0x100) rlp = abi.encodePacked(bytes1(0xd7), bytes1(0x94), maker, bytes1(0x81), uint8(nonce));
-        else if (nonce < 0x10000) rlp = abi.encodePacked(bytes1(0xd8), bytes1(0x94), maker, bytes1(0x82), uint16(nonce));
-        else if (nonce < 0x1000000) rlp = abi.encodePacked(bytes1(0xd9), bytes1(0x94), maker, bytes1(0x83), uint24(nonce));
-        else if (nonce < 0x100000000) rlp = abi.encodePacked(bytes1(0xda), bytes1(0x94), maker, bytes1(0x84), uint32(nonce));
-        else if (nonce < 0x10000000000) rlp = abi.encodePacked(bytes1(0xdb), bytes1(0x94), maker, bytes1(0x85), uint40(nonce));
-        else rlp = abi.encodePacked(bytes1(0xdc), bytes1(0x94), maker, bytes1(0x86), uint48(nonce));
+        if (nonce < 0x80) rlp = _rlp(0, maker, abi.encodePacked(uint8(nonce)));
+        else if (nonce < 0x100) rlp = _rlp(0x81, maker, abi.encodePacked(uint8(nonce)));
+        else if (nonce < 0x10000) rlp = _rlp(0x82, maker, abi.encodePacked(uint16(nonce)));
+        else if (nonce < 0x1000000) rlp = _rlp(0x83, maker, abi.encodePacked(uint24(nonce)));
+        else if (nonce < 0x100000000) rlp = _rlp(0x84, maker, abi.encodePacked(uint32(nonce)));
+        else if (nonce < 0x10000000000) rlp = _rlp(0x85, maker, abi.encodePacked(uint40(nonce)));
+        else rlp = _rlp(0x86, maker, abi.encodePacked(uint48(nonce)));
         return address(uint160(uint256(keccak256(rlp))));
+    }
+
+    /// @dev The list of an address and a number; a number of one small byte has no length before it.
+    function _rlp(uint8 lengthByte, address maker, bytes memory number) private pure returns (bytes memory) {
+        bytes memory item = lengthByte == 0 ? number : abi.encodePacked(lengthByte, number);
+        return abi.encodePacked(uint8(0xc0 + 21 + item.length), bytes1(0x94), maker, item);
     }
 }
