@@ -31,6 +31,7 @@ const LAYERS: readonly [prefix: string, layer: Layer][] = [
     { code: [BASE, 'client/', 'agent/ledger/abi.ts', 'agent/adapters/socket/'], types: ['agent/'] },
   ],
   ['scripts/bench/', { code: ['agent/', 'client/', 'scripts/', 'test/support/'] }],
+  ['scripts/gas.ts', { code: ['agent/', 'ignition/', 'test/solidity/support/'] }],
   ['scripts/', { code: ['agent/', 'client/', 'scripts/', 'ignition/'] }],
   ['ignition/', { code: [] }],
   ['test/', { code: ['agent/', 'client/', 'scripts/', 'test/', 'ignition/'] }],

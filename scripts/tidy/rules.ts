@@ -139,6 +139,10 @@ const ENTRIES = [
   /^agent\/units\/[^/]+\/index\.ts$/,
   /^client\/(cli\/main|sdk\/index)\.ts$/,
   /^scripts\/[^/]+\.ts$/,
+  // Started as processes of their own, or read by scripts/gen.
+  /^scripts\/devnet\/hardhat-engine\.ts$/,
+  /^scripts\/grid\/key\.ts$/,
+  /errors\.ts$/,
   /^scripts\/[^/]+\/main\.ts$/,
   /^scripts\/(bench|campaign|gen)\//,
   /^ignition\//,
