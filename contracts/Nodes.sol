@@ -358,14 +358,14 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     }
 
     /// @inheritdoc INodeLedger
-    function earned(Span[] calldata spans, uint64 lateSeconds, bool finally)
+    function earned(Span[] calldata spans, uint64 lateSeconds, bool isFinal)
         external
         view
         returns (Earned[] memory result)
     {
         result = new Earned[](spans.length);
         for (uint256 i = 0; i < spans.length; ++i) {
-            result[i] = _earned(spans[i], _hot[spans[i].node], lateSeconds, finally);
+            result[i] = _earned(spans[i], _hot[spans[i].node], lateSeconds, isFinal);
         }
     }
 
@@ -552,7 +552,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
 
     /// @dev Up to the last heartbeat all is known. Behind it: dead if the node is late; else it waits, or, at the end
     /// of a slot, the node has the benefit of the doubt, so that nobody is served free by leaving between heartbeats.
-    function _earned(Span calldata span, Hot memory hot, uint64 lateSeconds, bool finally)
+    function _earned(Span calldata span, Hot memory hot, uint64 lateSeconds, bool isFinal)
         private
         view
         returns (Earned memory)
@@ -565,7 +565,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint64 until = known;
         if (late) {
             until = span.to;
-        } else if (finally) {
+        } else if (isFinal) {
             alive += span.to - known;
             until = span.to;
         }

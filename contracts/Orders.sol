@@ -249,10 +249,10 @@ contract Orders is IOrders {
     function held(uint64 order) external view returns (uint256 amount) {
         Order memory head = _orders[order];
         if (head.slotCount == 0) return 0;
-        bool finally = _state(head) == OrderState.Ended;
+        bool isFinal = _state(head) == OrderState.Ended;
         Slot[] memory slots = _readSlots(order, head.slotCount);
         uint40 until = _settleableUntil(head);
-        Earned[] memory earned = _earned(slots, until, finally);
+        Earned[] memory earned = _earned(slots, until, isFinal);
         uint256 end = head.flags & STREAMS != 0 ? until : head.paidUntil;
         for (uint256 i = 0; i < slots.length; ++i) {
             amount += uint256(slots[i].ratePerSecond) * (end - earned[i].until);
@@ -455,7 +455,7 @@ contract Orders is IOrders {
     // Money
 
     /// @dev Pays and refunds all that is decided of an order; returns the refund, `unused` included.
-    function _settleSlots(uint64 order, Order storage head, uint256 unused, bool finally)
+    function _settleSlots(uint64 order, Order storage head, uint256 unused, bool isFinal)
         private
         returns (uint256 refund)
     {
@@ -466,7 +466,7 @@ contract Orders is IOrders {
         }
         address[] memory payees;
         uint256[] memory amounts;
-        (payees, amounts, refund) = _due(slots, _settleableUntil(head), finally);
+        (payees, amounts, refund) = _due(slots, _settleableUntil(head), isFinal);
         refund += unused;
         for (uint256 i = 0; i < slots.length; ++i) {
             if (slots[i].settledAt != before[i]) _slots[_key(order, i)] = _pack(slots[i]);
@@ -475,12 +475,12 @@ contract Orders is IOrders {
     }
 
     /// @dev What slots have earned up to `to`; moves `settledAt` of the copies in memory.
-    function _due(Slot[] memory slots, uint40 to, bool finally)
+    function _due(Slot[] memory slots, uint40 to, bool isFinal)
         private
         view
         returns (address[] memory payees, uint256[] memory amounts, uint256 refund)
     {
-        Earned[] memory earned = _earned(slots, to, finally);
+        Earned[] memory earned = _earned(slots, to, isFinal);
         payees = new address[](slots.length);
         amounts = new uint256[](slots.length);
         for (uint256 i = 0; i < slots.length; ++i) {
@@ -492,13 +492,13 @@ contract Orders is IOrders {
         }
     }
 
-    function _earned(Slot[] memory slots, uint40 to, bool finally) private view returns (Earned[] memory) {
+    function _earned(Slot[] memory slots, uint40 to, bool isFinal) private view returns (Earned[] memory) {
         Span[] memory spans = new Span[](slots.length);
         for (uint256 i = 0; i < slots.length; ++i) {
             uint64 from = slots[i].settledAt;
             spans[i] = Span(slots[i].node, from, to > from ? to : from);
         }
-        return INodeLedger(_nodes).earned(spans, _policy.lateSeconds(), finally);
+        return INodeLedger(_nodes).earned(spans, _policy.lateSeconds(), isFinal);
     }
 
     function _settleableUntil(Order memory head) private view returns (uint40) {

@@ -44,8 +44,8 @@ interface INodeLedger {
     function unlock(SlotRequest[] calldata slots) external;
 
     /// @notice How much of each span is decided and alive.
-    /// @param finally True decides all of it: a node that is not late is taken to have lived until now.
-    function earned(Span[] calldata spans, uint64 lateSeconds, bool finally) external view returns (Earned[] memory);
+    /// @param isFinal True decides all of it: a node that is not late is taken to have lived until now.
+    function earned(Span[] calldata spans, uint64 lateSeconds, bool isFinal) external view returns (Earned[] memory);
 
     /// @notice State of a node, and since when it is silent without excuse: its last heartbeat, or the end of an
     /// announced
