@@ -29,6 +29,9 @@ export class Follower {
   readonly #abort = new AbortController()
   #volume: VolumeState
   #problem: string | undefined
+  /** Commit that the last look ended at, and how many looks since then led nowhere although there is more. */
+  #stuckAt = -1
+  #stuckSteps = 0
   #stepping: Promise<void> | undefined
   #running: Promise<void> | undefined
 
@@ -119,7 +122,19 @@ export class Follower {
       },
     )
     if (changed.length > 0) this.#events.advanced(this.#volume.tree, changed)
-    if (isCutOff) await this.#rebuild()
+    if (isCutOff || (await this.#isLeftBehind(claimed.sequence))) await this.#rebuild()
+  }
+
+  /** Whether the writer went on so far meanwhile that the next commit is gone, and only a newer snapshot leads on. */
+  async #isLeftBehind(claimed: number): Promise<boolean> {
+    const { sequence } = this.head
+    const isStuck = sequence === this.#stuckAt && sequence < Math.min(claimed, this.#upTo)
+    this.#stuckSteps = isStuck ? this.#stuckSteps + 1 : 0
+    this.#stuckAt = sequence
+    // Less and less often: a store may claim what there is not.
+    if (!Number.isInteger(Math.log2(this.#stuckSteps))) return false
+    const snapshots = await this.#parts.commits.snapshots(this.#abort.signal)
+    return snapshots.some((snapshot) => snapshot.sequence > sequence)
   }
 
   /** Whether a newer writer put another commit in the place of the one applied last. */

@@ -326,4 +326,26 @@ describe('A read-only volume', () => {
     await reader.close()
     await writer.close()
   })
+
+  it('catches up with a writer that went on beyond the commits that the stores keep', async () => {
+    const world = new VolumeWorld()
+    const writer = await world.open(world.disk(), { snapshotCommitsMin: 3 })
+    await writeFile(writer, 'first', pattern(10))
+    await writer.syncDispersed()
+    const reader = await world.open(world.disk(2), { readOnly: true })
+    assert.equal(reader.figures().commitSequence, 1)
+    for (let i = 0; i < 12; i++) {
+      await writeFile(writer, `f${i}`, pattern(400, i))
+      await writer.syncDispersed()
+    }
+    for (const { records } of world.commitWorld.replicas) {
+      for (let sequence = 1; sequence <= 3; sequence++) records.delete(sequence)
+    }
+    await reader.follow()
+    await reader.follow()
+    assert.equal(reader.figures().commitSequence, writer.figures().commitSequence)
+    assert.equal(await fingerprint(reader), await fingerprint(writer))
+    await reader.close()
+    await writer.close()
+  })
 })
