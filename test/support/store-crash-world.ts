@@ -18,6 +18,7 @@ import {
   type LogStoreInit,
   RespServer,
   type Session,
+  verifyConsistency,
 } from '../../agent/engines/log/index.ts'
 import { Crash, type FaultDisk, faultDisk } from './fault-disk.ts'
 import { seededChance } from './seeded-chance.ts'
@@ -43,6 +44,8 @@ interface Write {
 
 /** What is known about the writes of this life, across processes. */
 class History {
+  /** The last root that a client was told. */
+  root: { size: number; node: Buffer } | undefined
   /** State at the last crash, known exactly. */
   base = new Map<string, string>()
   writes: Write[] = []
@@ -123,6 +126,8 @@ async function liveUntilCrash(
       process.act(history, result)
       if (chance.below(3) === 0) await turn()
       if (chance.below(40) === 0) process.store.namespaces.get('a')?.log.rotate()
+      if (chance.below(30) === 0) process.compact()
+      if (chance.below(25) === 0) process.askRoot(history)
     }
     if (!isDead) await process.settled()
   } catch (caught) {
@@ -140,6 +145,7 @@ async function checkSurvivors(
 ): Promise<void> {
   const process = await startProcess(disk, chance, () => false)
   const state = await process.readAll()
+  await process.checkRoot(history)
   let survived = -1
   for (let count = history.writes.length; count >= history.certain; count--) {
     if (sameState(history.after(count), state)) {
@@ -184,12 +190,15 @@ async function startProcess(disk: FaultDisk, chance: Chance, isDead: () => boole
     { disk, clock, chance, log: silent, atEndOfTick: (task) => void tasks.push(task) },
     init,
   )
-  if (!store.namespaces.has('a')) await store.create('a', { historySeconds: 0 })
+  if (!store.namespaces.has('a')) {
+    await store.create('a', { historySeconds: 0, isProvable: chance.below(2) === 0 })
+  }
   const resp = new RespServer(store)
   const runTasks = () => {
     for (const task of tasks.splice(0)) task()
   }
-  const clients = Array.from({ length: CLIENTS }, () => client(resp, isDead))
+  // The last one only asks for roots, which suspends a session; the others' order of execution must be known.
+  const clients = Array.from({ length: CLIENTS + 1 }, () => client(resp, isDead))
 
   return {
     store,
@@ -229,6 +238,33 @@ async function startProcess(disk: FaultDisk, chance: Chance, isDead: () => boole
         }
       }
       if (chance.below(2) === 0) runTasks()
+    },
+    /** Compacts in the background; a crash may end it anywhere. */
+    compact() {
+      store.namespaces
+        .get('a')
+        ?.compact(0)
+        .catch(() => undefined)
+    },
+    askRoot(history: History) {
+      if (!store.namespaces.get('a')?.tree) return
+      clients[CLIENTS]?.ask(['ROOT'], (reply) => {
+        if (!Array.isArray(reply)) return
+        history.root = { size: reply[0] as number, node: reply[1] as Buffer }
+      })
+    },
+    /** The log must still be a continuation of what it was when a root was told. */
+    async checkRoot(history: History) {
+      const { root } = history
+      const tree = store.namespaces.get('a')?.tree
+      if (!root || !tree) return
+      await tree.settle()
+      const { size } = tree
+      assert.ok(size >= root.size, 'what a root covered is durable')
+      if (root.size === 0) return
+      const path = tree.consistency(root.size, size)
+      const isConsistent = verifyConsistency(root.node, root.size, tree.root(size), size, path)
+      assert.ok(isConsistent, 'roots are consistent across crashes')
     },
     async settled() {
       runTasks()

@@ -10,10 +10,15 @@ export const NAME_BYTES_MAX = 128
 
 /** A segment of this size is read in well under a second at recovery, and gives compaction its grain. */
 export const SEGMENT_BYTES_DEFAULT = 256 * MIB
-/** Offsets are u32; a record must fit besides. */
-export const SEGMENT_BYTES_MAX = 2048 * MIB
-/** One value of the largest size, with room for its record's header. */
-export const SEGMENT_BYTES_MIN = 64 * KIB
+/** Segments of a namespace with a small quota are an eighth of it, but no smaller than this. */
+export const SEGMENT_BYTES_QUOTA_MIN = 1 * MIB
+
+/** A segment is compacted by itself once half of it is dead: then each byte copied frees one. */
+export const COMPACT_DEAD_SHARE = 0.5
+/** A full namespace is compacted already at this share. */
+export const COMPACT_FULL_DEAD_SHARE = 0.05
+/** A full namespace that compaction cannot help is not tried again for so long. */
+export const COMPACT_RETRY_MS = 1000
 
 /** Records wait here for the end of the tick: large enough for one `writev` of many, small enough for the cache. */
 export const ARENA_BYTES = 256 * KIB

@@ -7,11 +7,21 @@
  * until the log is written, or under `sync: always` durable, up to it. One sync serves all who wait.
  */
 import { assert } from '../../base/assert.ts'
+import { bytesEqual } from '../../base/bytes.ts'
 import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import { type BlockCache, CACHED_VALUE_BYTES_MAX } from './block-cache.ts'
+import {
+  type CompactionOptions,
+  type CompactionResult,
+  copyWanted,
+  deadBytesOf,
+  segmentsToCompact,
+  switchOver,
+  UNWANTED,
+} from './compaction.ts'
 import { ARENA_BYTES, ARENA_VALUE_BYTES_MAX, BLOCK_BYTES } from './constants.ts'
 import { crc32c } from './crc32c.ts'
-import { HintWriter } from './hint-file.ts'
+import { HintWriter, hintPath } from './hint-file.ts'
 import type { LogPorts, SyncMode } from './ports.ts'
 import {
   ALIGN_BYTES,
@@ -31,7 +41,7 @@ import {
 } from './record.ts'
 import type { Entry, RecordIndex } from './record-index.ts'
 import { recoverLog } from './recovery.ts'
-import { scanSegment } from './scan-segment.ts'
+import { type FoundRecord, scanSegment } from './scan-segment.ts'
 import { createSegment, SEGMENT_HEADER_BYTES, type Segment } from './segment.ts'
 
 /** Someone who may not go on before the log has reached a position. */
@@ -124,6 +134,7 @@ export class NamespaceLog {
   /** Segments that are full and whose hints await their sync. */
   #sealed: { segment: Segment; hint: HintWriter; endSerial: number }[] = []
   #syncing: Promise<void> | undefined
+  #isCompacting = false
   #waiters: Waiter[] = []
   readonly #stamp: RecordStamp
   /** Segments in which something was replaced or deleted since this was last reset. */
@@ -183,9 +194,15 @@ export class NamespaceLog {
     return this.#appended
   }
 
-  /** True if compaction has taken records away. */
-  get isCompacted(): boolean {
-    return this.#segments.some((segment) => segment.generation > 0)
+  /** Records before this serial may be gone by compaction. */
+  get compactedSerial(): number {
+    return this.#segments.reduce((max, segment) => Math.max(max, segment.endSerial), 0)
+  }
+
+  /** Share of all bytes that nothing points to. */
+  get deadShare(): number {
+    const dead = this.#segments.reduce((sum, segment) => sum + deadBytesOf(segment), 0)
+    return this.#dataBytes === 0 ? 0 : dead / this.#dataBytes
   }
 
   /** Count of records that are in files. */
@@ -211,6 +228,10 @@ export class NamespaceLog {
   /** Bytes of all segments. */
   get dataBytes(): number {
     return this.#dataBytes
+  }
+
+  get segmentCount(): number {
+    return this.#segments.length
   }
 
   get counts(): LogCounts {
@@ -457,8 +478,28 @@ export class NamespaceLog {
     }
   }
 
-  hasSegment(number: number): boolean {
-    return this.#byNumber.has(number)
+  /**
+   * Finds the version before a record.
+   *
+   * @param header - Of the record.
+   * @param key - Its key.
+   * @returns Where it is; undefined where there is none, or compaction took it.
+   */
+  previousVersion(header: RecordHeader, key: Uint8Array): LogPlace | undefined {
+    const { previousSegment: number, previousOffset: offset, serial } = header
+    if (number === 0) return undefined
+    if (this.#byNumber.get(number)?.generation === 0) return { segment: number, offset }
+    // Compaction moved it, and its place now is only known by looking: rare, and bounded by one segment.
+    const segment = this.#segments.find((one) => one.firstNumber <= number && one.number >= number)
+    if (!segment) return undefined
+    let newest: { place: LogPlace; serial: number } | undefined
+    for (const found of scanSegment(segment.file, SEGMENT_HEADER_BYTES, { checkValues: false })) {
+      if (found.kind !== 'record' || found.header.serial >= serial) continue
+      if (!bytesEqual(found.key, key) || found.header.serial < (newest?.serial ?? 0)) continue
+      const place = { segment: segment.number, offset: found.offset }
+      newest = { place, serial: found.header.serial }
+    }
+    return newest?.place
   }
 
   /** Where the newest record of a key is. */
@@ -529,6 +570,147 @@ export class NamespaceLog {
     this.#hint?.abandon()
     for (const { hint } of this.#sealed) hint.abandon()
     for (const segment of this.#segments) segment.file.close()
+  }
+
+  /**
+   * Takes one run of dead records out of the full segments, while reads and writes go on.
+   *
+   * @param options.historySeconds - Keys changed since so long keep their older versions.
+   * @param options.deadShareMin - Share of dead bytes from which a segment is worth it.
+   * @param options.breathe - Lets others have their turn.
+   * @returns Bytes given back to the disk; 0 if there was nothing to do.
+   * @throws NodeError `DISK_*`; the log is as it was.
+   */
+  async compact(options: {
+    readonly historySeconds: number
+    readonly deadShareMin: number
+    readonly breathe: () => Promise<void>
+  }): Promise<number> {
+    if (this.#isCompacting || this.failure || this.#options.readOnly) return 0
+    this.#isCompacting = true
+    try {
+      return await this.#compactRun(options)
+    } finally {
+      this.#isCompacting = false
+    }
+  }
+
+  async #compactRun(options: {
+    readonly historySeconds: number
+    readonly deadShareMin: number
+    readonly breathe: () => Promise<void>
+  }): Promise<number> {
+    const { ports, directory, segmentBytes } = this.#options
+    const full = this.#segments.filter((one) => one !== this.#active && !this.#unsynced.has(one))
+    const run = segmentsToCompact(full, segmentBytes, options.deadShareMin)
+    const last = run.at(-1)
+    if (!last) return 0
+    const next = this.#segments[this.#segments.indexOf(last) + 1]
+    const beginsLog = run[0] === this.#segments[0]
+    const nowMs = ports.clock.now()
+    const since = nowMs / 1000 - options.historySeconds
+    const job: CompactionOptions = {
+      disk: ports.disk,
+      directory,
+      segments: run,
+      endSerial: next?.firstSerial ?? this.#appended,
+      nextSeq: this.nextSeq,
+      nowMs,
+      wantedEntry: (segment, record) =>
+        this.#wantedEntry(
+          segment,
+          record,
+          beginsLog,
+          options.historySeconds === 0 ? undefined : since,
+        ),
+      breathe: options.breathe,
+    }
+    const result = await copyWanted(job)
+    // What replaced the records that were left out must be durable before they go.
+    const target = this.#appended
+    this.flush()
+    while (this.#durable < target && !this.failure) await this.makeDurable()
+    if (this.failure) {
+      result.file.close()
+      return 0
+    }
+    await switchOver(job, result)
+    return this.#takeOver(run, result)
+  }
+
+  /** Whether and how a record outlives compaction. */
+  #wantedEntry(
+    segment: Segment,
+    record: FoundRecord,
+    beginsLog: boolean,
+    since: number | undefined,
+  ): Entry {
+    const { key, header } = record
+    const entry = this.index.find(key, 0, key.byteLength)
+    const isNewest =
+      entry >= 0 &&
+      this.index.segmentOf(entry) === segment.number &&
+      this.index.offsetOf(entry) === record.offset
+    const wanted = isNewest ? entry : -1
+    if (isNewest && header.kind === KIND_SET) return wanted
+    // What a deletion hides may still be in an older segment.
+    if (header.kind === KIND_DELETE && !beginsLog) return wanted
+    if (since === undefined) return UNWANTED
+    const changedAt = entry >= 0 ? this.timeOf(entry) : header.timeSeconds
+    return Math.max(changedAt, header.timeSeconds) >= since ? wanted : UNWANTED
+  }
+
+  /** Puts the new segment in the place of the old ones. */
+  #takeOver(run: readonly Segment[], result: CompactionResult): number {
+    const { index } = this
+    // Pending records point back to where older versions were, in case they must be taken back.
+    this.flush()
+    const cacheFile = this.#options.cache.nextFile()
+    const { header, name, file } = result
+    const segment: Segment = { ...header, name, file, liveBytes: 0, cacheFile }
+    const kept = new Set<Entry>()
+    for (const { entry, fromSegment, fromOffset, toOffset, bytes } of result.moves) {
+      // Deletions and history without an entry count as wanted until the next run looks at them again.
+      if (entry < 0) segment.liveBytes += bytes
+      const isStillNewest =
+        entry >= 0 && index.segmentOf(entry) === fromSegment && index.offsetOf(entry) === fromOffset
+      if (!isStillNewest) continue
+      const isDeleted = index.isDeleted(entry)
+      if (isDeleted) kept.add(entry)
+      segment.liveBytes += bytes
+      const valueBytes = index.valueBytesOf(entry)
+      index.place(entry, segment.number, toOffset, valueBytes, index.valueCrcOf(entry), isDeleted)
+    }
+    if (this.#options.keepsDeleted) this.#forgetDeleted(run, kept)
+    return this.#replaceSegments(run, segment)
+  }
+
+  /** Deleted keys whose deletion was not kept leave the index. */
+  #forgetDeleted(run: readonly Segment[], kept: ReadonlySet<Entry>): void {
+    const numbers = new Set(run.map((one) => one.number))
+    const { index } = this
+    for (let entry = index.nextEntry(0); entry >= 0; entry = index.nextEntry(entry + 1)) {
+      if (!index.isDeleted(entry) || kept.has(entry)) continue
+      if (numbers.has(index.segmentOf(entry))) index.remove(entry)
+    }
+  }
+
+  #replaceSegments(run: readonly Segment[], segment: Segment): number {
+    const { ports, directory } = this.#options
+    let freedBytes = -segment.file.sizeBytes
+    for (const old of run) {
+      freedBytes += old.file.sizeBytes
+      this.#byNumber.delete(old.number)
+      this.dirtySegments.delete(old.number)
+      old.file.close()
+      ports.disk.remove(hintPath(directory, old))
+      ports.disk.remove(`${directory}/${old.name}`)
+    }
+    this.#sealed = this.#sealed.filter((one) => !run.includes(one.segment))
+    this.#byNumber.set(segment.number, segment)
+    this.#segments.splice(this.#segments.indexOf(run[0] as Segment), run.length, segment)
+    this.#dataBytes -= freedBytes
+    return freedBytes
   }
 
   /** Ends the active segment; the next record opens a new one. */

@@ -8,9 +8,11 @@ import { randomInt } from 'node:crypto'
 import { NodeError } from '../../base/errors.ts'
 import type { BlockCache } from './block-cache.ts'
 import {
+  COMPACT_DEAD_SHARE,
   DELETE_RESERVE_BYTES,
   KEY_BYTES_MAX,
   QUOTA_OVERHEAD_BYTES,
+  SEGMENT_BYTES_QUOTA_MIN,
   VALUE_BYTES_MAX,
 } from './constants.ts'
 import { keyIndex } from './key-index.ts'
@@ -31,6 +33,8 @@ export interface NamespaceOptions {
   readonly readOnly: boolean
   /** Called when the first record of a burst is appended. */
   readonly onAppend: (namespace: Namespace) => void
+  /** Called when a write does not fit in the quota. */
+  readonly onFull: (namespace: Namespace) => void
 }
 
 /** Counters since the namespace was opened. */
@@ -51,6 +55,8 @@ export class Namespace {
   revision = 0
   /** True once it was removed; sessions that had selected it are told. */
   isGone = false
+  /** Count of segments when it was last looked at whether compaction is due. */
+  segmentsSeen = 0
   /** Where it was emptied: the namespace that took its place. */
   replacement: Namespace | undefined
   /** The password in clear, as far as this process was told it: only for challenges of 0-db's `SECURE` form. */
@@ -188,6 +194,38 @@ export class Namespace {
     return entry >= 0 && !this.log.index.isDeleted(entry) ? entry : -1
   }
 
+  /** Whether compaction may take anything away: never from WORM, never where history is kept for ever. */
+  get isCompactable(): boolean {
+    const { worm, historySeconds } = this.#properties
+    return !worm && historySeconds >= 0
+  }
+
+  /**
+   * Gives the room of dead records back, while the namespace is served.
+   *
+   * @param deadShareMin - Share of dead bytes from which a segment is worth it; 0 for whatever there is.
+   * @returns Bytes given back.
+   * @throws NodeError `DISK_*`; nothing is lost.
+   */
+  async compact(deadShareMin: number): Promise<number> {
+    if (!this.isCompactable || this.isGone) return 0
+    const { historySeconds } = this.#properties
+    const { log } = this
+    // A small share asked for says that room is needed now, also that of the segment being written.
+    if (deadShareMin < COMPACT_DEAD_SHARE) log.rotate()
+    let freedBytes = 0
+    // A run leaves no dead bytes in what it wrote, so each moves on; the bound is for what writers add meanwhile.
+    for (let runs = log.counts.segments; runs > 0 && this.log === log; runs--) {
+      await log.makeDurable()
+      await this.tree?.settle()
+      const breathe = () => this.#options.ports.clock.sleep(0)
+      const freed = await log.compact({ historySeconds, deadShareMin, breathe })
+      if (freed === 0) break
+      freedBytes += freed
+    }
+    return freedBytes
+  }
+
   /** Writes and syncs what is left and closes all files. */
   async close(): Promise<void> {
     await this.#closeTree()
@@ -197,9 +235,6 @@ export class Namespace {
   #openTree(): void {
     const { isProvable } = this.#properties
     if (!isProvable || this.tree || this.#options.readOnly) return
-    if (this.log.isCompacted) {
-      throw new NodeError('LOG_NOT_PROVABLE', 'records are gone already')
-    }
     this.tree = new RecordTree(this.#options.ports, this.directory, this.log)
   }
 
@@ -211,13 +246,13 @@ export class Namespace {
 
   #openLog(): NamespaceLog {
     const { ports, directory, segmentBytes, cache, readOnly, onAppend } = this.#options
-    const { mode, sync, historySeconds } = this.#properties
+    const { mode, sync, historySeconds, maxBytes } = this.#properties
     return new NamespaceLog({
       ports,
       directory,
       index: mode === 'seq' ? seqIndex() : keyIndex(randomInt(2 ** 32)),
       cache,
-      segmentBytes,
+      segmentBytes: segmentBytesFor(segmentBytes, maxBytes),
       keepsDeleted: historySeconds !== 0,
       readOnly,
       sync,
@@ -234,6 +269,7 @@ export class Namespace {
       dataBytes + recordBytes <= maxBytes + QUOTA_OVERHEAD_BYTES &&
       (valueGrowth <= 0 || valueBytes + valueGrowth <= maxBytes)
     if (fits) return
+    this.#options.onFull(this)
     throw new NodeError('LOG_NAMESPACE_FULL', `namespace ${this.name} is full`, {
       details: { dataBytes, valueBytes, maxBytes, recordBytes },
     })
@@ -255,4 +291,10 @@ export class Namespace {
     }
     return stored.compare(value, valueStart, valueEnd, slack) === 0
   }
+}
+
+/** A small quota gets small segments, so that compaction can give room back before it is reached. */
+function segmentBytesFor(segmentBytes: number, maxBytes: number): number {
+  if (maxBytes === 0) return segmentBytes
+  return Math.min(segmentBytes, Math.max(SEGMENT_BYTES_QUOTA_MIN, Math.floor(maxBytes / 8)))
 }

@@ -10,6 +10,7 @@
 import type { Disk } from '../../base/disk.ts'
 import type { Log } from '../../base/ports.ts'
 import { MIB } from '../../base/units.ts'
+import { UNFINISHED_COMPACTION } from './compaction.ts'
 import { type HintEntry, HintWriter, hintPath, readHint } from './hint-file.ts'
 import { KIND_DELETE, LAG_UNKNOWN, type RecordHeader, recordBytesOf } from './record.ts'
 import type { RecordIndex } from './record-index.ts'
@@ -138,6 +139,7 @@ function remember(
 function openSegments(options: RecoveryOptions): Segment[] {
   const { disk, directory, readOnly, log } = options
   const opened: Segment[] = []
+  if (!readOnly) disk.remove(`${directory}/${UNFINISHED_COMPACTION}`)
   for (const name of disk.list(directory)) {
     if (!SEGMENT_NAME.test(name)) continue
     const file = disk.open(`${directory}/${name}`, readOnly ? 'read' : 'write')

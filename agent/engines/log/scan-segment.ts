@@ -20,20 +20,23 @@ const WINDOW_BYTES = MIB
 /** Where values are not read, headers are fetched with this much, enough for many small records. */
 const SKIM_BYTES = 16 * 1024
 
+/** A record of a segment. */
+export interface FoundRecord {
+  readonly kind: 'record'
+  readonly offset: number
+  readonly bytes: number
+  readonly header: RecordHeader
+  /** A view that is valid until the next step. */
+  readonly key: Uint8Array
+  /** Likewise, where values are checked; else empty. */
+  readonly value: Uint8Array
+  /** False if values are checked and this one fails. */
+  readonly isIntact: boolean
+}
+
 /** One record, or one stretch of bytes that is none. */
 export type Found =
-  | {
-      readonly kind: 'record'
-      readonly offset: number
-      readonly bytes: number
-      readonly header: RecordHeader
-      /** A view that is valid until the next step. */
-      readonly key: Uint8Array
-      /** Likewise, where values are checked; else empty. */
-      readonly value: Uint8Array
-      /** False if values are checked and this one fails. */
-      readonly isIntact: boolean
-    }
+  | FoundRecord
   | { readonly kind: 'damage'; readonly offset: number; readonly bytes: number }
 
 /**
@@ -76,7 +79,7 @@ function recordAt(
   window: FileWindow,
   offset: number,
   checkValues: boolean,
-): (Found & { kind: 'record' }) | undefined {
+): FoundRecord | undefined {
   let at = window.load(offset, 1)
   let start = readRecordStart(window.bytes, at, window.end)
   if (typeof start === 'number') {

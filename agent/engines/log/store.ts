@@ -10,6 +10,9 @@ import { describeError, NodeError } from '../../base/errors.ts'
 import { BlockCache } from './block-cache.ts'
 import {
   BLOCK_CACHE_BYTES,
+  COMPACT_DEAD_SHARE,
+  COMPACT_FULL_DEAD_SHARE,
+  COMPACT_RETRY_MS,
   GROUP_DELAY_MS,
   NAME_BYTES_MAX,
   SEGMENT_BYTES_DEFAULT,
@@ -52,6 +55,7 @@ export class LogStore {
   readonly #dirty = new Set<Namespace>()
   #settleIsDue = false
   #groupIsDue = false
+  #nextCompactionMs = 0
   #isClosed = false
 
   private constructor(ports: LogPorts, init: LogStoreInit) {
@@ -177,6 +181,7 @@ export class LogStore {
     for (const namespace of this.#dirty) {
       this.#dirty.delete(namespace)
       if (!namespace.log.settle()) namespace.counters.failedWrites++
+      this.#compactIfDue(namespace)
       if (namespace.log.sync === 'group' || namespace.tree) this.#syncLater()
     }
   }
@@ -213,6 +218,7 @@ export class LogStore {
       segmentBytes,
       readOnly,
       onAppend: (namespace) => this.#pending(namespace),
+      onFull: (namespace) => this.#compactLater(namespace, COMPACT_FULL_DEAD_SHARE),
     })
   }
 
@@ -221,6 +227,31 @@ export class LogStore {
     if (this.#settleIsDue) return
     this.#settleIsDue = true
     this.ports.atEndOfTick(() => this.settle())
+  }
+
+  /** Looks whether enough is dead, each time a segment was filled. */
+  #compactIfDue(namespace: Namespace): void {
+    const { segmentCount } = namespace.log
+    if (segmentCount === namespace.segmentsSeen) return
+    namespace.segmentsSeen = segmentCount
+    if (segmentCount > 1 && namespace.log.deadShare > COMPACT_DEAD_SHARE) {
+      this.#compactLater(namespace, COMPACT_DEAD_SHARE)
+    }
+  }
+
+  /** Compacts in the background, one namespace at a time. */
+  #compactLater(namespace: Namespace, deadShareMin: number): void {
+    const { clock, log } = this.ports
+    if (namespace.log.deadShare < deadShareMin) return
+    if (!namespace.isCompactable || clock.monotonic() < this.#nextCompactionMs) return
+    this.#nextCompactionMs = Number.POSITIVE_INFINITY
+    namespace
+      .compact(deadShareMin)
+      .then((freedBytes) => log.info({ namespace: namespace.name, freedBytes }, 'compacted'))
+      .catch((caught: unknown) => log.warn({ cause: describeError(caught) }, 'compaction failed'))
+      .finally(() => {
+        this.#nextCompactionMs = clock.monotonic() + COMPACT_RETRY_MS
+      })
   }
 
   #syncLater(): void {

@@ -77,7 +77,7 @@ export class CommandParser {
 
   /** An argument as latin1, which keeps every byte. */
   text(argument: number): string {
-    return this.bytes.latin1Slice(this.starts[argument], this.ends[argument])
+    return this.bytes.toString('latin1', this.starts[argument], this.ends[argument])
   }
 
   /** An argument in upper case. */

@@ -24,6 +24,7 @@ export const NAMESPACE_COMMANDS: readonly Command[] = [
   { name: 'NSJUMP', arity: 1, flags: ['admin'], run: nsJump },
   { name: 'SELECT', arity: -2, flags: ['fast'], run: select },
   { name: 'FLUSH', arity: 1, flags: ['write'], run: flush },
+  { name: 'COMPACT', arity: -1, flags: ['admin'], run: compact },
   { name: 'RELOAD', arity: 2, flags: ['admin'], run: reload },
 ]
 
@@ -281,6 +282,18 @@ function reload(session: Session, args: CommandParser): Promise<void> | Replied 
   const namespace = session.server.store.namespaces.get(args.text(1))
   if (!namespace) return writer.error('Namespace not found')
   return namespace.reload().then(() => writer.status('OK'))
+}
+
+/** COMPACT [namespace]: gives back all room that can be, and replies how many bytes that was. */
+function compact(session: Session, args: CommandParser): Promise<void> | Replied {
+  const { writer } = session
+  if (!isAdmin(session)) return
+  const { namespaces } = session.server.store
+  const found = args.count > 1 ? namespaces.get(args.text(1)) : session.namespace
+  if (!found) return writer.error('Namespace not found')
+  if (found.properties.worm) return writer.error('Namespace is protected by worm mode')
+  if (!found.isCompactable) return writer.error('Namespace keeps its history for ever')
+  return found.compact(0).then((freedBytes) => writer.integer(freedBytes))
 }
 
 function isShortName(session: Session, args: CommandParser): boolean {

@@ -175,14 +175,13 @@ function writeVersion(
   const record = log.recordAt(segment, offset)
   if (!record) return writer.error('Invalid arguments (index query)')
   if (!record.key.equals(key)) return writer.error('Invalid arguments (invalid key)')
-  const { previousSegment, previousOffset, timeSeconds, kind } = record.header
-  // What compaction took away ends the chain.
-  const hasPrevious = previousSegment !== 0 && log.hasSegment(previousSegment)
+  const { timeSeconds, kind } = record.header
+  const previous = log.previousVersion(record.header, key)
   writer.array(3)
-  if (hasPrevious) {
+  if (previous) {
     const where = Buffer.alloc(HISTORY_KEY_BYTES)
-    where.writeUInt32LE(previousSegment, 0)
-    where.writeUInt32LE(previousOffset, 4)
+    where.writeUInt32LE(previous.segment, 0)
+    where.writeUInt32LE(previous.offset, 4)
     writer.bulk(where)
   } else writer.nil()
   writer.text(String(timeSeconds))

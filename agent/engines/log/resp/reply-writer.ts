@@ -149,7 +149,7 @@ export class ReplyWriter {
     }
     // The line goes right before the value, over what was slack.
     const line = `$${length}\r\n`
-    buffer.latin1Write(line, lead - line.length)
+    buffer.write(line, lead - line.length, 'latin1')
     buffer[lead + length] = 13
     buffer[lead + length + 1] = 10
     this.#closePart()

@@ -354,7 +354,8 @@ export class Session {
     this.server.counts.failedCommands++
     if (!isNodeError(caught)) {
       this.server.store.ports.log.error({ caught: String(caught) }, 'a command failed as a bug')
-      if (caught instanceof Error && caught.name === 'Crash') throw caught
+      // What state the bug left is unknown: this client starts anew.
+      this.close()
     }
     this.writer.error(wordsOf(caught))
   }

@@ -116,7 +116,7 @@ function foldTree(leaves: Uint8Array, count: number): Uint8Array {
 }
 
 function zeroNodes(depth: number): Uint8Array[] {
-  const nodes = [new Uint8Array(NODE_BYTES)]
+  const nodes: Uint8Array[] = [new Uint8Array(NODE_BYTES)]
   for (let at = 1; at < depth; at++) {
     const below = nodes[at - 1] as Uint8Array
     nodes.push(hashPair(below, below))

@@ -28,6 +28,10 @@ export class RecordTree {
     this.#directory = directory
     this.#hasher = ports.rootHasher ?? inlineRootHasher(ports.disk)
     this.#range = new MountainRange(ports.disk, `${directory}/${FILE_NAME}`)
+    if (this.#range.leaves < log.compactedSerial) {
+      this.#range.close()
+      throw new NodeError('LOG_NOT_PROVABLE', `${directory}: records are gone already`)
+    }
     if (this.#range.leaves > log.appended) {
       throw new NodeError('LOG_FORMAT_UNKNOWN', `${directory}: the tree knows more than the log`)
     }

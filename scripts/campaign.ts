@@ -1,0 +1,31 @@
+/**
+ * `npm run campaign -- NAME [COUNT] [FIRST_SEED]`: a seeded test with many more seeds than CI has time for.
+ *
+ * A failure prints the seed; `SEED=n CAMPAIGN_SEEDS=1` before the test repeats it.
+ */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/** What can be run at length: the test, and how many seeds by default. */
+const CAMPAIGNS: Readonly<Record<string, { test: string; seeds: number }>> = {
+  store: { test: 'test/unit/log/crash.test.ts', seeds: 20_000 },
+}
+
+const [name = '', count, firstSeed = '0'] = process.argv.slice(2)
+const campaign = CAMPAIGNS[name]
+if (!campaign) {
+  console.error(
+    `usage: npm run campaign -- ${Object.keys(CAMPAIGNS).join('|')} [COUNT] [FIRST_SEED]`,
+  )
+  process.exitCode = 2
+} else {
+  const mocha = fileURLToPath(import.meta.resolve('mocha/bin/mocha.js'))
+  const env = { ...process.env, CAMPAIGN_SEEDS: count ?? String(campaign.seeds), SEED: firstSeed }
+  const child = spawn(process.execPath, [mocha, '--no-config', campaign.test], {
+    stdio: 'inherit',
+    env,
+  })
+  child.on('exit', (code) => {
+    process.exitCode = code ?? 1
+  })
+}
