@@ -4,7 +4,7 @@
  * A FUSE mount whose process died stays in the table and answers ENOTCONN. Only such a one is removed, and only of Varve: what
  * still answers belongs to somebody.
  */
-import { lstat, readdir, realpath } from 'node:fs/promises'
+import { lstat, readdir, realpath, statfs } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { codeOf, NodeError } from '../../base/errors.ts'
 import type { KernelErrorCode } from './errors.ts'
@@ -101,10 +101,13 @@ async function namesIn(path: string): Promise<string[]> {
   }
 }
 
-/** A dead connection says ENOTCONN at once (ECONNABORTED if it was aborted); all else is an answer. */
+/**
+ * A dead connection says ENOTCONN at once (ECONNABORTED if it was aborted); all else is an answer. Asked by `statfs`, which
+ * always goes to the process: the kernel goes on answering `stat` out of its cache when that is dead.
+ */
 async function answers(path: string): Promise<boolean> {
   try {
-    await lstat(path)
+    await statfs(path)
     return true
   } catch (caught) {
     const code = codeOf(caught)

@@ -67,6 +67,15 @@ describe('the life of a mount', function () {
       assert.deepEqual(await files.readdir(point), [])
     })
 
+    it('is known to be dead although the kernel still has its attributes', async () => {
+      const child = await serve(point)
+      await files.stat(point)
+      child.kill('SIGKILL')
+      await finished(child)
+      assert.isTrue((await files.stat(point)).isDirectory(), 'out of the kernel’s cache')
+      assert.equal(await cleanStaleMount(point), 1)
+    })
+
     it('ends programs that were waiting on it', async () => {
       const child = await serve(point)
       const writer = shell('dd if=/dev/zero of=x bs=1M status=none', point)
