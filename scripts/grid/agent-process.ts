@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NodeError } from '../../agent/base/errors.ts'
 import { root } from '../run/step.ts'
+import { killProcessesOf } from './processes-of.ts'
 
 /** How one agent is started. */
 export interface AgentOptions {
@@ -105,6 +106,8 @@ export class AgentProcess {
     this.#wanted = comesBack
     const pid = this.#child?.pid
     if (pid !== undefined) signalGroup(pid, 'SIGKILL')
+    // Units that an agent took over from a killed one are still in that one's group.
+    killProcessesOf(this.options.dataDir)
   }
 
   /** Drains the agent and waits for its end; cuts the power of what does not end in time. */
@@ -120,6 +123,8 @@ export class AgentProcess {
       ])
       if (!drained) signalGroup(child.pid, 'SIGKILL')
     }
+    // What outlived an agent that was killed and not started again.
+    killProcessesOf(this.options.dataDir)
     this.#log?.end()
     this.#log = undefined
   }

@@ -77,6 +77,7 @@ export class LocalGrid {
     const say = options.say ?? (() => undefined)
     say('starting the ledger')
     const ledger = await spawnDevnet({ dataDir: join(options.dataDir, 'ledger') })
+    const agents: AgentProcess[] = []
     try {
       say('deploying the contracts')
       const usual = devnetParameters(accountOf(ledger, ROLES.holder).address)
@@ -87,7 +88,6 @@ export class LocalGrid {
         deploymentDir: join(options.dataDir, 'deployment'),
       })
       say(`starting ${options.agents} agents`)
-      const agents: AgentProcess[] = []
       for (let index = 0; index < options.agents; index++) {
         agents.push(await agentFor(options, ledger, deployed, index))
       }
@@ -96,6 +96,7 @@ export class LocalGrid {
       await grid.#sponsorAll(say)
       return grid
     } catch (caught) {
+      await Promise.all(agents.map((agent) => agent.stop()))
       await ledger.stop()
       throw caught
     }
