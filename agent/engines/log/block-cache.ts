@@ -11,7 +11,7 @@ import { MIB } from '../../base/units.ts'
 export const BLOCK_CACHE_BLOCK_BYTES = 8192
 const BLOCK_BITS = 13
 /** Longer values are read straight to where they go: the copy saves little. */
-export const CACHED_VALUE_BYTES_MAX = 8192
+export const CACHED_VALUE_BYTES_MAX = 2048
 /** Memory is taken in pieces of this size as it is needed. */
 const PIECE_BYTES = MIB
 const BLOCKS_A_PIECE = PIECE_BYTES / BLOCK_CACHE_BLOCK_BYTES

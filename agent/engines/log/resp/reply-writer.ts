@@ -7,6 +7,8 @@ import type { BufferPool } from './buffer-pool.ts'
 
 /** Larger values are read into a buffer of their own. */
 const PACKED_BYTES_MAX = 64 * 1024
+/** Largest buffer taken in the hope of more replies. */
+const PART_BYTES_MAX = 256 * 1024
 /** Longest line before a value: `$8388608\r\n`. */
 const LENGTH_LINE_BYTES = 12
 
@@ -171,7 +173,8 @@ export class ReplyWriter {
     const current = this.#current
     if (current && this.#at + bytes <= current.byteLength) return current
     this.#closePart()
-    const buffer = this.#pool.take(bytes)
+    // What is more than a few replies is likely to become many: fewer, larger parts make the write cheaper.
+    const buffer = this.#pool.take(Math.max(bytes, Math.min(4 * this.#fullBytes, PART_BYTES_MAX)))
     this.#buffers.push(buffer)
     this.#current = buffer
     this.#start = 0

@@ -1,0 +1,192 @@
+/**
+ * The load of `npm run bench -- store`: a process of its own that speaks to one server and prints what it measured.
+ *
+ * Commands are built once into a buffer a connection and only their keys are patched, and replies are skipped over
+ * rather than parsed into values, so that the client costs less than the server that is measured.
+ */
+import { Socket } from 'node:net'
+
+/** What to do; given as JSON in the first argument. */
+export interface LoadJob {
+  readonly port: number
+  readonly op: 'set' | 'get'
+  readonly valueBytes: number
+  readonly connections: number
+  readonly pipeline: number
+  readonly operations: number
+  /** First key for `set`; for `get` keys are taken from `[0, keys)`. */
+  readonly firstKey: number
+  readonly keys: number
+}
+
+/** What was measured. */
+export interface LoadResult {
+  readonly seconds: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly misses: number
+}
+
+const KEY_BYTES = 16
+const WINDOW_BYTES = 1024 * 1024
+const CR = 13
+const DOLLAR = 36
+const MINUS = 45
+
+if (import.meta.main) {
+  const job = JSON.parse(process.argv[2] ?? '{}') as LoadJob
+  console.log(JSON.stringify(await runLoad(job)))
+}
+
+/** Runs a job. */
+async function runLoad(job: LoadJob): Promise<LoadResult> {
+  const batches = Math.ceil(job.operations / job.pipeline)
+  const latencies = new Float64Array(batches)
+  const state = { started: 0, done: 0, misses: 0, nextKey: job.firstKey, random: 12_345 }
+  const finished = Promise.withResolvers<void>()
+  const window = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+
+  const nextKey = (): number => {
+    if (job.op === 'set') return state.nextKey++
+    state.random = (Math.imul(state.random, 1_103_515_245) + 12_345) >>> 0
+    return state.random % job.keys
+  }
+
+  function connection(): { socket: Socket; send: () => void } {
+    const { request, keyAt, stampAt } = buildRequest(job)
+    const replies = replyCounter((isMiss) => {
+      if (isMiss) state.misses++
+      if (++outstanding === job.pipeline) complete()
+    })
+    let outstanding = 0
+    let sentAt = 0
+    const socket = new Socket({
+      onread: {
+        buffer: window,
+        callback(bytes) {
+          replies(window, bytes)
+          return true
+        },
+      },
+    } as ConstructorParameters<typeof Socket>[0])
+    socket.setNoDelay(true)
+    socket.on('error', finished.reject)
+
+    function complete(): void {
+      latencies[state.done++] = performance.now() - sentAt
+      if (state.done === batches) finished.resolve()
+      else send()
+    }
+    function send(): void {
+      if (state.started >= batches) return
+      state.started++
+      for (const at of keyAt) writeKey(request, at, nextKey())
+      for (const at of stampAt) writeKey(request, at, state.nextKey)
+      outstanding = 0
+      sentAt = performance.now()
+      socket.write(request)
+    }
+    return { socket, send }
+  }
+
+  const connections = Array.from({ length: job.connections }, connection)
+  await Promise.all(
+    connections.map(
+      ({ socket }) =>
+        new Promise<void>((resolve) =>
+          socket.connect({ port: job.port, host: '127.0.0.1' }, resolve),
+        ),
+    ),
+  )
+  const from = performance.now()
+  for (const { send } of connections) send()
+  await finished.promise
+  const seconds = (performance.now() - from) / 1000
+  for (const { socket } of connections) socket.destroy()
+  latencies.sort()
+  const at = (share: number) => latencies[Math.min(batches - 1, Math.floor(batches * share))] ?? 0
+  return { seconds, p50Ms: at(0.5), p99Ms: at(0.99), misses: state.misses }
+}
+
+/** One pipeline of commands, where their keys are, and where a value must differ from all others. */
+function buildRequest(job: LoadJob): { request: Buffer; keyAt: number[]; stampAt: number[] } {
+  const parts: Buffer[] = []
+  const keyAt: number[] = []
+  const stampAt: number[] = []
+  let bytes = 0
+  const add = (part: Buffer) => {
+    parts.push(part)
+    bytes += part.byteLength
+  }
+  for (let command = 0; command < job.pipeline; command++) {
+    const isSet = job.op === 'set'
+    add(
+      Buffer.from(
+        isSet ? `*3\r\n$3\r\nSET\r\n$${KEY_BYTES}\r\n` : `*2\r\n$3\r\nGET\r\n$${KEY_BYTES}\r\n`,
+      ),
+    )
+    keyAt.push(bytes)
+    add(Buffer.alloc(KEY_BYTES, 'k'))
+    add(Buffer.from('\r\n'))
+    if (!isSet) continue
+    add(Buffer.from(`$${job.valueBytes}\r\n`))
+    if (job.valueBytes >= KEY_BYTES) stampAt.push(bytes)
+    add(Buffer.alloc(job.valueBytes, 'v'))
+    add(Buffer.from('\r\n'))
+  }
+  return { request: Buffer.concat(parts), keyAt, stampAt }
+}
+
+function writeKey(request: Buffer, at: number, key: number): void {
+  let rest = key
+  for (let digit = KEY_BYTES - 1; digit > 0; digit--) {
+    request[at + digit] = 48 + (rest % 10)
+    rest = Math.floor(rest / 10)
+  }
+}
+
+/** Counts replies in a stream: lines, and strings that are skipped as a whole. */
+function replyCounter(onReply: (isMiss: boolean) => void): (data: Buffer, bytes: number) => void {
+  let skip = 0
+  let kind = 0
+  let value = 0
+  let isNegative = false
+  let isInLine = false
+  return (data, bytes) => {
+    let at = 0
+    while (at < bytes) {
+      if (skip > 0) {
+        const take = Math.min(skip, bytes - at)
+        skip -= take
+        at += take
+        if (skip === 0) onReply(false)
+        continue
+      }
+      const byte = data[at++] as number
+      if (!isInLine) {
+        isInLine = true
+        kind = byte
+        value = 0
+        isNegative = false
+        if (kind === MINUS)
+          throw new RangeError(
+            `error reply: ${data.toString('latin1', at, Math.min(bytes, at + 80))}`,
+          )
+      } else if (byte === CR) {
+        at++
+        isInLine = false
+        if (at > bytes) {
+          // The line feed is still to come: it counts as one byte to skip of a reply without string.
+          at = bytes
+          skip = kind === DOLLAR && !isNegative ? value + 3 : 1
+          continue
+        }
+        if (kind === DOLLAR && !isNegative) skip = value + 2
+        else onReply(kind === DOLLAR)
+      } else if (kind === DOLLAR) {
+        if (byte === MINUS) isNegative = true
+        else value = value * 10 + byte - 48
+      }
+    }
+  }
+}

@@ -1,0 +1,120 @@
+/** The servers that `npm run bench -- store` starts: this store, 0-db and redis, each as its own process on a fresh directory. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { NodeError } from '../../agent/base/errors.ts'
+
+/** How writes are acknowledged: after an fsync, or before. */
+export type BenchSync = 'group' | 'always'
+
+/** A kind of server. */
+export interface ServerKind {
+  readonly name: string
+  command(options: { directory: string; port: number; sync: BenchSync }): {
+    file: string
+    args: string[]
+  }
+}
+
+/** A server that runs. */
+export interface Server {
+  readonly port: number
+  /** Seconds of CPU so far. */
+  cpuSeconds(): number
+  residentBytes(): number
+  stop(): Promise<void>
+}
+
+/** Clock ticks a second on Linux. */
+const TICKS = 100
+const PAGE_BYTES = 4096
+const START_MS_MAX = 20_000
+
+/** This store. */
+export const OWN: ServerKind = {
+  name: 'varve',
+  command: ({ directory, port, sync }) => ({
+    file: process.execPath,
+    args: [
+      fileURLToPath(new URL('./store-server-worker.ts', import.meta.url)),
+      ...['--data', directory, '--port', String(port), '--sync', sync],
+    ],
+  }),
+}
+
+/** A peer named on the command line: `0db=BINARY` or `redis=BINARY`. */
+export function peerKind(text: string): ServerKind {
+  const [name = '', file = ''] = text.split('=')
+  if (name === '0db') {
+    return {
+      name,
+      command: ({ directory, port, sync }) => {
+        for (const part of ['data', 'index']) mkdirSync(join(directory, part), { recursive: true })
+        const where = ['--data', join(directory, 'data'), '--index', join(directory, 'index')]
+        const args = [...where, '--port', String(port), '--mode', 'user']
+        return { file, args: sync === 'always' ? [...args, '--sync'] : args }
+      },
+    }
+  }
+  if (name === 'redis') {
+    return {
+      name,
+      command: ({ directory, port, sync }) => ({
+        file,
+        args: [
+          ...['--port', String(port), '--dir', directory, '--save', '', '--appendonly', 'yes'],
+          ...['--appendfsync', sync === 'always' ? 'always' : 'everysec'],
+        ],
+      }),
+    }
+  }
+  throw new NodeError('BENCH_USAGE', `--peer is 0db=BINARY or redis=BINARY, not ${text}`)
+}
+
+/** Starts a server on an empty directory. @returns It, once it takes connections. */
+export async function startServer(
+  kind: ServerKind,
+  port: number,
+  sync: BenchSync,
+): Promise<Server> {
+  const directory = mkdtempSync(join(tmpdir(), 'varve-bench-store-'))
+  const { file, args } = kind.command({ directory, port, sync })
+  const child = spawn(file, args, { stdio: 'ignore', cwd: directory })
+  const exited = once(child, 'exit')
+  await untilListening(child, port, kind.name)
+  const stat = () => {
+    const text = readFileSync(`/proc/${child.pid}/stat`, 'utf8')
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')
+  }
+  return {
+    port,
+    cpuSeconds: () => (Number(stat()[11]) + Number(stat()[12])) / TICKS,
+    residentBytes: () => Number(stat()[21]) * PAGE_BYTES,
+    async stop() {
+      child.kill('SIGKILL')
+      await exited
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+async function untilListening(child: ChildProcess, port: number, name: string): Promise<void> {
+  const endMs = performance.now() + START_MS_MAX
+  while (performance.now() < endMs) {
+    if (child.exitCode !== null) break
+    const isUp = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => {
+        socket.destroy()
+        resolve(true)
+      })
+      socket.on('error', () => resolve(false))
+    })
+    if (isUp) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new NodeError('BENCH_PEER', `${name} does not listen on port ${port}`)
+}
