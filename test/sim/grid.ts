@@ -57,7 +57,7 @@ const SHAPES: readonly VolumeShape[] = [
   { dataShards: 3, parityShards: 2, metaStores: 3 },
 ]
 /** A node whose last heartbeat is older counts as lost when the adversary reckons what it may still break. */
-const SILENT_SECONDS = 16
+const SILENT_SECONDS = 15
 /** Time that quiet is given to heal everything. */
 const QUIET_SECONDS_MAX = 400
 /** A reader looks every 2 s, and after a minute of trouble every minute. */
@@ -119,6 +119,7 @@ class GridRun {
   #epochWanted = 0
   #busy: symbol | undefined
   #lostEver = 0
+  #destroyUntil = 0
 
   constructor(options: GridOptions) {
     const { seed } = options
@@ -132,8 +133,8 @@ class GridRun {
       policy: aPolicy({
         finalityDepth: 2,
         heartbeatSeconds: 12,
-        lostSeconds: 40,
-        graceSeconds: 40,
+        lostSeconds: 34,
+        graceSeconds: 30,
         dispersalAgeSeconds: 4,
         maxSeconds: 1_000_000,
       }).values,
@@ -173,8 +174,8 @@ class GridRun {
   }
 
   #machine(number: number, chance: Chance): SimMachine {
-    // One node in three compares several endpoints; the others have one.
-    const isCareful = number % 3 === this.#options.seed % 3
+    // One node in four compares several endpoints; the others have one.
+    const isCareful = number % 4 === this.#options.seed % 4
     const own = this.#endpoints[number % this.#endpoints.length] as SimEndpoint
     return new SimMachine({
       number,
@@ -228,17 +229,19 @@ class GridRun {
   }
 
   async #chaos(): Promise<void> {
-    const until = this.#clock.monotonic() + (this.#options.chaosSeconds ?? 60) * 1000
-    let nextLook = this.#clock.monotonic() + 30_000
+    const chaosMs = (this.#options.chaosSeconds ?? 36) * 1000
+    const until = this.#clock.monotonic() + chaosMs
+    this.#destroyUntil = until - chaosMs / 3
+    let nextLook = this.#clock.monotonic() + 15_000
     while (this.#clock.monotonic() < until) {
-      if (this.#chance.below(5) < 2) this.#fault()
-      if (this.#chance.below(6) === 0) this.#tenant()
+      if (this.#chance.below(2) === 0) this.#fault()
+      if (this.#chance.below(4) === 0) this.#tenant()
       this.#tend()
       this.#workload()
       await this.#advance(50 + this.#chance.below(1_200))
       this.#workload()
       if (this.#clock.monotonic() < nextLook) continue
-      nextLook += 30_000
+      nextLook += 20_000
       await this.#checkRemote()
     }
   }
@@ -333,12 +336,13 @@ class GridRun {
     const volume = this.#volume(this.#ledger.settled.state.orders)
     if (!writer || !volume) throw new Violation('there is nothing to verify')
     writer.volume.dropCache()
-    const files = await this.#drive(readAll(writer.volume))
+    const files = await this.#drive(readAll(writer.volume)).catch((caught: unknown) => {
+      throw new Violation(`the mount cannot be read: ${describeError(caught)}`)
+    })
     this.#mustBe(digestOf(files), 'the mount')
-    const metas = range(0, this.#shape.metaStores - 1)
-    for (const asked of [metas, ...metas.map((meta) => [meta])]) {
-      const { digest } = await this.#drive(this.#oracle.readRemote(volume, asked))
-      this.#mustBe(digest, `an empty machine with metadata stores ${asked.join()}`)
+    for (const meta of range(0, this.#shape.metaStores - 1)) {
+      const { digest } = await this.#drive(this.#oracle.readRemote(volume, [meta]))
+      this.#mustBe(digest, `an empty machine with metadata store ${meta} alone`)
     }
     for (const shown of this.#followers()) await this.#verifyFollower(shown)
     this.#note('verified', `${this.#history.newest} ${this.#history.digest}`)
@@ -354,30 +358,41 @@ class GridRun {
   /** A reader comes to what the writer shows, in its own time. */
   async #verifyFollower(shown: Shown): Promise<void> {
     const until = this.#clock.monotonic() + FOLLOW_SECONDS_MAX * 1000
-    for (;;) {
-      const digest = await this.#follow(shown)
-      // It may just end, because its order does.
-      if (digest === undefined) return
-      if (digest === this.#history.digest || this.#clock.monotonic() >= until) {
-        this.#mustBe(digest, 'a read-only mount')
-        this.#count('read-only mount verified')
-        return
+    // It may end meanwhile, because its order does.
+    while (this.#followers().includes(shown)) {
+      const digest = await this.#look(shown)
+      if (digest === this.#history.digest) return this.#count('read-only mount verified')
+      if (this.#clock.monotonic() >= until) {
+        const { commitSequence, problem } = shown.volume.figures()
+        const who = `a read-only mount at commit ${commitSequence} (${problem})`
+        return this.#mustBe(digest ?? 'nothing', who)
       }
       await this.#advance(5_000)
     }
   }
 
-  /** What a reader shows, which must be something that was there once; undefined if it cannot tell now. */
-  async #follow(shown: Shown): Promise<string | undefined> {
-    try {
-      const digest = digestOf(await this.#drive(shown.process.outlived(readAll(shown.volume))))
-      if (this.#history.find(digest, 0) !== undefined) return digest
-      throw new Violation('a read-only mount shows what was never written')
-    } catch (caught) {
-      if (isNodeError(caught) && !this.#isQuiet) return undefined
-      if (!isNodeError(caught, 'VOLUME_CLOSED', 'STALE')) throw caught
+  /**
+   * What a reader shows, which must be something that was there once.
+   *
+   * @returns Undefined if it cannot tell now: its stores are away, or what it refers to was swept since it last looked.
+   */
+  async #look(shown: Shown): Promise<string | undefined> {
+    let isGone = false
+    shown.process.onDeath(() => {
+      isGone = true
+    })
+    const reading = readAll(shown.volume).then(digestOf, (caught: unknown) => {
+      if (isNodeError(caught)) return undefined
+      throw caught
+    })
+    const gone = (async () => {
+      while (!isGone) await this.#clock.sleep(1_000)
       return undefined
-    }
+    })()
+    const digest = await this.#drive(Promise.race([reading, gone]))
+    isGone = true
+    if (digest === undefined || this.#history.find(digest, 0) !== undefined) return digest
+    throw new Violation('a read-only mount shows what was never written')
   }
 
   #mustBe(digest: string, who: string): void {
@@ -396,9 +411,11 @@ class GridRun {
     const { digest, sequence } = await this.#drive(this.#oracle.readRemote(volume, metas), 0)
     const at = this.#history.find(digest, from)
     this.#note('remote', `commit ${sequence} state ${at}`)
-    if (at !== undefined) return
-    const earlier = this.#history.find(digest, 0)
-    throw new Violation(`the stores show state ${earlier} and ${from} is certain there`)
+    if (at === undefined) {
+      const earlier = this.#history.find(digest, 0)
+      throw new Violation(`the stores show state ${earlier} and ${from} is certain there`)
+    }
+    for (const shown of this.#followers()) await this.#look(shown)
   }
 
   // The workload
@@ -531,7 +548,8 @@ class GridRun {
   /** Keeps what the tenant must have: the volume, and one mount that may write on a node that lives. */
   #tend(): void {
     const { settled, head } = this.#ledger
-    const volume = this.#volume(settled.state.orders)
+    // The first mount is ordered in the hope that the volume stays where it is.
+    const volume = this.#volume(settled.state.orders) ?? this.#volume(head.state.orders)
     if (!volume) {
       this.#ask('volume', () => this.#placeVolume(1))
       return
@@ -540,10 +558,11 @@ class GridRun {
       .filter((one) => one.kind === 'mount' && one.parent === volume.id && !one.readOnly)
       .at(-1)
     const now = head.state.orders[volume.id - 1] ?? volume
-    if (!mount) {
+    if (!mount && head.state.orders.length < 2) {
       this.#ask('mount 1', () => this.#placeMount(volume, CONSUMER, false))
       return
     }
+    if (!mount) return
     const at = this.#oracle.machineOf(mount.slots[0]?.node ?? 0)
     if (!at?.isDestroyed || now.writerEpoch > volume.writerEpoch) return
     const next = this.#machines.find((one) => !one.isDestroyed && this.#isHeard(one))
@@ -633,7 +652,7 @@ class GridRun {
         parent: 0,
         spec: simSpecs.volume({ ...spec, keyCommitment }),
         slots,
-        seconds: number === 1 ? 1_000_000 : 60,
+        seconds: number === 1 ? 1_000_000 : 40,
         dataSlots: total,
         readOnly: false,
       })
@@ -656,7 +675,7 @@ class GridRun {
         parent: volume.id,
         spec: simSpecs.mount(path, readOnly, sealed),
         slots: [{ node, sizeBytes: 1 }],
-        seconds: readOnly ? 200 : 1_000_000,
+        seconds: readOnly ? 150 : 1_000_000,
         dataSlots: 1,
         readOnly,
       })
@@ -665,7 +684,7 @@ class GridRun {
 
   #placeStore(machine: SimMachine): void {
     const node = this.#oracle.nodeOf(machine)
-    const seconds = 5 + this.#chance.below(80)
+    const seconds = 5 + this.#chance.below(60)
     if (node === 0) return
     this.#submit(`store on ${node} for ${seconds} s`, (call) =>
       call.place({
@@ -714,7 +733,7 @@ class GridRun {
     switch (this.#chance.below(14)) {
       case 0:
       case 1:
-        this.#crash(machine, 500 + this.#chance.below(14_000))
+        this.#crash(machine, 500 + this.#chance.below(10_000))
         return
       case 2:
         this.#crashConsumer()
@@ -812,6 +831,8 @@ class GridRun {
   /** A machine never comes back: at most m of the volume's slots at a time, and never the last copy of anything. */
   #destroy(machine: SimMachine): void {
     const volume = this.#volume(this.#ledger.settled.state.orders)
+    // Late losses would only make every run wait for the ledger to call them lost.
+    if (this.#clock.monotonic() > this.#destroyUntil) return
     if (!volume || machine.isDestroyed || this.#lostEver >= this.#shape.parityShards) return
     const isConsumer = [...machine.shown.values()].some((one) => !one.config.readOnly)
     // The mount moves once at most: each move costs the workload half a minute.

@@ -1,19 +1,24 @@
 /**
- * Remembers what the contracts' interfaces decoded, because eight simulated nodes decode the same answers, and decoding is most
- * of what a simulation costs. Decoding is pure and its results are frozen, so nothing but time changes.
+ * Remembers what pure functions of libraries gave: eight simulated nodes decode the same answers and check the same keys,
+ * which is most of what a simulation costs. Nothing but time changes.
  */
+import { ECDH } from 'node:crypto'
 import { AbiCoder } from 'ethers/abi'
+import { SigningKey } from 'ethers/crypto'
 import { NODES_ABI, ORDERS_ABI, POLICY_ABI } from '../../agent/ledger/abi.ts'
 
-/** Answers remembered for each interface: what the nodes ask of the last few blocks. */
-const REMEMBERED_MAX = 512
+/** Results remembered of each function: what the nodes ask of the last few blocks. */
+const REMEMBERED_MAX = 1024
 
 for (const abi of [NODES_ABI, ORDERS_ABI, POLICY_ABI]) {
   remember(abi, 'decodeFunctionResult')
+  remember(abi, 'encodeFunctionData')
   remember(abi, 'parseTransaction')
 }
 
 remember(AbiCoder.defaultAbiCoder(), 'decode')
+remember(ECDH, 'convertKey')
+remember(SigningKey, 'recoverPublicKey')
 
 /** Wraps a pure method whose arguments are strings, or make such. */
 function remember(abi: object, method: string): void {
@@ -21,13 +26,21 @@ function remember(abi: object, method: string): void {
   if (typeof original !== 'function') throw new TypeError(`${method} is a method`)
   const known = new Map<string, unknown>()
   Reflect.set(abi, method, (...args: readonly unknown[]) => {
-    const key = args.map((arg) => (typeof arg === 'string' ? arg : JSON.stringify(arg))).join(' ')
+    const key = args.map(keyOf).join(' ')
     if (known.has(key)) return known.get(key)
     const result: unknown = Reflect.apply(original, abi, [...args])
     if (known.size >= REMEMBERED_MAX) known.clear()
     known.set(key, result)
     return result
   })
+}
+
+function keyOf(arg: unknown): string {
+  if (typeof arg === 'string') return arg
+  if (arg instanceof Uint8Array) return Buffer.from(arg).toString('latin1')
+  return JSON.stringify(arg, (_, value: unknown) =>
+    typeof value === 'bigint' ? `${value}n` : value,
+  )
 }
 
 /** A value to encode: a number or short bytes as a word, bytes or text of any length, a list, a struct. */
