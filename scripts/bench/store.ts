@@ -97,7 +97,7 @@ async function runRound(
     for (const cell of cells) {
       for (const [kind, server] of servers) {
         if (cell.op === 'get') await preload(server, cell)
-        else await warmUp(server, cell, nextKey + 500_000_000)
+        await warmUp(server, cell, nextKey + 500_000_000)
         const key = `${kind.name} ${nameOf(cell)}`
         found.set(key, [...(found.get(key) ?? []), await measure(server, cell, nextKey)])
       }
@@ -136,9 +136,9 @@ async function preload(server: Server, cell: Cell): Promise<void> {
   await load({ ...job, operations, firstKey: 0, keys })
 }
 
-/** A tenth of the cell, so that no compiler or cache is met cold. */
+/** A quarter of the cell, so that no compiler or cache is met cold. */
 async function warmUp(server: Server, cell: Cell, firstKey: number): Promise<void> {
-  const operations = Math.max(cell.pipeline, Math.floor(cell.operations / 10))
+  const operations = Math.max(cell.pipeline, Math.floor(cell.operations / 4))
   await load({ ...cell, port: server.port, operations, firstKey, keys: keysOf(cell) })
 }
 

@@ -16,6 +16,7 @@ export type LogErrorCode =
   | 'LOG_PROPERTY_INVALID'
   | 'LOG_NOT_PROVABLE'
   | 'LOG_PROOF_RANGE'
+  | 'LOG_ARCHIVE_INVALID'
   | 'LOG_FORMAT_UNKNOWN'
 
 /** The catalogue of {@link LogErrorCode}. */
@@ -72,6 +73,10 @@ export const LOG_ERRORS: ErrorCatalogue<LogErrorCode> = {
   LOG_PROOF_RANGE: {
     means: 'A proof was asked for a record or a size that the log has not reached.',
     hint: 'ROOT tells the size.',
+  },
+  LOG_ARCHIVE_INVALID: {
+    means: 'A file to import is damaged, cut short or not an export; nothing of it was kept.',
+    hint: 'Export it again.',
   },
   LOG_FORMAT_UNKNOWN: {
     means: 'A file of the store is of a version or shape that this program does not know.',

@@ -1,5 +1,7 @@
 /** The door of engine `log`: an append-only store that speaks the redis protocol. */
+export { type ArchiveSummary, exportNamespace, importNamespace } from './archive.ts'
 export { LOG_ERRORS, type LogErrorCode } from './errors.ts'
+export { importZeroDb, type ZeroDbImport } from './import-zero-db.ts'
 export { Namespace } from './namespace.ts'
 export {
   defaultProperties,

@@ -380,17 +380,24 @@ export class NamespaceLog {
     const isActive = found === this.#active
     const end = isActive ? this.#writtenBytes + this.#arenaUsed : found.file.sizeBytes
     if (offset >= end) return undefined
+    return this.rawRecord(segment, offset)
+  }
+
+  /** Reads and verifies a record that is known to be there, with its bytes on disk. @throws NodeError `LOG_RECORD_CORRUPT`. */
+  rawRecord(segment: number, offset: number): StoredRecord & { readonly bytes: Buffer } {
     const header = this.headerAt(segment, offset)
     const start = valueStartOf(header.keyBytes, header.valueBytes)
-    const bytes = Buffer.allocUnsafe(start + header.valueBytes)
+    const end = start + header.valueBytes
+    const bytes = Buffer.alloc(recordBytesOf(header.keyBytes, header.valueBytes))
     const read = this.#readAt(segment, offset, bytes, 0, bytes.byteLength)
-    if (read < bytes.byteLength || !valueIsIntact(header, bytes, start)) {
+    if (read < end || !valueIsIntact(header, bytes, start)) {
       throw new NodeError('LOG_RECORD_CORRUPT', `record at ${segment}:${offset}`)
     }
     return {
       header,
+      bytes,
       key: bytes.subarray(HEADER_BYTES, HEADER_BYTES + header.keyBytes),
-      value: bytes.subarray(start),
+      value: bytes.subarray(start, end),
     }
   }
 

@@ -20,7 +20,7 @@ import { NamespaceLog } from './namespace-log.ts'
 import { type NamespaceProperties, writeProperties } from './namespace-properties.ts'
 import type { LogPorts } from './ports.ts'
 import { recordBytesOf, valueCrcOf } from './record.ts'
-import { SEQ_KEY_BYTES, seqIndex, seqKeyOf } from './seq-index.ts'
+import { SEQ_KEY_BYTES, seqIndex, seqKeyOf, seqNumberOf } from './seq-index.ts'
 import { RecordTree } from './tree/record-tree.ts'
 
 /** What a namespace is opened with. */
@@ -171,6 +171,20 @@ export class Namespace {
     this.log.set(-1, key, 0, SEQ_KEY_BYTES, value, valueStart, valueEnd, timeSeconds)
     this.log.nextSeq++
     return key
+  }
+
+  /**
+   * Stores a value that was in another store, under the key that it had there, also in sequential mode.
+   *
+   * @throws NodeError as {@link Namespace.set}.
+   */
+  restore(key: Buffer, value: Buffer, timeSeconds: number): void {
+    if (this.#properties.mode === 'seq') {
+      const number = seqNumberOf(key, 0, key.byteLength)
+      if (number < 0) throw new NodeError('LOG_KEY_INVALID', 'not a sequential key')
+      this.log.nextSeq = Math.max(this.log.nextSeq, number + 1)
+    }
+    this.set(key, 0, key.byteLength, value, 0, value.byteLength, timeSeconds)
   }
 
   /**

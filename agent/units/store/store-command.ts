@@ -11,6 +11,7 @@ import type { Log } from '../../base/ports.ts'
 import { parseBytes } from '../../base/units.ts'
 import type { LogStoreInit, SyncMode } from '../../engines/log/index.ts'
 import { startStandAlone } from './stand-alone.ts'
+import { runStoreTool, STORE_TOOLS } from './store-tools.ts'
 
 const USAGE = `varve-agent store --data DIR [options]     serve the store in DIR
 
@@ -23,6 +24,14 @@ const USAGE = `varve-agent store --data DIR [options]     serve the store in DIR
   --sync always|group|never   when a write is acknowledged, default group
   --segment-bytes N           size of a segment, default 256M
   --readonly                  serve what is there and change nothing
+
+tools, on a directory that is not being served:
+  varve-agent store check DIR                    read every value and its checksum
+  varve-agent store stats DIR                    what is there
+  varve-agent store compact DIR [NAMESPACE]      give back the room of dead records
+  varve-agent store export DIR NAMESPACE FILE    one file that can be verified
+  varve-agent store import DIR FILE [NAMESPACE]  and back
+  varve-agent store import-0db DIR ZERO_DB_DIR   take over the files of 0-db
 
 examples
   varve-agent store --data /srv/store --sync always
@@ -56,6 +65,10 @@ export async function runStoreCommand(
   log: Log,
 ): Promise<number> {
   try {
+    const [tool, ...rest] = argv
+    if (tool !== undefined && Object.hasOwn(STORE_TOOLS, tool)) {
+      return await runStoreTool(tool, rest, out, log)
+    }
     const options = parseServe(argv)
     if (!options) {
       out(USAGE)
