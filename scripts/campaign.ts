@@ -1,5 +1,5 @@
 /**
- * `npm run campaign -- NAME [COUNT] [FIRST_SEED]`: a seeded test with many more seeds than CI has time for.
+ * `npm run campaign -- NAME [[--seeds] COUNT] [FIRST_SEED]`: a seeded test with many more seeds than CI has time for.
  *
  * A failure prints the seed; `SEED=n CAMPAIGN_SEEDS=1` before the test repeats it.
  */
@@ -8,14 +8,17 @@ import { fileURLToPath } from 'node:url'
 
 /** What can be run at length: the test, and how many seeds by default. */
 const CAMPAIGNS: Readonly<Record<string, { test: string; seeds: number }>> = {
+  grid: { test: 'test/sim/grid.sim.ts', seeds: 5_000 },
   store: { test: 'test/unit/log/crash.test.ts', seeds: 20_000 },
 }
 
-const [name = '', count, firstSeed = '0'] = process.argv.slice(2)
+const [name = '', count, firstSeed = '0'] = process.argv
+  .slice(2)
+  .filter((argument) => argument !== '--seeds')
 const campaign = CAMPAIGNS[name]
 if (!campaign) {
   console.error(
-    `usage: npm run campaign -- ${Object.keys(CAMPAIGNS).join('|')} [COUNT] [FIRST_SEED]`,
+    `usage: npm run campaign -- ${Object.keys(CAMPAIGNS).join('|')} [[--seeds] COUNT] [FIRST_SEED]`,
   )
   process.exitCode = 2
 } else {
