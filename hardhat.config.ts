@@ -38,6 +38,8 @@ export default defineConfig({
       },
     },
   },
+  // A second EVM; its tests start it and override the address.
+  networks: { second: { type: 'http', chainType: 'l1', url: 'http://127.0.0.1:8545' } },
   paths: { tests: { mocha: './test/solidity', solidity: './test/solidity' } },
   test: {
     solidity: { fuzz: { runs: 256 }, invariant: { runs: 64, depth: 32, failOnRevert: true } },

@@ -9,10 +9,19 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const ARTIFACTS = join(ROOT, 'artifacts/contracts')
 const BUILD_INFO = join(ROOT, 'artifacts/build-info')
 const REFERENCE = 'docs/reference/contracts'
 const LAYOUT = 'contracts/layout'
 
+interface Artifact {
+  readonly contractName: string
+  readonly inputSourceName: string
+  readonly buildInfoId: string
+}
+interface BuildOutput {
+  readonly output: { readonly contracts: Record<string, Record<string, Compiled>> }
+}
 interface AbiItem {
   readonly type: string
   readonly name?: string
@@ -84,19 +93,24 @@ export function generateLaw(): { files: Map<string, string>; undocumented: strin
   return { files, undocumented }
 }
 
-/** Our own contracts by name; where two jobs compiled one, both say the same of it. */
+/** Our own contracts by name, each from the build that its artifact names: older builds may lie beside it. */
 function readCompiled(): Map<string, Compiled> {
+  const builds = new Map<string, BuildOutput>()
   const found = new Map<string, Compiled>()
-  for (const file of readdirSync(BUILD_INFO).filter((each) => each.endsWith('.output.json'))) {
-    const { output } = JSON.parse(readFileSync(join(BUILD_INFO, file), 'utf8')) as {
-      output: { contracts: Record<string, Record<string, Compiled>> }
-    }
-    for (const [source, contracts] of Object.entries(output.contracts)) {
-      if (!source.startsWith('project/contracts/')) continue
-      for (const [name, contract] of Object.entries(contracts)) found.set(name, contract)
-    }
+  const paths = readdirSync(ARTIFACTS, { recursive: true, encoding: 'utf8' })
+  for (const path of paths.filter((each) => each.endsWith('.json'))) {
+    const artifact = JSON.parse(readFileSync(join(ARTIFACTS, path), 'utf8')) as Artifact
+    const id = artifact.buildInfoId
+    const build = builds.get(id) ?? readBuild(id)
+    builds.set(id, build)
+    const contract = build.output.contracts[artifact.inputSourceName]?.[artifact.contractName]
+    if (contract) found.set(artifact.contractName, contract)
   }
   return found
+}
+
+function readBuild(id: string): BuildOutput {
+  return JSON.parse(readFileSync(join(BUILD_INFO, `${id}.output.json`), 'utf8')) as BuildOutput
 }
 
 function isInterface(name: string): boolean {

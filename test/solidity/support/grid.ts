@@ -3,6 +3,7 @@
  *
  * Nodes have real keys: a node's account is the hash of its public key, and it signs its own transactions.
  */
+import { rmSync } from 'node:fs'
 import { AbiCoder, getAddress, type HDNodeWallet, type Signer, SigningKey, Wallet } from 'ethers'
 import hre from 'hardhat'
 import GridModule from '../../../ignition/modules/grid.ts'
@@ -113,20 +114,29 @@ export interface TestNode {
 export interface GridOptions {
   policy?: Partial<Record<PolicyParameter, bigint>>
   tune?: (parameters: GridParameters) => GridParameters
+  /** RPC of another EVM with Hardhat's test accounts unlocked; else a fresh in-memory chain. */
+  url?: string
 }
 
-/** Deploys a grid on a fresh in-memory chain. */
+/** Deploys a grid on a fresh chain. */
 export async function deployTestGrid(options: GridOptions = {}) {
-  const connection = await hre.network.create()
+  const connection = await (options.url
+    ? hre.network.create({ network: 'second', override: { url: options.url } })
+    : hre.network.create())
   const { ethers, networkHelpers } = connection
   const [holder, tenant, attacker, ...owners] = await ethers.getSigners()
   if (!holder || !tenant || !attacker) throw new TypeError('the network has no accounts')
   const usual = devnetParameters(await holder.getAddress())
   const changed = { ...usual, policy: { ...usual.policy, ...options.policy } }
   const parameters = options.tune?.(changed) ?? changed
+  // On a chain that is not Hardhat's own, Ignition keeps a journal, which a test does not need afterwards.
+  const deploymentId = `test-${process.pid}`
+  const journal = new URL(`../../../ignition/deployments/${deploymentId}`, import.meta.url)
   const deployed = await connection.ignition.deploy(GridModule, {
     parameters: ignitionParameters(parameters),
+    ...(options.url ? { deploymentId } : {}),
   })
+  rmSync(journal, { recursive: true, force: true })
   const addressOf = (name: keyof typeof deployed) => deployed[name].getAddress()
   const contracts = {
     grid: Grid__factory.connect(await addressOf('grid'), holder) as Grid,
