@@ -5,7 +5,7 @@
 import { fromHex } from '../../agent/base/bytes.ts'
 import { commitSealer } from '../../agent/base/commit-sealer.ts'
 import { NodeError } from '../../agent/base/errors.ts'
-import type { Clock } from '../../agent/base/ports.ts'
+import type { Chance, Clock } from '../../agent/base/ports.ts'
 import { volumeKeysFrom } from '../../agent/base/volume-keys.ts'
 import { openChunks } from '../../agent/engines/chunks/index.ts'
 import { openDispersal, type ShardStore } from '../../agent/engines/disperse/index.ts'
@@ -50,6 +50,8 @@ export class GridOracle {
   readonly #clock: Clock
   readonly #shape: VolumeShape
   readonly #cursors = new Map<SimMachine, number>()
+  /** Values with a wrong bit; one that was stored anew is another value. */
+  readonly #rotten = new WeakSet<Uint8Array>()
 
   constructor(
     ledger: SimLedger,
@@ -152,6 +154,31 @@ export class GridOracle {
     )
   }
 
+  /**
+   * Turns over a bit of one shard, if the pack can do without it.
+   *
+   * @returns Which, undefined if there was none.
+   */
+  rot(volume: SimOrder, chance: Chance): string | undefined {
+    const counts = this.#packs(volume, [])
+    const slot = chance.below(this.#shape.dataShards + this.#shape.parityShards)
+    const machine = this.machineOf(volume.slots[slot]?.node ?? 0)
+    const values = machine?.store.namespaces.get(`o${volume.id}.${slot}`)?.values
+    const keys = [...(values?.keys() ?? [])].filter(
+      (key) => key.startsWith(PACK) && (counts.get(key) ?? 0) > this.#shape.dataShards,
+    )
+    // Pack ids are drawn, not counted: only their order is the same for every machine.
+    const key = keys[chance.below(Math.max(1, keys.length))]
+    const value = key === undefined ? undefined : values?.get(key)
+    if (key === undefined || !value || this.#rotten.has(value)) return undefined
+    const wrong = value.slice()
+    const at = chance.below(wrong.byteLength)
+    wrong[at] = (wrong[at] ?? 0) ^ (1 << chance.below(8))
+    this.#rotten.add(wrong)
+    values?.set(key, wrong)
+    return `slot ${slot} byte ${at}`
+  }
+
   /** True once every metadata store alone holds the whole history. */
   everyMetaIsWhole(volume: SimOrder): boolean {
     const metas = this.#metas(volume)
@@ -229,8 +256,10 @@ export class GridOracle {
     for (const [index, slot] of volume.slots.slice(0, total).entries()) {
       const machine = this.machineOf(slot.node)
       if (!machine || lost.includes(machine)) continue
-      for (const key of this.#keys(machine, volume.id, index)) {
-        if (key.startsWith(PACK)) counts.set(key, (counts.get(key) ?? 0) + 1)
+      const values = machine.store.namespaces.get(`o${volume.id}.${index}`)?.values
+      for (const [key, value] of values ?? []) {
+        if (key.startsWith(PACK) && !this.#rotten.has(value))
+          counts.set(key, (counts.get(key) ?? 0) + 1)
       }
     }
     return counts

@@ -37,11 +37,13 @@ import {
 import { type Shown, SimMachine } from '../support/sim-machine.ts'
 import { SimNetwork } from '../support/sim-network.ts'
 import type { SimProcess } from '../support/sim-process.ts'
-import { HONEST_FAULTS, SimEndpoint } from '../support/sim-rpc.ts'
+import { HONEST_FAULTS, LIES, SimEndpoint } from '../support/sim-rpc.ts'
 import { seededChance, settle, VirtualClock } from '../support/virtual-clock.ts'
 import { GridOracle, Violation, type VolumeShape } from './grid-oracle.ts'
 
 const MACHINES = 8
+/** Endpoints that nodes rely on alone; one more may lie to the nodes that compare several. */
+const HONEST_ENDPOINTS = 2
 /** The machine that mounts; it also holds slots. */
 const CONSUMER = 8
 /** The one that is not in the registry yet, and registers itself. */
@@ -144,7 +146,7 @@ class GridRun {
       sponsors: new Map([[identityOf(NEWCOMER).account, NEWCOMER]]),
     })
     this.#network = new SimNetwork(this.#clock, chanceOf(4))
-    this.#endpoints = [1, 2, 3].map(
+    this.#endpoints = range(1, HONEST_ENDPOINTS + 1).map(
       (n) => new SimEndpoint(`rpc-${n}`, this.#ledger, chanceOf(10 + n)),
     )
     this.#machines = range(1, MACHINES).map((number) =>
@@ -176,7 +178,7 @@ class GridRun {
   #machine(number: number, chance: Chance): SimMachine {
     // One node in four compares several endpoints; the others have one.
     const isCareful = number % 4 === this.#options.seed % 4
-    const own = this.#endpoints[number % this.#endpoints.length] as SimEndpoint
+    const own = this.#endpoints[number % HONEST_ENDPOINTS] as SimEndpoint
     return new SimMachine({
       number,
       identity: identityOf(number),
@@ -730,7 +732,7 @@ class GridRun {
 
   #fault(): void {
     const machine = this.#pick(this.#machines)
-    switch (this.#chance.below(14)) {
+    switch (this.#chance.below(15)) {
       case 0:
       case 1:
         this.#crash(machine, 500 + this.#chance.below(10_000))
@@ -767,6 +769,9 @@ class GridRun {
         return
       case 12:
         this.#stall()
+        return
+      case 13:
+        this.#rot()
         return
       default: {
         const ms = this.#chance.below(20_000) - 10_000
@@ -889,13 +894,21 @@ class GridRun {
   #endpointFault(): void {
     const endpoint = this.#pick(this.#endpoints)
     // Where there are several endpoints one may lie; those that are alone for some node may not.
-    const kinds = HONEST_FAULTS
+    const mayLie = endpoint === this.#endpoints.at(-1)
+    const kinds = mayLie ? LIES : HONEST_FAULTS
     const fault = kinds[this.#chance.below(kinds.length)] ?? 'away'
     this.#note('endpoint', `${endpoint.name} ${fault}`)
     endpoint.fault = fault
     this.#later(1_000 + this.#chance.below(9_000), () => {
       endpoint.fault = 'none'
     })
+  }
+
+  /** A bit of a shard turns over on some disk, where the pack can do without that shard. */
+  #rot(): void {
+    const volume = this.#volume(this.#ledger.settled.state.orders)
+    const what = volume && this.#oracle.rot(volume, this.#chance)
+    if (what !== undefined) this.#note('rot', what)
   }
 
   #stall(): void {

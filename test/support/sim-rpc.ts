@@ -42,6 +42,9 @@ export const HONEST_FAULTS: readonly EndpointFault[] = [
   'pruned',
 ]
 
+/** What an endpoint does that may lie. */
+export const LIES: readonly EndpointFault[] = ['lying', 'withholding', 'wrong-chain']
+
 /** The production client gives up after this. */
 const TIMEOUT_MS = 5_000
 
