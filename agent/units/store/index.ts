@@ -2,6 +2,7 @@
 import type { Log } from '../../base/ports.ts'
 import { startStoreUnit } from './store-unit.ts'
 
+export { type StandAlone, type StandAloneInit, startStandAlone } from './stand-alone.ts'
 export { runStoreCommand } from './store-command.ts'
 export { type StoreUnit, type StoreUnitInit, startStoreUnit } from './store-unit.ts'
 
