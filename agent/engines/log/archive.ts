@@ -10,6 +10,7 @@ import { bytesEqual } from '../../base/bytes.ts'
 import type { DiskFile } from '../../base/disk.ts'
 import { NodeError } from '../../base/errors.ts'
 import { crc32c } from './crc32c.ts'
+import { walkForward } from './log-walk.ts'
 import type { Namespace } from './namespace.ts'
 import type { NamespaceProperties } from './namespace-properties.ts'
 import { RECORD_MAGIC, word32 } from './record.ts'
@@ -64,7 +65,7 @@ export async function exportNamespace(
     pieceBytes = 0
   }
   const tree = new RootAccumulator()
-  for (const place of log.walkForward(undefined)) {
+  for (const place of walkForward(log, undefined)) {
     const raw = log.rawRecord(place.segment, place.offset)
     pieces.push(raw.bytes)
     pieceBytes += raw.bytes.byteLength

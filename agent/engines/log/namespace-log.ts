@@ -7,7 +7,6 @@
  * until the log is written, or under `sync: always` durable, up to it. One sync serves all who wait.
  */
 import { assert } from '../../base/assert.ts'
-import { bytesEqual } from '../../base/bytes.ts'
 import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import { type BlockCache, CACHED_VALUE_BYTES_MAX } from './block-cache.ts'
 import {
@@ -41,7 +40,7 @@ import {
 } from './record.ts'
 import type { Entry, RecordIndex } from './record-index.ts'
 import { recoverLog } from './recovery.ts'
-import { type FoundRecord, scanSegment } from './scan-segment.ts'
+import type { FoundRecord } from './scan-segment.ts'
 import { createSegment, SEGMENT_HEADER_BYTES, type Segment } from './segment.ts'
 
 /** Someone who may not go on before the log has reached a position. */
@@ -77,12 +76,6 @@ export interface StoredRecord {
   readonly header: RecordHeader
   readonly key: Buffer
   readonly value: Buffer
-}
-
-/** The newest record of a key, met on a walk. */
-export interface WalkedRecord extends LogPlace {
-  readonly header: RecordHeader
-  readonly key: Uint8Array
 }
 
 /** Counters of a log. */
@@ -228,6 +221,11 @@ export class NamespaceLog {
   /** Bytes of all segments. */
   get dataBytes(): number {
     return this.#dataBytes
+  }
+
+  /** The segments, oldest first. */
+  get segments(): readonly Segment[] {
+    return this.#segments
   }
 
   get segmentCount(): number {
@@ -402,55 +400,6 @@ export class NamespaceLog {
   }
 
   /**
-   * Walks the newest records of live keys in the order in which they were written.
-   *
-   * @param from - Where to start: at the place, or right behind it if it is a record that was given before.
-   * @returns Places and what is known of them, until the end of the log.
-   */
-  *walkForward(from: LogPlace | undefined): Generator<WalkedRecord> {
-    this.flush()
-    for (const segment of this.#segments) {
-      if (from && segment.number < from.segment) continue
-      const start = from?.segment === segment.number ? from.offset : SEGMENT_HEADER_BYTES
-      for (const found of scanSegment(segment.file, start, { checkValues: false })) {
-        if (found.kind === 'record') yield* this.#walked(segment.number, found.offset, found)
-      }
-    }
-  }
-
-  /** The same from the end to the front, the place itself left out. */
-  *walkBackward(from: LogPlace | undefined): Generator<WalkedRecord> {
-    this.flush()
-    for (const segment of [...this.#segments].reverse()) {
-      if (from && segment.number > from.segment) continue
-      const offsets: number[] = []
-      for (const found of scanSegment(segment.file, SEGMENT_HEADER_BYTES, { checkValues: false })) {
-        if (from?.segment === segment.number && found.offset >= from.offset) break
-        if (found.kind === 'record') offsets.push(found.offset)
-      }
-      for (const offset of offsets.reverse()) {
-        const header = this.headerAt(segment.number, offset)
-        const key = Buffer.allocUnsafe(header.keyBytes)
-        this.#readAt(segment.number, offset + HEADER_BYTES, key, 0, key.byteLength)
-        yield* this.#walked(segment.number, offset, { header, key })
-      }
-    }
-  }
-
-  /** Gives a record if it is the newest of a live key. */
-  *#walked(
-    segment: number,
-    offset: number,
-    found: { readonly header: RecordHeader; readonly key: Uint8Array },
-  ): Generator<WalkedRecord> {
-    const { key, header } = found
-    const entry = this.index.find(key, 0, key.byteLength)
-    if (entry < 0 || this.index.isDeleted(entry)) return
-    if (this.index.segmentOf(entry) !== segment || this.index.offsetOf(entry) !== offset) return
-    yield { segment, offset, header, key: key.slice() }
-  }
-
-  /**
    * The part of a segment in which a record is.
    *
    * @param serial - Count of records before it, `< written`.
@@ -485,28 +434,12 @@ export class NamespaceLog {
     }
   }
 
-  /**
-   * Finds the version before a record.
-   *
-   * @param header - Of the record.
-   * @param key - Its key.
-   * @returns Where it is; undefined where there is none, or compaction took it.
-   */
-  previousVersion(header: RecordHeader, key: Uint8Array): LogPlace | undefined {
-    const { previousSegment: number, previousOffset: offset, serial } = header
-    if (number === 0) return undefined
-    if (this.#byNumber.get(number)?.generation === 0) return { segment: number, offset }
-    // Compaction moved it, and its place now is only known by looking: rare, and bounded by one segment.
-    const segment = this.#segments.find((one) => one.firstNumber <= number && one.number >= number)
-    if (!segment) return undefined
-    let newest: { place: LogPlace; serial: number } | undefined
-    for (const found of scanSegment(segment.file, SEGMENT_HEADER_BYTES, { checkValues: false })) {
-      if (found.kind !== 'record' || found.header.serial >= serial) continue
-      if (!bytesEqual(found.key, key) || found.header.serial < (newest?.serial ?? 0)) continue
-      const place = { segment: segment.number, offset: found.offset }
-      newest = { place, serial: found.header.serial }
-    }
-    return newest?.place
+  /** The header and key of a record that is known to be there. @throws NodeError `LOG_RECORD_CORRUPT`. */
+  keyAt(segment: number, offset: number): { header: RecordHeader; key: Buffer } {
+    const header = this.headerAt(segment, offset)
+    const key = Buffer.allocUnsafe(header.keyBytes)
+    this.#readAt(segment, offset + HEADER_BYTES, key, 0, key.byteLength)
+    return { header, key }
   }
 
   /** Where the newest record of a key is. */

@@ -1,7 +1,8 @@
 /** Commands that walk over keys: SCAN and RSCAN in 0-db's form, SCAN in redis' form, KSCAN, KEYCUR, HISTORY. */
 import { KEY_BYTES_MAX } from '../constants.ts'
+import { previousVersion, type WalkedRecord, walkBackward, walkForward } from '../log-walk.ts'
 import type { Namespace } from '../namespace.ts'
-import type { WalkedRecord } from '../namespace-log.ts'
+
 import { KIND_DELETE, word32 } from '../record.ts'
 import { readable } from './access.ts'
 import { type Command, hasArguments, type Replied } from './command.ts'
@@ -37,11 +38,11 @@ function scan(session: Session, args: CommandParser): Replied {
   const namespace = readable(session)
   if (!namespace) return
   if (args.count === 1) {
-    return writeWalk(session, namespace.log.walkForward(undefined), undefined)
+    return writeWalk(session, walkForward(namespace.log, undefined), undefined)
   }
   const place = decodeCursor(args.view(1))
   if (!place) return session.writer.error('Invalid key format')
-  writeWalk(session, namespace.log.walkForward(place), place)
+  writeWalk(session, walkForward(namespace.log, place), place)
 }
 
 /** RSCAN [cursor]: the same from the newest to the oldest. */
@@ -50,7 +51,7 @@ function rscan(session: Session, args: CommandParser): Replied {
   if (!namespace) return
   const place = args.count > 1 ? decodeCursor(args.view(1)) : undefined
   if (args.count > 1 && !place) return session.writer.error('Invalid key format')
-  writeWalk(session, namespace.log.walkBackward(place), undefined)
+  writeWalk(session, walkBackward(namespace.log, place), undefined)
 }
 
 /** Replies the cursor of the last record and [key, size, time] of each. */
@@ -176,7 +177,7 @@ function writeVersion(
   if (!record) return writer.error('Invalid arguments (index query)')
   if (!record.key.equals(key)) return writer.error('Invalid arguments (invalid key)')
   const { timeSeconds, kind } = record.header
-  const previous = log.previousVersion(record.header, key)
+  const previous = previousVersion(log, record.header, key)
   writer.array(3)
   if (previous) {
     const where = Buffer.alloc(HISTORY_KEY_BYTES)
