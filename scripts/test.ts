@@ -25,7 +25,8 @@ function count(results: readonly StepResult[]): Count {
   const sum: Count = { passed: 0, failed: 0, skipped: 0 }
   for (const { output } of results) {
     for (const [what, pattern] of COUNTED) {
-      for (const match of output.matchAll(pattern)) sum[what] += Number(match[1])
+      // Hardhat prints the sum after Mocha's own line: the last one counts.
+      sum[what] += Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0)
     }
   }
   return sum

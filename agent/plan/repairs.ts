@@ -111,7 +111,11 @@ function choose(
   world: RepairsWorld,
 ): NodeId | undefined {
   const farmOf = new Map(world.nodes.map(({ id, farm }) => [id, farm]))
-  const farms = new Set(group.flatMap((node): FarmId[] => farmOf.get(node) ?? []))
+  const farms = new Set<FarmId>()
+  for (const node of group) {
+    const farm = farmOf.get(node)
+    if (farm !== undefined) farms.add(farm)
+  }
   const lost = world.nodes.find(({ id }) => id === slot.node)
   const isAffordable = (node: LedgerNode) =>
     !lost || node.pricePerGibSecond <= PRICE_FACTOR_MAX * lost.pricePerGibSecond

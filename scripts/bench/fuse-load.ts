@@ -37,7 +37,7 @@ const dropPages = (): void => {
 const pass = (
   flags: number,
   blockBytes: number,
-  call: typeof readSync | typeof writeSync,
+  call: (file: number, bytes: Buffer, offset: number, length: number, at: number) => number,
 ): void => {
   const file = openSync(path, flags, 0o644)
   for (let at = 0; at < FILE_BYTES; at += blockBytes) call(file, buffer, 0, blockBytes, at)

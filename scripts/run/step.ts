@@ -35,7 +35,7 @@ export async function step(
   const binaries = `${dirname(process.execPath)}:${join(root, 'node_modules/.bin')}`
   const child = spawn(file, isScript ? [join(root, command), ...args] : [...args], {
     cwd: root,
-    env: { ...process.env, PATH: `${binaries}:${process.env['PATH'] ?? ''}`, FORCE_COLOR: '0' },
+    env: { ...process.env, PATH: `${binaries}:${process.env['PATH'] ?? ''}`, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

@@ -95,7 +95,8 @@ export class MainJob {
 
   async #checkHistory(directory: string): Promise<void> {
     this.#say(`checking the history in ${directory}`)
-    const { files, bad } = await verifyHistory(directory)
+    const { files } = await verifyHistory(directory)
+    const bad = files.filter((file) => file.problem !== undefined)
     if (bad.length > 0) {
       throw new NodeError(
         'HISTORY_BAD',

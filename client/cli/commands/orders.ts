@@ -211,7 +211,7 @@ function addOrders(program: Command): void {
       '\nExamples:\n  $ varve orders\n  $ varve orders --account 0xf39F...2266 --json',
     )
     .action(async (_, command: Command) => {
-      const context = contextOf<{ account?: string }>(command)
+      const context = contextOf<ChangeOptions & { account?: string }>(command)
       const { account } = context.options
       const run = account === undefined ? context.signing : context.reading
       const orders = await run((grid) => grid.orders(account))
@@ -244,7 +244,7 @@ function addStatus(program: Command): void {
       '\nExamples:\n  $ varve status 7\n  $ varve status 8 --agent /var/lib/varve/run/status.sock',
     )
     .action(async (id: number, _, command: Command) => {
-      const context = contextOf<{ agent?: string }>(command)
+      const context = contextOf<ChangeOptions & { agent?: string }>(command)
       const { agent: socket } = context.options
       const order = await context.reading((grid) => grid.order(id))
       const agent = socket === undefined ? undefined : await readAgentView(socket, id)
