@@ -9,15 +9,7 @@
 import { assert } from '../../base/assert.ts'
 import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import { type BlockCache, CACHED_VALUE_BYTES_MAX } from './block-cache.ts'
-import {
-  type CompactionOptions,
-  type CompactionResult,
-  copyWanted,
-  deadBytesOf,
-  segmentsToCompact,
-  switchOver,
-  UNWANTED,
-} from './compaction.ts'
+import { deadBytesOf } from './compaction.ts'
 import { ARENA_BYTES, ARENA_VALUE_BYTES_MAX, BLOCK_BYTES } from './constants.ts'
 import { crc32c } from './crc32c.ts'
 import { HintWriter, hintPath } from './hint-file.ts'
@@ -40,7 +32,6 @@ import {
 } from './record.ts'
 import type { Entry, RecordIndex } from './record-index.ts'
 import { recoverLog } from './recovery.ts'
-import type { FoundRecord } from './scan-segment.ts'
 import { createSegment, SEGMENT_HEADER_BYTES, type Segment } from './segment.ts'
 
 /** Someone who may not go on before the log has reached a position. */
@@ -127,7 +118,6 @@ export class NamespaceLog {
   /** Segments that are full and whose hints await their sync. */
   #sealed: { segment: Segment; hint: HintWriter; endSerial: number }[] = []
   #syncing: Promise<void> | undefined
-  #isCompacting = false
   #waiters: Waiter[] = []
   readonly #stamp: RecordStamp
   /** Segments in which something was replaced or deleted since this was last reset. */
@@ -226,6 +216,28 @@ export class NamespaceLog {
   /** The segments, oldest first. */
   get segments(): readonly Segment[] {
     return this.#segments
+  }
+
+  /** The most bytes a segment may have. */
+  get segmentBytes(): number {
+    return this.#options.segmentBytes
+  }
+
+  get keepsDeleted(): boolean {
+    return this.#options.keepsDeleted
+  }
+
+  get directory(): string {
+    return this.#options.directory
+  }
+
+  get ports(): LogPorts {
+    return this.#options.ports
+  }
+
+  /** A number for a new file in the block cache. */
+  nextCacheFile(): number {
+    return this.#options.cache.nextFile()
   }
 
   get segmentCount(): number {
@@ -512,130 +524,19 @@ export class NamespaceLog {
     for (const segment of this.#segments) segment.file.close()
   }
 
+  /** Segments that are not written any more and durable, oldest first. */
+  fullSegments(): Segment[] {
+    return this.#segments.filter((one) => one !== this.#active && !this.#unsynced.has(one))
+  }
+
   /**
-   * Takes one run of dead records out of the full segments, while reads and writes go on.
+   * Puts a segment in the place of those that it stands for, and removes their files.
    *
-   * @param options.historySeconds - Keys changed since so long keep their older versions.
-   * @param options.deadShareMin - Share of dead bytes from which a segment is worth it.
-   * @param options.breathe - Lets others have their turn.
-   * @returns Bytes given back to the disk; 0 if there was nothing to do.
-   * @throws NodeError `DISK_*`; the log is as it was.
+   * @param run - Neighbours; nothing in the index points into them any more but by the last one's number.
+   * @param segment - What compaction made of them, valid on disk.
+   * @returns Bytes given back to the disk.
    */
-  async compact(options: {
-    readonly historySeconds: number
-    readonly deadShareMin: number
-    readonly breathe: () => Promise<void>
-  }): Promise<number> {
-    if (this.#isCompacting || this.failure || this.#options.readOnly) return 0
-    this.#isCompacting = true
-    try {
-      return await this.#compactRun(options)
-    } finally {
-      this.#isCompacting = false
-    }
-  }
-
-  async #compactRun(options: {
-    readonly historySeconds: number
-    readonly deadShareMin: number
-    readonly breathe: () => Promise<void>
-  }): Promise<number> {
-    const { ports, directory, segmentBytes } = this.#options
-    const full = this.#segments.filter((one) => one !== this.#active && !this.#unsynced.has(one))
-    const run = segmentsToCompact(full, segmentBytes, options.deadShareMin)
-    const last = run.at(-1)
-    if (!last) return 0
-    const next = this.#segments[this.#segments.indexOf(last) + 1]
-    const beginsLog = run[0] === this.#segments[0]
-    const nowMs = ports.clock.now()
-    const since = nowMs / 1000 - options.historySeconds
-    const job: CompactionOptions = {
-      disk: ports.disk,
-      directory,
-      segments: run,
-      endSerial: next?.firstSerial ?? this.#appended,
-      nextSeq: this.nextSeq,
-      nowMs,
-      wantedEntry: (segment, record) =>
-        this.#wantedEntry(
-          segment,
-          record,
-          beginsLog,
-          options.historySeconds === 0 ? undefined : since,
-        ),
-      breathe: options.breathe,
-    }
-    const result = await copyWanted(job)
-    // What replaced the records that were left out must be durable before they go.
-    const target = this.#appended
-    this.flush()
-    while (this.#durable < target && !this.failure) await this.makeDurable()
-    if (this.failure) {
-      result.file.close()
-      return 0
-    }
-    await switchOver(job, result)
-    return this.#takeOver(run, result)
-  }
-
-  /** Whether and how a record outlives compaction. */
-  #wantedEntry(
-    segment: Segment,
-    record: FoundRecord,
-    beginsLog: boolean,
-    since: number | undefined,
-  ): Entry {
-    const { key, header } = record
-    const entry = this.index.find(key, 0, key.byteLength)
-    const isNewest =
-      entry >= 0 &&
-      this.index.segmentOf(entry) === segment.number &&
-      this.index.offsetOf(entry) === record.offset
-    const wanted = isNewest ? entry : -1
-    if (isNewest && header.kind === KIND_SET) return wanted
-    // What a deletion hides may still be in an older segment.
-    if (header.kind === KIND_DELETE && !beginsLog) return wanted
-    if (since === undefined) return UNWANTED
-    const changedAt = entry >= 0 ? this.timeOf(entry) : header.timeSeconds
-    return Math.max(changedAt, header.timeSeconds) >= since ? wanted : UNWANTED
-  }
-
-  /** Puts the new segment in the place of the old ones. */
-  #takeOver(run: readonly Segment[], result: CompactionResult): number {
-    const { index } = this
-    // Pending records point back to where older versions were, in case they must be taken back.
-    this.flush()
-    const cacheFile = this.#options.cache.nextFile()
-    const { header, name, file } = result
-    const segment: Segment = { ...header, name, file, liveBytes: 0, cacheFile }
-    const kept = new Set<Entry>()
-    for (const { entry, fromSegment, fromOffset, toOffset, bytes } of result.moves) {
-      // Deletions and history without an entry count as wanted until the next run looks at them again.
-      if (entry < 0) segment.liveBytes += bytes
-      const isStillNewest =
-        entry >= 0 && index.segmentOf(entry) === fromSegment && index.offsetOf(entry) === fromOffset
-      if (!isStillNewest) continue
-      const isDeleted = index.isDeleted(entry)
-      if (isDeleted) kept.add(entry)
-      segment.liveBytes += bytes
-      const valueBytes = index.valueBytesOf(entry)
-      index.place(entry, segment.number, toOffset, valueBytes, index.valueCrcOf(entry), isDeleted)
-    }
-    if (this.#options.keepsDeleted) this.#forgetDeleted(run, kept)
-    return this.#replaceSegments(run, segment)
-  }
-
-  /** Deleted keys whose deletion was not kept leave the index. */
-  #forgetDeleted(run: readonly Segment[], kept: ReadonlySet<Entry>): void {
-    const numbers = new Set(run.map((one) => one.number))
-    const { index } = this
-    for (let entry = index.nextEntry(0); entry >= 0; entry = index.nextEntry(entry + 1)) {
-      if (!index.isDeleted(entry) || kept.has(entry)) continue
-      if (numbers.has(index.segmentOf(entry))) index.remove(entry)
-    }
-  }
-
-  #replaceSegments(run: readonly Segment[], segment: Segment): number {
+  replaceSegments(run: readonly Segment[], segment: Segment): number {
     const { ports, directory } = this.#options
     let freedBytes = -segment.file.sizeBytes
     for (const old of run) {

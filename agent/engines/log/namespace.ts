@@ -7,6 +7,7 @@
 import { randomInt } from 'node:crypto'
 import { NodeError } from '../../base/errors.ts'
 import type { BlockCache } from './block-cache.ts'
+import { compactLog } from './compact-log.ts'
 import {
   COMPACT_DEAD_SHARE,
   DELETE_RESERVE_BYTES,
@@ -67,6 +68,7 @@ export class Namespace {
   readonly #options: NamespaceOptions
   #properties: NamespaceProperties
   #saving: Promise<void> = Promise.resolve()
+  #compacting: Promise<number> = Promise.resolve(0)
 
   constructor(options: NamespaceOptions) {
     this.#options = options
@@ -222,7 +224,14 @@ export class Namespace {
    * @throws NodeError `DISK_*`; nothing is lost.
    */
   async compact(deadShareMin: number): Promise<number> {
-    if (!this.isCompactable || this.isGone) return 0
+    if (!this.isCompactable || this.isGone || this.#options.readOnly) return 0
+    // One at a time: whoever comes while another runs has its turn after it.
+    const mine = this.#compacting.then(() => this.#compactRuns(deadShareMin))
+    this.#compacting = mine.catch(() => 0)
+    return mine
+  }
+
+  async #compactRuns(deadShareMin: number): Promise<number> {
     const { historySeconds } = this.#properties
     const { log } = this
     // A small share asked for says that room is needed now, also that of the segment being written.
@@ -233,7 +242,7 @@ export class Namespace {
       await log.makeDurable()
       await this.tree?.settle()
       const breathe = () => this.#options.ports.clock.sleep(0)
-      const freed = await log.compact({ historySeconds, deadShareMin, breathe })
+      const freed = await compactLog(log, { historySeconds, deadShareMin, breathe })
       if (freed === 0) break
       freedBytes += freed
     }

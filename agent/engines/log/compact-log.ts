@@ -1,0 +1,123 @@
+/** One run of compaction on a log that is being served: what is wanted, when it may switch over, and what the index learns. */
+import {
+  type CompactionOptions,
+  type CompactionResult,
+  copyWanted,
+  segmentsToCompact,
+  switchOver,
+  UNWANTED,
+} from './compaction.ts'
+import type { NamespaceLog } from './namespace-log.ts'
+import { KIND_DELETE, KIND_SET } from './record.ts'
+import type { Entry } from './record-index.ts'
+import type { FoundRecord } from './scan-segment.ts'
+import type { Segment } from './segment.ts'
+
+/** How to compact. */
+export interface CompactLogOptions {
+  /** Keys changed since so long keep their older versions; 0 for none. */
+  readonly historySeconds: number
+  /** Share of dead bytes from which a segment is worth it. */
+  readonly deadShareMin: number
+  /** Lets others have their turn. */
+  readonly breathe: () => Promise<void>
+}
+
+/**
+ * Takes one run of dead records out of the full segments, while reads and writes go on. One run of a log at a time.
+ *
+ * @param log - The log.
+ * @param options - History to keep, and what is worth it.
+ * @returns Bytes given back to the disk; 0 if there was nothing to do.
+ * @throws NodeError `DISK_*`; the log is as it was.
+ */
+export async function compactLog(log: NamespaceLog, options: CompactLogOptions): Promise<number> {
+  const run = segmentsToCompact(log.fullSegments(), log.segmentBytes, options.deadShareMin)
+  const last = run.at(-1)
+  if (!last || log.failure) return 0
+  const next = log.segments[log.segments.indexOf(last) + 1]
+  const beginsLog = run[0] === log.segments[0]
+  const nowMs = log.ports.clock.now()
+  const since =
+    options.historySeconds === 0 ? Number.POSITIVE_INFINITY : nowMs / 1000 - options.historySeconds
+  const job: CompactionOptions = {
+    disk: log.ports.disk,
+    directory: log.directory,
+    segments: run,
+    endSerial: next?.firstSerial ?? log.appended,
+    nextSeq: log.nextSeq,
+    nowMs,
+    wantedEntry: (segment, record) => wantedEntry(log, segment, record, beginsLog, since),
+    breathe: options.breathe,
+  }
+  const result = await copyWanted(job)
+  // What replaced the records that were left out must be durable before they go.
+  const target = log.appended
+  log.flush()
+  while (log.durable < target && !log.failure) await log.makeDurable()
+  if (log.failure) {
+    result.file.close()
+    return 0
+  }
+  await switchOver(job, result)
+  return takeOver(log, run, result)
+}
+
+/** Whether and how a record outlives compaction. */
+function wantedEntry(
+  log: NamespaceLog,
+  segment: Segment,
+  record: FoundRecord,
+  beginsLog: boolean,
+  since: number,
+): Entry {
+  const { index } = log
+  const { key, header } = record
+  const entry = index.find(key, 0, key.byteLength)
+  const isNewest =
+    entry >= 0 &&
+    index.segmentOf(entry) === segment.number &&
+    index.offsetOf(entry) === record.offset
+  const wanted = isNewest ? entry : -1
+  if (isNewest && header.kind === KIND_SET) return wanted
+  // What a deletion hides may still be in an older segment.
+  if (header.kind === KIND_DELETE && !beginsLog) return wanted
+  if (since === Number.POSITIVE_INFINITY) return UNWANTED
+  const changedAt = entry >= 0 ? log.timeOf(entry) : header.timeSeconds
+  return Math.max(changedAt, header.timeSeconds) >= since ? wanted : UNWANTED
+}
+
+/** Points the index to where records went, and puts the new segment in the place of the old ones. */
+function takeOver(log: NamespaceLog, run: readonly Segment[], result: CompactionResult): number {
+  const { index } = log
+  // Pending records point back to where older versions were, in case they must be taken back.
+  log.flush()
+  const { header, name, file } = result
+  const cacheFile = log.nextCacheFile()
+  const segment: Segment = { ...header, name, file, liveBytes: 0, cacheFile }
+  const kept = new Set<Entry>()
+  for (const { entry, fromSegment, fromOffset, toOffset, bytes } of result.moves) {
+    // Deletions and history without an entry count as wanted until the next run looks at them again.
+    if (entry < 0) segment.liveBytes += bytes
+    const isStillNewest =
+      entry >= 0 && index.segmentOf(entry) === fromSegment && index.offsetOf(entry) === fromOffset
+    if (!isStillNewest) continue
+    const isDeleted = index.isDeleted(entry)
+    if (isDeleted) kept.add(entry)
+    segment.liveBytes += bytes
+    const valueBytes = index.valueBytesOf(entry)
+    index.place(entry, segment.number, toOffset, valueBytes, index.valueCrcOf(entry), isDeleted)
+  }
+  if (log.keepsDeleted) forgetDeleted(log, run, kept)
+  return log.replaceSegments(run, segment)
+}
+
+/** Deleted keys whose deletion was not kept leave the index. */
+function forgetDeleted(log: NamespaceLog, run: readonly Segment[], kept: ReadonlySet<Entry>): void {
+  const numbers = new Set(run.map((one) => one.number))
+  const { index } = log
+  for (let entry = index.nextEntry(0); entry >= 0; entry = index.nextEntry(entry + 1)) {
+    if (!index.isDeleted(entry) || kept.has(entry)) continue
+    if (numbers.has(index.segmentOf(entry))) index.remove(entry)
+  }
+}
