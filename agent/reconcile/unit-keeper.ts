@@ -2,7 +2,7 @@
  * Keeps one unit as it is wanted: finds it running and adopts it, or starts it; configures it; asks after its health;
  * starts it again when it dies, with back-off; stops it when its order says so. Never gives up.
  */
-import { codeOf, describeError, NodeError } from '../base/errors.ts'
+import { codeOf, describeError, isNodeError, NodeError } from '../base/errors.ts'
 import type { Clock, Log } from '../base/ports.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { UnitKind, UnitStatus, UnitWanted } from '../state/kinds.ts'
@@ -44,8 +44,9 @@ const WELL_MS = MINUTE_MS
 /** A unit opens its control socket first of all; a slow disk may take a while. */
 const START_MS_MAX = 30 * SECOND_MS
 const CONNECT_EVERY_MS = 20
-/** A store that opens a large index answers `configure` late, but it answers `status`. */
 const CONFIGURE_MS_MAX = 60 * SECOND_MS
+/** A store that reads a large log answers `UNIT_STARTING` until it has, and is asked again so often. */
+const STARTING_EVERY_MS = 200
 const STATUS_EVERY_MS = 500
 /** For a while after a new configuration, because somebody waits for what it brings. */
 const STATUS_EVERY_MS_AT_FIRST = 100
@@ -209,7 +210,10 @@ export class UnitKeeper {
       while (!signal.aborted && !isClosed && this.#wanted.run) {
         if (configured !== this.#wantedText) {
           const text = this.#wantedText
-          await connection.call('configure', this.#wanted.config, { timeoutMs: CONFIGURE_MS_MAX })
+          if (!(await this.#configure(connection, this.#wanted.config))) {
+            await clock.sleep(STARTING_EVERY_MS, signal)
+            continue
+          }
           configured = text
           configuredAt = clock.monotonic()
           this.#set({ configured: text === this.#wantedText, code: undefined, message: undefined })
@@ -226,13 +230,30 @@ export class UnitKeeper {
       }
     } catch (caught) {
       // A unit that answers an error is alive; one that is silent is not.
-      const isAlive = !isClosed && !/^CONTROL_|^UNIT_/.test(codeOf(caught) ?? '')
+      const isAlive = !isClosed && !codeOf(caught)?.startsWith('CONTROL_')
       if (!isAlive && !isClosed && this.#status.pid !== undefined) {
         this.#ports.host.kill(this.#status.pid)
       }
       throw caught
     } finally {
       connection.close()
+    }
+  }
+
+  /**
+   * Hands over a configuration. A unit that still reads its disk is left to it, however long that takes: ended and started
+   * again it would only begin anew.
+   *
+   * @returns Whether the unit took it; false while it starts.
+   */
+  async #configure(connection: UnitConnection, config: unknown): Promise<boolean> {
+    try {
+      await connection.call('configure', config, { timeoutMs: CONFIGURE_MS_MAX })
+      return true
+    } catch (caught) {
+      if (!isNodeError(caught, 'UNIT_STARTING')) throw caught
+      this.#set({ code: 'UNIT_STARTING', message: describeError(caught) })
+      return false
     }
   }
 

@@ -2,7 +2,8 @@
  * A unit that does nothing, for tests of the supervisor: a real process with a real control socket.
  *
  * Started like `agent/main.ts unit <kind> --data DIR --name NAME`. What it is told goes to `DIR/<name>.told`; the file
- * `DIR/<name>.do`, if there, says how it misbehaves: `die` at start, `deaf` to status, `refuse` its configuration.
+ * `DIR/<name>.do`, if there, says how it misbehaves: `die` at start, `deaf` to status, `refuse` its configuration, `open` its
+ * disk for as long as the file says so.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,6 +24,10 @@ const server = await serveControl<unknown>({
   name,
   methods: {
     configure(config) {
+      if (act() === 'open') {
+        tell('opening')
+        throw new NodeError('UNIT_STARTING', 'the disk is still being read')
+      }
       if (act() === 'refuse') throw new NodeError('DISK_FULL', 'no room for it')
       tell(`configure ${JSON.stringify(config)}`)
     },

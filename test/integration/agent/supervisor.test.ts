@@ -112,6 +112,18 @@ describe('Supervisor', function () {
     assert.equal(starts(), 1)
   })
 
+  it('lets a unit open its disk for as long as that takes, and configures it then', async () => {
+    misbehave('open')
+    const supervisor = supervise()
+    supervisor.want('store', wanted({ n: 1 }))
+    await until('it to be asked again', () => told().filter((l) => l === 'opening').length >= 4)
+    assert.deepInclude(status(supervisor), { state: 'starting', code: 'UNIT_STARTING' })
+    misbehave('')
+    await until('the unit is up', isUp(supervisor))
+    assert.isUndefined(status(supervisor)?.code)
+    assert.equal(starts(), 1, 'it was never ended')
+  })
+
   it('adopts a unit whose agent died, without stopping it', async () => {
     const pid = await orphan()
     const supervisor = supervise()
