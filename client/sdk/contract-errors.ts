@@ -160,6 +160,8 @@ const HINTS = new Map(
 )
 const GENERAL_HINT =
   'Nothing was changed. If the message does not help, report it with the command you ran.'
+/** `0x` and 4 bytes. */
+const SELECTOR_CHARACTERS = 10
 /** Numbers of enums, as people know them. */
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   kind: ORDER_KINDS,
@@ -182,7 +184,8 @@ export const KNOWN_SELECTORS: ReadonlySet<string> = new Set(
  * explainRevert('0x...')?.code // 'NODE_FULL'
  */
 export function explainRevert(data: string): NodeError | undefined {
-  const parsed = INTERFACE.parseError(data)
+  // A revert without a reason has no data, not even a selector.
+  const parsed = data.length < SELECTOR_CHARACTERS ? null : INTERFACE.parseError(data)
   if (parsed === null) return undefined
   const isMilestone = parsed.name.startsWith('Milestone')
   const values = parsed.fragment.inputs.map((input, at) => {
@@ -219,7 +222,8 @@ export function explainFailure(caught: unknown): NodeError {
   if (isError(caught, 'CALL_EXCEPTION')) {
     const known = caught.data ? explainRevert(caught.data) : undefined
     if (known !== undefined) return known
-    const said = caught.reason ?? caught.data ?? 'no reason given'
+    const data = caught.data === '0x' ? null : caught.data
+    const said = caught.reason ?? data ?? 'no reason given'
     return new NodeError('CONTRACT_REFUSED', `a contract refused: ${said}`, { cause: caught })
   }
   if (isError(caught, 'INSUFFICIENT_FUNDS')) {

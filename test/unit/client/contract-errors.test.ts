@@ -94,6 +94,7 @@ describe('contract errors', () => {
 
   it('that are not known say so, and give their bytes', () => {
     assert.isUndefined(explainRevert('0x12345678'))
+    assert.isUndefined(explainRevert('0x'), 'a revert without a reason')
     const data = `0x12345678${AbiCoder.defaultAbiCoder().encode(['uint256'], [1]).slice(2)}`
     const failure = explainFailure(
       makeError('reverted', 'CALL_EXCEPTION', {
