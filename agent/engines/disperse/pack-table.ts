@@ -218,7 +218,10 @@ export class PackTable {
     this.#generationsTouched.clear()
     this.#next = next
     this.#takenNext = next
-    for (const [slot, generation] of generations) this.#generations.set(slot, generation)
+    // A table without packs speaks of no shards: the generations in it are the ledger's, which commits to come do not know.
+    for (const [slot, generation] of next === 0 ? [] : generations) {
+      this.#generations.set(slot, generation)
+    }
     for (const pack of packs) {
       this.#insert(pack)
       if (pack.isReleased) this.#deletable.add(pack.number)

@@ -69,6 +69,20 @@ describe('the table of packs', () => {
     assert.deepEqual(reader.incomplete, [0, 2])
   })
 
+  it('knows that a slot moved which moved before an empty machine read the first commit', () => {
+    const writer = newTable()
+    writer.restore(writer.snapshot())
+    writer.add(contentOf(0), all())
+    const commit = writer.takeChanges()
+    const successor = new PackTable(SHARDS)
+    successor.setGenerations(new Map(Array.from({ length: SHARDS }, (_, slot) => [slot, 1])))
+    successor.setGenerations(new Map([[3, 2]]))
+    // What opening a volume without a snapshot does.
+    successor.restore(successor.snapshot())
+    successor.applyChanges(commit)
+    assert.deepEqual(successor.missingBySlot, [0, 0, 0, 1, 0, 0])
+  })
+
   it('deletes shards only of packs whose release is durable, and forgets them when that is written', () => {
     const table = newTable()
     table.add(contentOf(0), all())
