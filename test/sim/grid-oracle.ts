@@ -9,6 +9,7 @@ import type { Chance, Clock } from '../../agent/base/ports.ts'
 import { volumeKeysFrom } from '../../agent/base/volume-keys.ts'
 import { openChunks } from '../../agent/engines/chunks/index.ts'
 import { openDispersal, type ShardStore } from '../../agent/engines/disperse/index.ts'
+import type { PackTable } from '../../agent/engines/disperse/pack-table.ts'
 import { Volume } from '../../agent/engines/files/index.ts'
 import { decodeResource } from '../../agent/state/codec.ts'
 import type { JournalChange } from '../../agent/state/journal.ts'
@@ -179,6 +180,22 @@ export class GridOracle {
     return `slot ${slot} byte ${at}`
   }
 
+  /** How many metadata slots hold a commit, or a snapshot that covers it; a store that is gone may have had it. */
+  metasHolding(volume: SimOrder, sequence: number): number {
+    const first = this.#shape.dataShards + this.#shape.parityShards
+    const holds = (slot: number) =>
+      this.#machines.some((machine) => {
+        if (machine.isDestroyed) return machine === this.machineOf(volume.slots[slot]?.node ?? 0)
+        const keys = this.#keys(machine, volume.id, slot)
+        return keys.some((key) => {
+          const number = Number(BigInt(`0x${key.slice(2, 18) || '0'}`))
+          if (key.startsWith(COMMIT)) return number === sequence
+          return key.startsWith(SNAPSHOT) && key.endsWith('00000000') && number >= sequence
+        })
+      })
+    return volume.slots.filter((_, slot) => slot >= first && holds(slot)).length
+  }
+
   /** True once every metadata store alone holds the whole history. */
   everyMetaIsWhole(volume: SimOrder): boolean {
     const metas = this.#metas(volume)
@@ -191,12 +208,13 @@ export class GridOracle {
    * Mounts the volume read-only on a machine that has nothing, out of what the disks hold.
    *
    * @param metas - Metadata stores that answer, by position among them.
-   * @returns Digest of all files, and the commit they are at.
+   * @returns Digest of all files, the commit they are at, and how many shards of their packs are not where the table of
+   *   packs says.
    */
   async readRemote(
     volume: SimOrder,
     metas: readonly number[],
-  ): Promise<{ digest: string; sequence: number }> {
+  ): Promise<{ digest: string; sequence: number; shardsLacking: number }> {
     const { dataShards, parityShards } = this.#shape
     const total = dataShards + parityShards
     const slots = volume.slots.map((slot, index) => {
@@ -236,11 +254,26 @@ export class GridOracle {
       const digest = digestOf(await readAll(opened))
       const sequence = opened.figures().commitSequence
       await opened.close()
-      return { digest, sequence }
+      return { digest, sequence, shardsLacking: this.#shardsLacking(volume, dispersal.section) }
     } finally {
       await chunks.close()
       await dispersal.close()
     }
+  }
+
+  #shardsLacking(volume: SimOrder, packs: PackTable): number {
+    const total = this.#shape.dataShards + this.#shape.parityShards
+    let lacking = 0
+    for (const number of packs.numbers) {
+      const pack = packs.get(number)
+      if (!pack) continue
+      const key = PACK + Buffer.from(pack.id).toString('hex')
+      for (const [slot, { node }] of volume.slots.slice(0, total).entries()) {
+        const values = this.machineOf(node)?.store.namespaces.get(`o${volume.id}.${slot}`)?.values
+        if (!values?.has(key)) lacking++
+      }
+    }
+    return lacking
   }
 
   #named(what: string): { order: SimOrder | undefined; slot: number } {

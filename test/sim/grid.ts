@@ -176,7 +176,7 @@ class GridRun {
   }
 
   #machine(number: number, chance: Chance): SimMachine {
-    // One node in four compares several endpoints; the others have one.
+    // One node in four compares several endpoints, the one that may lie first; the others have one.
     const isCareful = number % 4 === this.#options.seed % 4
     const own = this.#endpoints[number % HONEST_ENDPOINTS] as SimEndpoint
     return new SimMachine({
@@ -185,7 +185,7 @@ class GridRun {
       clock: this.#clock,
       chance,
       network: this.#network,
-      endpoints: isCareful ? this.#endpoints : [own],
+      endpoints: isCareful ? [...this.#endpoints].reverse() : [own],
       pollMs: POLL_MS,
       stallSeconds: 20,
       capacityBytes: GIB,
@@ -343,8 +343,10 @@ class GridRun {
     })
     this.#mustBe(digestOf(files), 'the mount')
     for (const meta of range(0, this.#shape.metaStores - 1)) {
-      const { digest } = await this.#drive(this.#oracle.readRemote(volume, [meta]))
-      this.#mustBe(digest, `an empty machine with metadata store ${meta} alone`)
+      const found = await this.#drive(this.#oracle.readRemote(volume, [meta]))
+      this.#mustBe(found.digest, `an empty machine with metadata store ${meta} alone`)
+      if (found.shardsLacking === 0) continue
+      throw new Violation(`healed, and ${found.shardsLacking} shards are not there`)
     }
     for (const shown of this.#followers()) await this.#verifyFollower(shown)
     this.#note('verified', `${this.#history.newest} ${this.#history.digest}`)
@@ -509,12 +511,23 @@ class GridRun {
     writer.volume.syncDispersed().then(
       () => {
         if (this.#writer !== writer || writer.process.isDead) return
+        this.#guard(() => this.#checkDispersed(writer))
         this.#history.dispersed = Math.max(this.#history.dispersed, at)
         this.#history.acknowledged = Math.max(this.#history.acknowledged, at)
         this.#note('dispersed', String(at))
       },
       () => undefined,
     )
+  }
+
+  /** What is said to be dispersed is on a majority of the metadata stores at that moment. */
+  #checkDispersed(writer: Shown): void {
+    const volume = this.#volume(this.#ledger.settled.state.orders)
+    const { commitSequence } = writer.volume.figures()
+    if (!volume || commitSequence === 0) return
+    const holding = this.#oracle.metasHolding(volume, commitSequence)
+    if (holding * 2 > this.#shape.metaStores) return
+    throw new Violation(`commit ${commitSequence} was said to be dispersed and is on ${holding}`)
   }
 
   #read(writer: Shown): void {
@@ -590,7 +603,7 @@ class GridRun {
     const mine = orders.filter((order) => order.id !== volume.id && !this.#isNeeded(order, volume))
     const some = mine[this.#chance.below(Math.max(1, mine.length))]
     const machine = this.#pick(this.#machines)
-    switch (this.#chance.below(9)) {
+    switch (this.#chance.below(10)) {
       case 0:
       case 1:
         this.#placeStore(machine)
@@ -612,12 +625,26 @@ class GridRun {
       case 7:
         this.#secondVolume(orders, volume)
         return
+      case 8:
+        this.#replaceSlot(volume)
+        return
       default: {
         const dispersalAgeSeconds = 2 + this.#chance.below(6)
         const finalityDepth = 1 + this.#chance.below(4)
         this.#submit('policy', (call) => call.setPolicy({ dispersalAgeSeconds, finalityDepth }))
       }
     }
+  }
+
+  /** Takes a slot from a node that lives, where the volume can do without what it holds. */
+  #replaceSlot(volume: SimOrder): void {
+    const index = this.#chance.below(volume.slots.length)
+    const machine = this.#oracle.machineOf(volume.slots[index]?.node ?? 0)
+    if (!machine || !this.#mayLose(volume, machine)) return
+    const node = this.#pick(this.#aliveNodes())
+    this.#submit(`replace slot ${index} by ${node}`, (call) => {
+      call.replace(TENANT, volume.id, index, node)
+    })
   }
 
   /** A volume that lives for a while on the side, with a mount, so that both are seen to end. */
@@ -750,7 +777,7 @@ class GridRun {
         this.#crashInTheMiddle(machine)
         return
       case 6:
-        this.#destroy(machine)
+        this.#destroy(this.#chance.below(3) === 0 ? this.#consumer(machine) : machine)
         return
       case 7:
         this.#cut()
@@ -791,10 +818,15 @@ class GridRun {
   }
 
   #crashConsumer(): void {
-    const writer = this.#machines.find((one) =>
-      [...one.shown.values()].includes(this.#writer as Shown),
-    )
-    if (writer) this.#crash(writer, 300 + this.#chance.below(6_000))
+    const consumer = this.#consumer(undefined)
+    if (consumer) this.#crash(consumer, 300 + this.#chance.below(6_000))
+  }
+
+  /** The machine whose mount the workload uses now. */
+  #consumer<T>(otherwise: T): SimMachine | T {
+    const writer = this.#writer
+    const isThere = ({ shown }: SimMachine) => writer && [...shown.values()].includes(writer)
+    return this.#machines.find(isThere) ?? otherwise
   }
 
   #boot(machine: SimMachine): void {
@@ -841,15 +873,20 @@ class GridRun {
     if (!volume || machine.isDestroyed || this.#lostEver >= this.#shape.parityShards) return
     const isConsumer = [...machine.shown.values()].some((one) => !one.config.readOnly)
     // The mount moves once at most: each move costs the workload half a minute.
-    if (isConsumer && (this.#epochWanted > 0 || this.#chance.below(2) === 0)) return
-    const gone = this.#machines.filter((one) => one.isDestroyed || !this.#isHeard(one))
-    const lost = [...new Set([...gone, machine])]
-    if (this.#slotsOn(volume, lost) > this.#shape.parityShards) return
-    if (!this.#oracle.survives(volume, lost)) return
+    if (isConsumer && this.#epochWanted > 0) return
+    if (!this.#mayLose(volume, machine)) return
     if (isConsumer && !this.#oracle.everyMetaIsWhole(volume)) return
     this.#lostEver++
     this.#note('destroyed', String(machine.number))
     machine.destroy()
+  }
+
+  /** Whether the volume outlives the loss of a machine beside those that are gone or silent already. */
+  #mayLose(volume: SimOrder, machine: SimMachine): boolean {
+    const gone = this.#machines.filter((one) => one.isDestroyed || !this.#isHeard(one))
+    const lost = [...new Set([...gone, machine])]
+    const isFew = this.#slotsOn(volume, lost) <= this.#shape.parityShards
+    return isFew && this.#oracle.survives(volume, lost)
   }
 
   #slotsOn(volume: SimOrder, machines: readonly SimMachine[]): number {

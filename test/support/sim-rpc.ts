@@ -38,6 +38,7 @@ export const HONEST_FAULTS: readonly EndpointFault[] = [
   'stalled',
   'behind',
   'withholding',
+  'withholding',
   'wrong-chain',
   'pruned',
 ]
