@@ -223,7 +223,7 @@ function cellOf(
   scale: number,
 ): Cell {
   const inFlight = connections * pipeline
-  const small = sync === 'always' ? 300 + 12 * inFlight : Math.min(400_000, 8000 + 500 * inFlight)
+  const small = sync === 'always' ? 400 + inFlight : Math.min(400_000, 8000 + 500 * inFlight)
   const operations = Math.floor(Math.min(small, CELL_BYTES_MAX / valueBytes) * scale)
   return { sync, op, valueBytes, connections, pipeline, operations }
 }
