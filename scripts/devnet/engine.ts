@@ -27,6 +27,8 @@ export interface EngineStart {
   readonly chainId: number
   /** Genesis file in geth's form. */
   readonly genesisFile: string
+  /** Time of the genesis, in seconds since 1970, as in that file. */
+  readonly genesisTimestamp: number
   /** State to go on from, instead of the genesis; anvil only. */
   readonly stateFile?: string | undefined
 }
@@ -111,10 +113,12 @@ function commandOf(start: EngineStart, port: number): [string, ...string[]] {
 function anvilCommand(start: EngineStart, port: number): [string, ...string[]] {
   const path = anvilPath()
   if (path === undefined) throw new NodeError('DEVNET_ENGINE_MISSING', 'anvil has no binary here')
+  // Anvil takes no genesis beside a state, but makes a block 0 of its own before it loads the one in the state, keeps both
+  // and dumps both, and the next load takes either. Given the time, its own is the same block: the rest are its defaults.
   const from =
     start.stateFile === undefined
       ? ['--init', start.genesisFile]
-      : ['--load-state', start.stateFile]
+      : ['--load-state', start.stateFile, '--timestamp', String(start.genesisTimestamp)]
   return [
     path,
     ...['--port', String(port), '--chain-id', String(start.chainId), '--hardfork', 'prague'],

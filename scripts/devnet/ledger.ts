@@ -239,11 +239,13 @@ export class Ledger {
 
   /** Starts an engine from the newest fitting dump and replays the journal on it. */
   async #restore(): Promise<void> {
-    const { dataDir, engine: kind, chainId, genesisFile } = this.#settings
+    const { dataDir, engine: kind, chainId, genesisFile, genesisTimestamp } = this.#settings
     const plan = readRestorePlan(dataDir, this.#settings.statesBack ?? STATES_BACK)
     const stateFile = plan.dump && join(dataDir, 'load.json')
     if (plan.dump && stateFile) await writeDurably(stateFile, plan.dump.json, 0o600)
-    const engine = await startEngine({ kind, dataDir, chainId, genesisFile, stateFile })
+    const engine = await startEngine({
+      ...{ kind, dataDir, chainId, genesisFile, genesisTimestamp, stateFile },
+    })
     if (stateFile !== undefined) rmSync(stateFile)
     this.#dumpedBlock = plan.newestDump
     const loadedBlock = plan.dump?.block ?? 0
@@ -253,6 +255,7 @@ export class Ledger {
       if (this.#head.number !== loadedBlock) {
         throw new NodeError('DEVNET_DIVERGED', `the dump of block ${loadedBlock} gave another`)
       }
+      if (loadedBlock > 0) await checkGenesis(engine.rpc)
       await this.#replay(engine.rpc, plan.records)
     } catch (caught) {
       await engine.kill()
@@ -357,6 +360,17 @@ async function submit(
 
 function ignoreRefusal(caught: unknown): void {
   if (!isNodeError(caught, 'DEVNET_RPC')) throw caught
+}
+
+/** Replay compares the blocks after a dump; of those in it, block 0 is the one that the engine may have made up itself. */
+async function checkGenesis(rpc: RpcClient): Promise<void> {
+  const read = (tag: string) => rpc.call('eth_getBlockByNumber', [tag, false])
+  const genesis = (await read('0x0')) as { hash: string } | null
+  const first = (await read('0x1')) as { parentHash: string } | null
+  if (genesis !== null && genesis.hash === first?.parentHash) return
+  throw new NodeError('DEVNET_DIVERGED', `block 0 came out as ${genesis?.hash}`, {
+    details: { expected: first?.parentHash },
+  })
 }
 
 async function readHead(rpc: RpcClient): Promise<Head & { transactions: readonly string[] }> {
