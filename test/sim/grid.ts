@@ -385,10 +385,16 @@ class GridRun {
     shown.process.onDeath(() => {
       isGone = true
     })
-    const reading = readAll(shown.volume).then(digestOf, (caught: unknown) => {
-      if (isNodeError(caught)) return undefined
-      throw caught
-    })
+    const commit = () => shown.volume.figures().commitSequence
+    const before = commit()
+    const reading = readAll(shown.volume).then(
+      // Files read one by one across a commit are of two states.
+      (files) => (commit() === before ? digestOf(files) : undefined),
+      (caught: unknown) => {
+        if (isNodeError(caught)) return undefined
+        throw caught
+      },
+    )
     const gone = (async () => {
       while (!isGone) await this.#clock.sleep(1_000)
       return undefined
@@ -713,7 +719,7 @@ class GridRun {
 
   #placeStore(machine: SimMachine): void {
     const node = this.#oracle.nodeOf(machine)
-    const seconds = 5 + this.#chance.below(60)
+    const seconds = this.#chance.below(3) === 0 ? 1_000 : 5 + this.#chance.below(60)
     if (node === 0) return
     this.#submit(`store on ${node} for ${seconds} s`, (call) =>
       call.place({
