@@ -323,6 +323,9 @@ async function createHost(
         yamux({
           maxInboundStreams: limits.STREAMS_PER_CONNECTION_MAX,
           maxOutboundStreams: limits.STREAMS_PER_CONNECTION_MAX,
+          // The dialler may open all it wants before our side of the handshake is through; yamux would keep ten of them
+          // and break the whole link at the next.
+          maxEarlyStreams: limits.STREAMS_PER_CONNECTION_MAX,
           // Yamux sizes its windows by the round trip that only its own pings measure.
           enableKeepAlive: true,
           keepAliveInterval: 5 * limits.PING_INTERVAL_MS,
