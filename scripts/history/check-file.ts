@@ -2,6 +2,9 @@
  * Checks files of blocks from end to end in one pass: framing, every block against its header, every header against the one
  * before, the accumulator (era1), the block index, and the name.
  *
+ * What a file says is checked, not how: snappy has many encodings of the same bytes, and which of them a compressor picks is
+ * up to its version. Whoever means the very bytes compares `sha256`, as the official lists do.
+ *
  * Two kinds: `era1`, Ethereum before the merge, and `.e2s`, our own for ledgers without total difficulty: Version,
  * (header, body, receipts)*, BlockIndex, named `<chain id>-<first block>-<last block>-<first 4 bytes of the last hash>.e2s`.
  */
