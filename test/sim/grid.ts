@@ -721,6 +721,8 @@ class GridRun {
     const node = this.#oracle.nodeOf(machine)
     const seconds = this.#chance.below(3) === 0 ? 1_000 : 5 + this.#chance.below(60)
     if (node === 0) return
+    // Now and then nobody tells of the order for a while.
+    if (this.#chance.below(3) === 0) this.#withhold(12_000)
     this.#submit(`store on ${node} for ${seconds} s`, (call) =>
       call.place({
         kind: 'store',
@@ -932,6 +934,14 @@ class GridRun {
     this.#note('cut', `${one.number} ${other.number}`)
     this.#network.cut(one.account, other.account)
     this.#later(2_000 + this.#chance.below(20_000), () => this.#network.mendAll())
+  }
+
+  #withhold(forMs: number): void {
+    this.#note('endpoint', 'all withholding')
+    for (const endpoint of this.#endpoints) endpoint.fault = 'withholding'
+    this.#later(forMs, () => {
+      for (const endpoint of this.#endpoints) endpoint.fault = 'none'
+    })
   }
 
   #endpointFault(): void {
