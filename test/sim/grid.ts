@@ -60,10 +60,17 @@ const SHAPES: readonly VolumeShape[] = [
 ]
 /** A node whose last heartbeat is older counts as lost when the adversary reckons what it may still break. */
 const SILENT_SECONDS = 15
+/** Time from the order to move a slot to its final block, chain stalls included. */
+const MOVE_MS_MAX = 40_000
 /** Time that quiet is given to heal everything. */
 const QUIET_SECONDS_MAX = 400
 /** A reader looks every 2 s, and after a minute of trouble every minute. */
 const FOLLOW_SECONDS_MAX = 130
+
+interface SlotSeen {
+  readonly index: number
+  readonly generation: number
+}
 
 /** How long, and how rough. */
 export interface GridOptions {
@@ -122,6 +129,7 @@ class GridRun {
   #busy: symbol | undefined
   #lostEver = 0
   #destroyUntil = 0
+  #noHarmUntil = 0
 
   constructor(options: GridOptions) {
     const { seed } = options
@@ -297,10 +305,14 @@ class GridRun {
     if (undispersedBytes > 0) ills.push(`${undispersedBytes} B are not dispersed`)
     const machine = this.#machines.find(({ shown }) => shown.get(writer.config.order) === writer)
     const status = machine?.unitStatus(writer.process.name) as
-      | { missingShards?: number; dispersal?: { packsInFlight: number; slots: object[] } }
+      | { missingShards?: number; dispersal?: { packsInFlight: number; slots: SlotSeen[] } }
       | undefined
     if (status?.missingShards !== 0) ills.push(`${status?.missingShards} shards are missing`)
     if (status?.dispersal?.packsInFlight !== 0) ills.push('packs are in flight')
+    const newest = this.#volume(this.#ledger.head.state.orders)?.slots
+    for (const { index, generation } of status?.dispersal?.slots ?? []) {
+      if (newest?.[index]?.generation !== generation) ills.push(`slot ${index} moved since`)
+    }
     if (!this.#oracle.everyMetaIsWhole(this.#volume(final.state.orders) ?? volume)) {
       ills.push('a metadata store is not whole')
     }
@@ -648,6 +660,8 @@ class GridRun {
     const machine = this.#oracle.machineOf(volume.slots[index]?.node ?? 0)
     if (!machine || !this.#mayLose(volume, machine)) return
     const node = this.#pick(this.#aliveNodes())
+    // What is on its way must not meet another loss.
+    this.#noHarmUntil = this.#clock.monotonic() + MOVE_MS_MAX
     this.#submit(`replace slot ${index} by ${node}`, (call) => {
       call.replace(TENANT, volume.id, index, node)
     })
@@ -891,6 +905,7 @@ class GridRun {
 
   /** Whether the volume outlives the loss of a machine beside those that are gone or silent already. */
   #mayLose(volume: SimOrder, machine: SimMachine): boolean {
+    if (this.#clock.monotonic() < this.#noHarmUntil) return false
     const gone = this.#machines.filter((one) => one.isDestroyed || !this.#isHeard(one))
     const lost = [...new Set([...gone, machine])]
     const isFew = this.#slotsOn(volume, lost) <= this.#shape.parityShards
@@ -960,6 +975,7 @@ class GridRun {
   /** A bit of a shard turns over on some disk, where the pack can do without that shard. */
   #rot(): void {
     const volume = this.#volume(this.#ledger.settled.state.orders)
+    if (this.#clock.monotonic() < this.#noHarmUntil) return
     const what = volume && this.#oracle.rot(volume, this.#chance)
     if (what !== undefined) this.#note('rot', what)
   }
