@@ -10,7 +10,7 @@ import { describeError, NodeError } from '../agent/base/errors.ts'
 import { GIB } from '../agent/base/units.ts'
 import { MOUNT_BYTES } from '../client/sdk/index.ts'
 import type { GridParameters } from '../ignition/modules/parameters.ts'
-import { LocalGrid } from './grid/local-grid.ts'
+import { LocalGrid, nodeNumber } from './grid/local-grid.ts'
 import { root, step } from './run/step.ts'
 import { MainJob } from './start/main-job.ts'
 import { Report } from './start/report.ts'
@@ -112,6 +112,8 @@ function stopOnSignal(grid: LocalGrid): Promise<void> {
 }
 
 async function stayUp(grid: LocalGrid, path: string, stopping: Promise<void>): Promise<void> {
+  const consumer = await grid.agent(AGENTS - 1).status()
+  const node = (consumer && nodeNumber(consumer)) ?? 'NODE'
   console.log(`The grid stays up until Ctrl-C.
 
   history       ls -l ${path}
@@ -119,7 +121,7 @@ async function stayUp(grid: LocalGrid, path: string, stopping: Promise<void>): P
                 export VARVE_PRIVATE_KEY=$(npx node scripts/grid/key.ts tenant)
   look          npx varve nodes; npx varve orders; npx varve policy
   order         npx varve order volume --size 1GiB --time 1d
-  mount         npx varve order mount --volume N --node 9 --name mine --time 1d
+  mount         npx varve order mount --volume N --node ${node} --name mine --time 1d
   vote          npx varve propose set graceSeconds 20s   (with the key of scripts/grid/key.ts holder)
 `)
   await stopping
