@@ -530,7 +530,6 @@ class GridRun {
       () => {
         if (this.#writer !== writer || writer.process.isDead) return
         this.#guard(() => this.#checkDispersed(writer))
-        if (this.#work.below(2) === 0) void this.#checkReadable(at)
         this.#history.dispersed = Math.max(this.#history.dispersed, at)
         this.#history.acknowledged = Math.max(this.#history.acknowledged, at)
         this.#note('dispersed', String(at))
@@ -547,21 +546,6 @@ class GridRun {
     const holding = this.#oracle.metasHolding(volume, commitSequence)
     if (holding * 2 > this.#shape.metaStores) return
     throw new Violation(`commit ${commitSequence} was said to be dispersed and is on ${holding}`)
-  }
-
-  /** And an empty machine would find it there, files and all; no time passes while it looks. */
-  async #checkReadable(from: number): Promise<void> {
-    const volume = this.#volume(this.#ledger.settled.state.orders)
-    if (!volume) return
-    const history = this.#history
-    try {
-      const metas = range(0, this.#shape.metaStores - 1)
-      const { digest } = await this.#oracle.readRemote(volume, metas)
-      if (history.find(digest, from) !== undefined) return
-      throw new Violation(`the stores show state ${history.find(digest, 0)}, dispersed is ${from}`)
-    } catch (caught) {
-      this.#violation ??= caught
-    }
   }
 
   #read(writer: Shown): void {
