@@ -108,6 +108,9 @@ export class MountKeeper {
       this.#state = 'mounted'
       this.#problem = undefined
       this.#init.log.info({ path: mounted.config.path }, 'volume is mounted')
+      // What was configured while it opened: slots may have moved meanwhile.
+      const wanted = this.#wanted
+      if (wanted && fixedPart(wanted) === fixedPart(mounted.config)) mounted.update(wanted)
       await this.#untilOutdated(mounted)
       this.#state = 'closing'
       this.#mounted = undefined
