@@ -66,7 +66,7 @@ export async function exportNamespace(
   }
   const tree = new RootAccumulator()
   for (const place of walkForward(log, undefined)) {
-    const raw = log.rawRecord(place.segment, place.offset)
+    const raw = log.records.rawRecord(place.segment, place.offset)
     pieces.push(raw.bytes)
     pieceBytes += raw.bytes.byteLength
     const { kind, timeSeconds } = raw.header

@@ -83,7 +83,7 @@ function wantedEntry(
   // What a deletion hides may still be in an older segment.
   if (header.kind === KIND_DELETE && !beginsLog) return wanted
   if (since === Number.POSITIVE_INFINITY) return UNWANTED
-  const changedAt = entry >= 0 ? log.timeOf(entry) : header.timeSeconds
+  const changedAt = entry >= 0 ? log.records.timeOf(entry) : header.timeSeconds
   return Math.max(changedAt, header.timeSeconds) >= since ? wanted : UNWANTED
 }
 

@@ -60,7 +60,7 @@ export function* walkBackward(
       if (found.kind === 'record') offsets.push(found.offset)
     }
     for (const offset of offsets.reverse()) {
-      const { header, key } = log.keyAt(segment.number, offset)
+      const { header, key } = log.records.keyAt(segment.number, offset)
       const walked = { segment: segment.number, offset, header, key }
       if (isNewest(log, walked)) yield walked
     }

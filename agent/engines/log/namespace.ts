@@ -304,10 +304,10 @@ export class Namespace {
     const valueBytes = valueEnd - valueStart
     if (index.valueBytesOf(entry) !== valueBytes) return false
     if (index.valueCrcOf(entry) !== valueCrcOf(value, valueStart, valueEnd)) return false
-    const slack = this.log.readSlackBytes(entry)
+    const slack = this.log.records.readSlackBytes(entry)
     const stored = Buffer.allocUnsafe(slack + valueBytes)
     try {
-      this.log.read(entry, stored, slack)
+      this.log.records.read(entry, stored, slack)
     } catch {
       // What is stored cannot be read any more, so the new value replaces it.
       return false

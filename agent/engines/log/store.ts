@@ -231,10 +231,10 @@ export class LogStore {
 
   /** Looks whether enough is dead, each time a segment was filled. */
   #compactIfDue(namespace: Namespace): void {
-    const { segmentCount } = namespace.log
+    const segmentCount = namespace.log.segments.length
     if (segmentCount === namespace.segmentsSeen) return
     namespace.segmentsSeen = segmentCount
-    if (segmentCount > 1 && namespace.log.deadShare > COMPACT_DEAD_SHARE) {
+    if (segmentCount > 1 && namespace.log.files.deadShare > COMPACT_DEAD_SHARE) {
       this.#compactLater(namespace, COMPACT_DEAD_SHARE)
     }
   }
@@ -242,7 +242,7 @@ export class LogStore {
   /** Compacts in the background, one namespace at a time. */
   #compactLater(namespace: Namespace, deadShareMin: number): void {
     const { clock, log } = this.ports
-    if (namespace.log.deadShare < deadShareMin) return
+    if (namespace.log.files.deadShare < deadShareMin) return
     if (!namespace.isCompactable || clock.monotonic() < this.#nextCompactionMs) return
     this.#nextCompactionMs = Number.POSITIVE_INFINITY
     namespace

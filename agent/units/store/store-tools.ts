@@ -120,11 +120,11 @@ function damagedKeys(namespace: Namespace): string[] {
   let into = Buffer.allocUnsafe(1024 * 1024)
   for (let entry = index.nextEntry(0); entry >= 0; entry = index.nextEntry(entry + 1)) {
     if (index.isDeleted(entry)) continue
-    const slack = log.readSlackBytes(entry)
+    const slack = log.records.readSlackBytes(entry)
     const bytes = slack + index.valueBytesOf(entry)
     if (bytes > into.byteLength) into = Buffer.allocUnsafe(bytes)
     try {
-      log.read(entry, into, slack)
+      log.records.read(entry, into, slack)
     } catch {
       bad.push(Buffer.from(index.keyOf(entry)).toString('hex'))
     }

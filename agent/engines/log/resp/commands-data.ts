@@ -149,8 +149,10 @@ function writeValue(
   // What is not durable yet might vanish with the next crash: nobody is told of it before.
   if (log.isUnacknowledged(entry)) session.holdFor(log)
   try {
-    const slack = log.readSlackBytes(entry)
-    writer.fillBulk(log.index.valueBytesOf(entry), slack, (into, at) => log.read(entry, into, at))
+    const slack = log.records.readSlackBytes(entry)
+    writer.fillBulk(log.index.valueBytesOf(entry), slack, (into, at) =>
+      log.records.read(entry, into, at),
+    )
   } catch (caught) {
     namespace.counters.failedReads++
     throw caught
@@ -173,7 +175,7 @@ function getRange(session: Session, args: CommandParser): Replied {
   const from = Math.max(0, first < 0 ? size + first : first)
   const to = Math.min(size - 1, last < 0 ? size + last : last)
   if (from > to) return writer.bulk(new Uint8Array(0))
-  writer.bulk(log.readRange(entry, from, to - from + 1))
+  writer.bulk(log.records.readRange(entry, from, to - from + 1))
 }
 
 /** DEL key [timestamp]: 0-db's form, which replies OK; the timestamp is for admins. */
@@ -276,10 +278,10 @@ function check(session: Session, args: CommandParser): Replied {
   const asked = askedFor(session, args)
   if (!asked) return
   const { log } = asked.namespace
-  const slack = log.readSlackBytes(asked.entry)
+  const slack = log.records.readSlackBytes(asked.entry)
   const into = Buffer.allocUnsafe(slack + log.index.valueBytesOf(asked.entry))
   try {
-    log.read(asked.entry, into, slack)
+    log.records.read(asked.entry, into, slack)
     session.writer.integer(1)
   } catch {
     session.writer.integer(0)
@@ -288,7 +290,7 @@ function check(session: Session, args: CommandParser): Replied {
 
 function keyTime(session: Session, args: CommandParser): Replied {
   const asked = askedFor(session, args)
-  if (asked) session.writer.integer(asked.namespace.log.timeOf(asked.entry))
+  if (asked) session.writer.integer(asked.namespace.log.records.timeOf(asked.entry))
 }
 
 /** LIST prefix [AFTER key] [COUNT n]: keys that start with `prefix`, ascending. The prefix may be empty. */

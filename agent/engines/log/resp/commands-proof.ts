@@ -71,7 +71,7 @@ function serial(session: Session, args: CommandParser): Replied {
   const { log } = namespace
   if (log.isUnacknowledged(entry)) session.holdFor(log)
   const { segment, offset } = log.placeOf(entry)
-  writer.integer(log.headerAt(segment, offset).serial)
+  writer.integer(log.records.headerAt(segment, offset).serial)
 }
 
 /** Brings the tree up to what is written and durable, then answers. */

@@ -173,7 +173,7 @@ function writeVersion(
 ): Replied {
   const { writer } = session
   const { log } = namespace
-  const record = log.recordAt(segment, offset)
+  const record = log.records.recordAt(segment, offset)
   if (!record) return writer.error('Invalid arguments (index query)')
   if (!record.key.equals(key)) return writer.error('Invalid arguments (invalid key)')
   const { timeSeconds, kind } = record.header

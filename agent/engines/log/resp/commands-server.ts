@@ -85,7 +85,7 @@ function data(session: Session, args: CommandParser): Replied {
   if (!namespace || segment === undefined || offset === undefined) {
     return writer.error('Invalid Request')
   }
-  const record = namespace.log.recordAt(segment, offset)
+  const record = namespace.log.records.recordAt(segment, offset)
   if (!record) return writer.error('EOF')
   const { header, key, value } = record
   const isDeletion = header.kind === KIND_DELETE

@@ -7,8 +7,9 @@
  */
 import { isNodeError, type NodeError } from '../../../base/errors.ts'
 import { KIB, MIB } from '../../../base/units.ts'
+import type { Waiter } from '../log-commit.ts'
 import type { Namespace } from '../namespace.ts'
-import type { NamespaceLog, Waiter } from '../namespace-log.ts'
+import type { NamespaceLog } from '../namespace-log.ts'
 import {
   COMMAND_BYTES_MAX,
   type CommandParser,

@@ -4,7 +4,7 @@
  * It takes in only what is written; before a root is told, what it covers is made durable, so no root is ever taken back.
  */
 import { NodeError } from '../../../base/errors.ts'
-import type { NamespaceLog } from '../namespace-log.ts'
+import type { LogPlace, NamespaceLog } from '../namespace-log.ts'
 import type { LogPorts, RootHasher } from '../ports.ts'
 import { MountainRange } from './mountain-range.ts'
 import { inlineRootHasher } from './record-roots.ts'
@@ -18,8 +18,7 @@ export class RecordTree {
   readonly #hasher: RootHasher
   readonly #range: MountainRange
   /** Where the next record to take in is, as far as it is known. */
-  #segment = 0
-  #offset = 0
+  #place: LogPlace = { segment: 0, offset: 0 }
   #following: Promise<void> | undefined
   #isClosed = false
 
@@ -28,7 +27,7 @@ export class RecordTree {
     this.#directory = directory
     this.#hasher = ports.rootHasher ?? inlineRootHasher(ports.disk)
     this.#range = new MountainRange(ports.disk, `${directory}/${FILE_NAME}`)
-    if (this.#range.leaves < log.compactedSerial) {
+    if (this.#range.leaves < log.files.compactedSerial) {
       this.#range.close()
       throw new NodeError('LOG_NOT_PROVABLE', `${directory}: records are gone already`)
     }
@@ -90,7 +89,11 @@ export class RecordTree {
   async #followOnce(): Promise<void> {
     const target = this.#log.written
     while (this.#range.leaves < target && !this.#isClosed) {
-      const stretch = this.#log.stretchFrom(this.#range.leaves, this.#segment, this.#offset)
+      const stretch = this.#log.files.stretchFrom(
+        this.#range.leaves,
+        this.#place,
+        this.#log.written,
+      )
       const { roots, endOffset } = await this.#hasher.roots({
         path: `${this.#directory}/${stretch.name}`,
         fromOffset: stretch.fromOffset,
@@ -99,8 +102,7 @@ export class RecordTree {
       })
       if (this.#isClosed) return
       this.#range.append(roots)
-      this.#segment = stretch.segment
-      this.#offset = endOffset
+      this.#place = { segment: stretch.segment, offset: endOffset }
       if (endOffset < stretch.toOffset || stretch.isActive) continue
       // What a whole segment should have held and did not is lost; its places stay empty.
       const missing = Math.max(0, stretch.endSerial - this.#range.leaves)
