@@ -2,6 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { assert } from 'chai'
 import fc from 'fast-check'
+import { bytesRoot } from '../../../agent/base/bytes-root.ts'
+import { hashPair, mixInLength } from '../../../agent/base/hash-blocks.ts'
 import {
   computeRoots,
   recordRoot,
@@ -9,7 +11,6 @@ import {
   verifyInclusion,
 } from '../../../agent/engines/log/index.ts'
 import { MountainRange } from '../../../agent/engines/log/tree/mountain-range.ts'
-import { bytesRoot, hashPair, mixInLength } from '../../../agent/engines/log/tree/record-root.ts'
 import { faultDisk } from '../../support/fault-disk.ts'
 import { proofVectors, sampleRange, vectorsAsSolidity } from '../../support/log-proof-vectors.ts'
 import { openTestStore } from '../../support/log-store.ts'

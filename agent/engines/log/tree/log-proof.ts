@@ -6,7 +6,7 @@
  * `contracts/libraries/LogProof.sol` is the same for contracts; both are run on shared vectors.
  */
 import { bytesEqual } from '../../../base/bytes.ts'
-import { hashPair, mixInLength } from './record-root.ts'
+import { hashPair, mixInLength } from '../../../base/hash-blocks.ts'
 
 /**
  * Checks that a record is in a log.

@@ -8,9 +8,9 @@ import { assert, required } from '../../../base/assert.ts'
 import { concatBytes } from '../../../base/bytes.ts'
 import type { Disk, DiskFile } from '../../../base/disk.ts'
 import { NodeError } from '../../../base/errors.ts'
+import { hashBlocks, hashPair, mixInLength, NODE_BYTES } from '../../../base/hash-blocks.ts'
 import { crc32c } from '../crc32c.ts'
 import { word32 } from '../record.ts'
-import { hashBlocks, hashPair, mixInLength, NODE_BYTES } from './record-root.ts'
 
 const MAGIC = 0x31545256
 const HEADER_BYTES = 64

@@ -2,10 +2,11 @@
  * Roots of many records at once: trees of one depth are hashed level by level in one native call, which is ten times
  * faster for small records than one call a record.
  */
+import { bytesRoot } from '../../../base/bytes-root.ts'
 import type { Disk } from '../../../base/disk.ts'
+import { hashBlocks, NODE_BYTES } from '../../../base/hash-blocks.ts'
 import type { RootBatch, RootHasher, RootJob } from '../ports.ts'
 import { scanSegment } from '../scan-segment.ts'
-import { bytesRoot, hashBlocks, NODE_BYTES } from './record-root.ts'
 
 /** Longer strings are hashed one by one: their own trees are wide enough. */
 const GROUPED_BYTES_MAX = 4096

@@ -1,5 +1,5 @@
 /** The root of a log whose leaves come one by one, kept in memory as its peaks: for streams that are read once. */
-import { hashPair, mixInLength, NODE_BYTES } from './record-root.ts'
+import { hashPair, mixInLength, NODE_BYTES } from '../../../base/hash-blocks.ts'
 
 /** Takes leaves, gives the root that {@link MountainRange} would give. */
 export class RootAccumulator {
