@@ -9,6 +9,7 @@ import {
   RespServer,
   type RespServerInit,
 } from '../../agent/engines/log/index.ts'
+import type { LogPorts } from '../../agent/engines/log/ports.ts'
 import { type FaultDisk, faultDisk } from './fault-disk.ts'
 import { seededChance } from './seeded-chance.ts'
 
@@ -33,6 +34,7 @@ export interface TestStore {
 export async function openTestStore(
   init: LogStoreInit = {},
   disk: FaultDisk = faultDisk(seededChance(1)),
+  ports: Partial<Pick<LogPorts, 'clock' | 'chance'>> = {},
 ): Promise<TestStore> {
   const tasks: (() => void)[] = []
   let nowMs = 1_700_000_000_000
@@ -51,6 +53,7 @@ export async function openTestStore(
       chance: seededChance(2),
       log: silentLog,
       atEndOfTick: (task) => void tasks.push(task),
+      ...ports,
     },
     { sync: 'always', cacheBytes: 1 << 20, ...init },
   )

@@ -93,7 +93,7 @@ export function respConnection(stream: Duplex, timeoutMs: number): RespConnectio
 }
 
 /** Values go out as they are; what frames them is joined. */
-function writeCommand(stream: Duplex, args: readonly (string | Uint8Array)[]): void {
+export function writeCommand(stream: Duplex, args: readonly (string | Uint8Array)[]): void {
   const COPY_BYTES_MAX = 16 * 1024
   stream.cork()
   let text: Uint8Array[] = [Buffer.from(`*${args.length}\r\n`)]

@@ -29,6 +29,7 @@ export type Reply = string | number | Buffer | null | ReplyError | Reply[]
 /** Reads replies; one for each connection. */
 export class ReplyReader {
   readonly #onReply: (reply: Reply) => void
+  readonly #bulkBytesMax: number
   #line: Buffer = Buffer.alloc(0)
   /** The value being received, and how much of it is there, its line end included. */
   #bulk: Buffer | undefined
@@ -36,8 +37,10 @@ export class ReplyReader {
   /** Arrays being received, outermost first. */
   readonly #open: { items: Reply[]; missing: number }[] = []
 
-  constructor(onReply: (reply: Reply) => void) {
+  /** @param bulkBytesMax - Longest string to be received; a value of a store if left out. */
+  constructor(onReply: (reply: Reply) => void, bulkBytesMax = BULK_BYTES_MAX) {
     this.#onReply = onReply
+    this.#bulkBytesMax = bulkBytesMax
   }
 
   /**
@@ -98,7 +101,7 @@ export class ReplyReader {
       this.#complete(null)
       return
     }
-    if (length < 0 || length > BULK_BYTES_MAX) throw badReply(`a value of ${length} bytes`)
+    if (length < 0 || length > this.#bulkBytesMax) throw badReply(`a value of ${length} bytes`)
     this.#bulk = Buffer.allocUnsafe(length)
     this.#bulkBytes = 0
   }

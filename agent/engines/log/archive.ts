@@ -47,8 +47,7 @@ export async function exportNamespace(
   file: DiskFile,
 ): Promise<ArchiveSummary> {
   const { log } = namespace
-  const { password: _kept, writers: _w, readers: _r, ...properties } = namespace.properties
-  const json = Buffer.from(JSON.stringify(properties))
+  const json = Buffer.from(JSON.stringify(portableProperties(namespace.properties)))
   const header = Buffer.alloc(FRAME_BYTES)
   HEADER_MAGIC.copy(header)
   header.writeUInt32LE(json.byteLength, 8)
@@ -121,6 +120,12 @@ export async function importNamespace(
     throw caught
   }
   return { name: namespace.name, records, root: Buffer.from(root).toString('hex') }
+}
+
+/** Properties without what belongs to one store: passwords, rights, and the place in a family of copies. */
+function portableProperties(properties: NamespaceProperties): Partial<NamespaceProperties> {
+  const { password, writers, readers, logId, ancestors, isReplica, ...portable } = properties
+  return portable
 }
 
 function addRecord(namespace: Namespace, found: FoundRecord, tree: RootAccumulator): void {

@@ -8,6 +8,9 @@ export const VALUE_BYTES_MAX = 8 * MIB
 /** As in 0-db. */
 export const NAME_BYTES_MAX = 128
 
+/** A replica is made a primary now and then, not for ever: the oldest ancestors of a log are forgotten beyond this. */
+export const ANCESTORS_MAX = 64
+
 /** A segment of this size is read in well under a second at recovery, and gives compaction its grain. */
 export const SEGMENT_BYTES_DEFAULT = 256 * MIB
 /** Segments of a namespace with a small quota are an eighth of it, but no smaller than this. */

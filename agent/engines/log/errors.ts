@@ -18,6 +18,9 @@ export type LogErrorCode =
   | 'LOG_PROOF_RANGE'
   | 'LOG_ARCHIVE_INVALID'
   | 'LOG_FORMAT_UNKNOWN'
+  | 'LOG_REPLICA_DIVERGED'
+  | 'LOG_REPLICA_REFUSED'
+  | 'LOG_PRIMARY_LOST'
 
 /** The catalogue of {@link LogErrorCode}. */
 export const LOG_ERRORS: ErrorCatalogue<LogErrorCode> = {
@@ -77,6 +80,20 @@ export const LOG_ERRORS: ErrorCatalogue<LogErrorCode> = {
   LOG_ARCHIVE_INVALID: {
     means: 'A file to import is damaged, cut short or not an export; nothing of it was kept.',
     hint: 'Export it again.',
+  },
+  LOG_REPLICA_DIVERGED: {
+    means:
+      'A replica and its primary are not copies of one log: one has records that the other never had. The replica keeps its data.',
+    hint: 'Look at both. If the replica is to follow all the same, export what it holds and remove its namespace (NSDEL).',
+  },
+  LOG_REPLICA_REFUSED: {
+    means:
+      'The primary refused the replica: wrong password, no such namespace, or a damaged record.',
+    hint: 'The message of the primary says which; it is tried again.',
+  },
+  LOG_PRIMARY_LOST: {
+    means: 'The link to the primary broke, or carried something that is not of the protocol.',
+    hint: 'It is dialled again, later each time up to 30 s.',
   },
   LOG_FORMAT_UNKNOWN: {
     means: 'A file of the store is of a version or shape that this program does not know.',

@@ -9,6 +9,8 @@ export {
   type PasswordHash,
 } from './namespace-properties.ts'
 export type { LogPorts, RootBatch, RootHasher, RootJob, SyncMode } from './ports.ts'
+export type { ReplicaControl, ReplicaFacts } from './replication/replica-control.ts'
+export { StoreReplica, type StoreReplicaInit } from './replication/store-replica.ts'
 export type { Output } from './resp/reply-writer.ts'
 export {
   type Principal,

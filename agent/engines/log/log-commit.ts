@@ -37,6 +37,8 @@ export interface LogCommitOptions {
   readonly written: number
   /** What hints say besides the end of their segment. */
   readonly hintFacts: () => { readonly nextSeq: number; readonly lastTimeSeconds: number }
+  /** Called each time more is durable. */
+  readonly onDurable: () => void
 }
 
 /** The positions of a log. */
@@ -122,6 +124,7 @@ export class LogCommit {
     this.#syncing = this.#syncOnce().then(() => {
       this.#syncing = undefined
       this.wake()
+      if (!this.failure) this.#options.onDurable()
       if (this.sync === 'always' && this.isDirty) void this.makeDurable()
     })
     await this.#syncing

@@ -43,6 +43,8 @@ export interface NamespaceLogOptions {
   readonly sync: SyncMode
   /** Called when the first record of a burst is appended. */
   readonly onAppend: () => void
+  /** Called each time more is durable. */
+  readonly onDurable: () => void
 }
 
 /** Where a record is. */
@@ -110,6 +112,7 @@ export class NamespaceLog {
       files: this.files,
       written: nextSerial,
       hintFacts: () => ({ nextSeq: this.nextSeq, lastTimeSeconds: this.#lastTimeSeconds }),
+      onDurable: options.onDurable,
     })
     const { active } = this.files
     segments.forEach((segment, at) => {
@@ -214,7 +217,11 @@ export class NamespaceLog {
     return this.commit.isDirty
   }
 
-  /** Appends a value for a key; `entry` is what the index finds for the key. Room for it has been checked. */
+  /**
+   * Appends a value for a key; `entry` is what the index finds for the key. Room for it has been checked.
+   *
+   * @param serial - Of a record that has one already, at least {@link NamespaceLog.appended}: what lies between is gone.
+   */
   set(
     entry: Entry,
     key: Uint8Array,
@@ -224,10 +231,11 @@ export class NamespaceLog {
     valueStart: number,
     valueEnd: number,
     timeSeconds: number,
+    serial = this.#appended,
   ): void {
     const bytes = recordBytesOf(keyEnd - keyStart, valueEnd - valueStart)
     const at = this.#reserve(bytes, valueEnd - valueStart)
-    const stamp = this.#stampFor(KIND_SET, entry, timeSeconds)
+    const stamp = this.#stampFor(KIND_SET, entry, timeSeconds, serial)
     const crc = this.#put(at, stamp, key, keyStart, keyEnd, value, valueStart, valueEnd, bytes)
     const target = entry >= 0 ? entry : this.index.add(key, keyStart, keyEnd)
     if (entry >= 0) this.#live.release(entry)
@@ -237,16 +245,22 @@ export class NamespaceLog {
     this.index.place(target, active.number, at, valueEnd - valueStart, crc, false)
   }
 
-  /** Appends the deletion of a key that has a value. */
-  delete(entry: Entry, key: Uint8Array, timeSeconds: number): void {
+  /**
+   * Appends the deletion of a key.
+   *
+   * @param entry - Of the key; -1 where its values are gone already, as they may be in the copy of a compacted log.
+   * @param serial - As for {@link NamespaceLog.set}.
+   */
+  delete(entry: Entry, key: Uint8Array, timeSeconds: number, serial = this.#appended): void {
     const bytes = recordBytesOf(key.byteLength, 0)
     const at = this.#reserve(bytes, 0)
-    const stamp = this.#stampFor(KIND_DELETE, entry, timeSeconds)
+    const stamp = this.#stampFor(KIND_DELETE, entry, timeSeconds, serial)
     this.#put(at, stamp, key, 0, key.byteLength, EMPTY, 0, 0, bytes)
-    this.#live.release(entry)
+    if (entry >= 0) this.#live.release(entry)
     if (this.#options.keepsDeleted) {
-      this.index.place(entry, (this.files.active as Segment).number, at, 0, 0, true)
-    } else {
+      const target = entry >= 0 ? entry : this.index.add(key, 0, key.byteLength)
+      this.index.place(target, (this.files.active as Segment).number, at, 0, 0, true)
+    } else if (entry >= 0) {
       this.index.remove(entry)
     }
   }
@@ -365,12 +379,13 @@ export class NamespaceLog {
     this.commit.opened(segment)
   }
 
-  #stampFor(kind: RecordKind, entry: Entry, time: number): RecordStamp {
+  #stampFor(kind: RecordKind, entry: Entry, time: number, serial: number): RecordStamp {
+    assert(serial >= this.#appended, 'serials grow')
     const stamp = this.#stamp
     stamp.kind = kind
     stamp.timeSeconds = time
-    stamp.serial = this.#appended
-    stamp.lag = Math.min(this.#appended - this.commit.durable, LAG_UNKNOWN)
+    stamp.serial = serial
+    stamp.lag = Math.min(serial - this.commit.durable, LAG_UNKNOWN)
     stamp.previousSegment = entry >= 0 ? this.index.segmentOf(entry) : 0
     stamp.previousOffset = entry >= 0 ? this.index.offsetOf(entry) : 0
     this.#lastTimeSeconds = time

@@ -25,6 +25,12 @@ export interface PasswordHash {
   readonly hash: string
 }
 
+/** A log that another one continues: the first `size` records are the same. */
+export interface LogAncestor {
+  readonly logId: string
+  readonly size: number
+}
+
 /** The properties of a namespace. */
 export interface NamespaceProperties {
   /** Bytes as latin1. */
@@ -48,6 +54,12 @@ export interface NamespaceProperties {
   readonly isProvable: boolean
   readonly writers: readonly Account[]
   readonly readers: readonly Account[]
+  /** Names the log, hexadecimal: its copies have the same name, what continues it on its own has another. Empty: none yet. */
+  readonly logId: string
+  /** The logs that this one continues, oldest first. */
+  readonly ancestors: readonly LogAncestor[]
+  /** Takes records from its primary and from nobody else. */
+  readonly isReplica: boolean
 }
 
 /**
@@ -77,6 +89,9 @@ export function defaultProperties(
     isProvable: false,
     writers: [],
     readers: [],
+    logId: '',
+    ancestors: [],
+    isReplica: false,
     ...overrides,
   }
 }
@@ -102,7 +117,8 @@ export function readProperties(disk: Disk, directory: string): NamespaceProperti
     if (checksum(json) !== sum) throw new NodeError('LOG_FORMAT_UNKNOWN', `${path} is damaged`)
     const { format, ...properties } = JSON.parse(json) as NamespaceProperties & { format: number }
     if (format !== FORMAT) throw new NodeError('LOG_FORMAT_UNKNOWN', `${path}: format ${format}`)
-    return properties
+    // Files of earlier builds lack what was added since.
+    return { ...defaultProperties(properties.name), ...properties }
   } finally {
     file.close()
   }

@@ -9,6 +9,7 @@ import { NodeError } from '../../base/errors.ts'
 import type { BlockCache } from './block-cache.ts'
 import { compactLog } from './compact-log.ts'
 import {
+  ANCESTORS_MAX,
   COMPACT_DEAD_SHARE,
   DELETE_RESERVE_BYTES,
   KEY_BYTES_MAX,
@@ -20,7 +21,7 @@ import { keyIndex } from './key-index.ts'
 import { NamespaceLog } from './namespace-log.ts'
 import { type NamespaceProperties, writeProperties } from './namespace-properties.ts'
 import type { LogPorts } from './ports.ts'
-import { recordBytesOf, valueCrcOf } from './record.ts'
+import { KIND_DELETE, type RecordKind, recordBytesOf, valueCrcOf } from './record.ts'
 import { SEQ_KEY_BYTES, seqIndex, seqKeyOf, seqNumberOf } from './seq-index.ts'
 import { RecordTree } from './tree/record-tree.ts'
 
@@ -43,6 +44,21 @@ export interface NamespaceCounters {
   commands: number
   failedReads: number
   failedWrites: number
+}
+
+/** Someone who reads a log as it grows. */
+export interface LogFollower {
+  /** More is durable, or the namespace changed. */
+  wake(): void
+}
+
+/** A record of another log, to be kept under its own serial. */
+export interface ReplayedRecord {
+  readonly kind: RecordKind
+  readonly key: Buffer
+  readonly value: Buffer
+  readonly timeSeconds: number
+  readonly serial: number
 }
 
 /** What became of a write. */
@@ -69,6 +85,8 @@ export class Namespace {
   #properties: NamespaceProperties
   #saving: Promise<void> = Promise.resolve()
   #compacting: Promise<number> = Promise.resolve(0)
+  /** Replicas that are fed from this log; woken when more of it is durable. */
+  readonly followers = new Set<LogFollower>()
 
   constructor(options: NamespaceOptions) {
     this.#options = options
@@ -99,16 +117,20 @@ export class Namespace {
     if (modeChanges && this.log.appended > 0) {
       throw new NodeError('LOG_PROPERTY_INVALID', 'the mode of a used namespace cannot change')
     }
+    // The tree of a replica is fed, that of a primary follows its log.
+    const roleChanges =
+      changes.isReplica !== undefined && changes.isReplica !== this.#properties.isReplica
     this.#properties = { ...this.#properties, ...changes }
     this.revision++
     this.log.sync = this.#properties.sync
-    if (this.#properties.isProvable) this.#openTree()
-    else await this.#closeTree()
+    if (!this.#properties.isProvable || roleChanges) await this.#closeTree()
+    this.#openTree()
     if (modeChanges) await this.reload()
     const properties = this.#properties
     const next = this.#saving.then(() => writeProperties(ports.disk, this.directory, properties))
     this.#saving = next.catch(() => undefined)
     await next
+    this.#wakeFollowers()
   }
 
   /**
@@ -190,6 +212,48 @@ export class Namespace {
   }
 
   /**
+   * Takes over a record of the primary's log. Its rules were checked there, its quota too.
+   *
+   * @throws NodeError `LOG_WRITE_FAILED`, `DISK_FULL`.
+   */
+  replay(record: ReplayedRecord): void {
+    const { log } = this
+    const { kind, key, value, timeSeconds, serial } = record
+    const entry = log.index.find(key, 0, key.byteLength)
+    if (kind === KIND_DELETE) log.delete(entry, key, timeSeconds, serial)
+    else {
+      log.set(entry, key, 0, key.byteLength, value, 0, value.byteLength, timeSeconds, serial)
+    }
+    if (this.#properties.mode !== 'seq') return
+    log.nextSeq = Math.max(log.nextSeq, seqNumberOf(key, 0, key.byteLength) + 1)
+  }
+
+  /**
+   * Makes a replica a log of its own, which continues the primary's from here; nothing if it is none.
+   *
+   * @param logId - A name that no log has.
+   * @throws NodeError `DISK_*`.
+   */
+  async promote(logId: string): Promise<void> {
+    const { isReplica, ancestors, logId: parent } = this.#properties
+    if (!isReplica) return
+    const size = Math.min(this.log.appended, this.tree?.size ?? this.log.appended)
+    const known = parent === '' ? ancestors : [...ancestors, { logId: parent, size }]
+    await this.change({ isReplica: false, logId, ancestors: known.slice(-ANCESTORS_MAX) })
+  }
+
+  /** Gives the log a name, if it has none: it was made by an earlier build. */
+  async nameLog(logId: string): Promise<void> {
+    if (this.#properties.logId === '') await this.change({ logId })
+  }
+
+  /** True where what is written becomes durable a little later without anyone asking. */
+  get isSyncedLater(): boolean {
+    const { sync } = this.log
+    return sync === 'group' || (sync === 'never' && this.followers.size > 0)
+  }
+
+  /**
    * Deletes a key.
    *
    * @returns False if there is no such key.
@@ -253,12 +317,14 @@ export class Namespace {
   async close(): Promise<void> {
     await this.#closeTree()
     await this.log.close()
+    this.#wakeFollowers()
   }
 
   #openTree(): void {
     const { isProvable } = this.#properties
     if (!isProvable || this.tree || this.#options.readOnly) return
-    this.tree = new RecordTree(this.#options.ports, this.directory, this.log)
+    const isFed = this.#properties.isReplica
+    this.tree = new RecordTree(this.#options.ports, this.directory, this.log, { isFed })
   }
 
   async #closeTree(): Promise<void> {
@@ -280,7 +346,12 @@ export class Namespace {
       readOnly,
       sync,
       onAppend: () => onAppend(this),
+      onDurable: () => this.#wakeFollowers(),
     })
+  }
+
+  #wakeFollowers(): void {
+    for (const follower of this.followers) follower.wake()
   }
 
   /** Refuses what would take the files, or the values in them, beyond the quota. */

@@ -29,6 +29,34 @@ export interface RootHasher {
   roots(job: RootJob): Promise<RootBatch>
 }
 
+/** A reply of another store: a status, a number, bytes, nil, an error's words, or several. */
+export type PeerReply =
+  | string
+  | number
+  | Uint8Array
+  | null
+  | { readonly words: string }
+  | readonly PeerReply[]
+
+/** A connection to the primary of a replica. */
+export interface PrimaryLink {
+  /** Sends a command; what cannot be sent shows in {@link PrimaryLink.next}. */
+  send(args: readonly (string | Uint8Array)[]): void
+  /**
+   * The next reply. What is not taken is not received either, so a slow reader holds no memory.
+   *
+   * @throws NodeError once the link is lost or silent for too long; the signal's reason.
+   */
+  next(signal: AbortSignal): Promise<PeerReply>
+  close(): void
+}
+
+/** Reaches the primary. Adapter: `adapters/socket/primary-dialer.ts`. */
+export interface PrimaryDialer {
+  /** @throws NodeError if it cannot be reached; the signal's reason. */
+  dial(signal: AbortSignal): Promise<PrimaryLink>
+}
+
 /** What the store is handed. Adapters: `adapters/disk`, `adapters/time`; in tests `test/support/fault-disk.ts`. */
 export interface LogPorts {
   readonly disk: Disk

@@ -6,6 +6,7 @@
  * renamed into the trash, so that a crash leaves it whole or gone.
  */
 import { createHash } from 'node:crypto'
+import { toHex } from '../../base/bytes.ts'
 import { describeError, NodeError } from '../../base/errors.ts'
 import { BlockCache } from './block-cache.ts'
 import {
@@ -28,6 +29,8 @@ import type { LogPorts, SyncMode } from './ports.ts'
 
 const NAMESPACES = 'ns'
 const TRASH = 'trash'
+/** Enough that no two logs ever share a name. */
+const LOG_ID_BYTES = 16
 const PLAIN_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 
 /** What a store is opened with. */
@@ -123,7 +126,8 @@ export class LogStore {
     const { disk } = this.ports
     const directory = `${NAMESPACES}/${directoryOf(name)}`
     const { mode, sync } = this.init
-    const properties = defaultProperties(name, { mode, sync, ...overrides })
+    const logId = this.newLogId()
+    const properties = defaultProperties(name, { mode, sync, logId, ...overrides })
     disk.makeDirectory(directory)
     const namespace = this.#openNamespace(directory, properties)
     this.namespaces.set(name, namespace)
@@ -169,10 +173,16 @@ export class LogStore {
     const namespace = this.namespace(name)
     const { properties, secretKnown } = namespace
     await this.remove(name)
-    const fresh = await this.create(name, properties)
+    // Another log than before: a copy of the old one must not take it for its continuation.
+    const fresh = await this.create(name, { ...properties, logId: this.newLogId(), ancestors: [] })
     fresh.secretKnown = secretKnown
     // Sessions that had selected the old one find the new one under its name.
     namespace.replacement = fresh
+  }
+
+  /** A name for a log that no other log has. */
+  newLogId(): string {
+    return toHex(this.ports.chance.bytes(LOG_ID_BYTES))
   }
 
   /** Writes what is pending in every namespace and acknowledges; the end of a burst of input. */
@@ -182,7 +192,7 @@ export class LogStore {
       this.#dirty.delete(namespace)
       if (!namespace.log.settle()) namespace.counters.failedWrites++
       this.#compactIfDue(namespace)
-      if (namespace.log.sync === 'group' || namespace.tree) this.#syncLater()
+      if (namespace.isSyncedLater || namespace.tree) this.#syncLater()
     }
   }
 
@@ -264,7 +274,7 @@ export class LogStore {
         this.#groupIsDue = false
         if (this.#isClosed) return
         const dirty = [...this.namespaces.values()].filter(
-          (one) => one.log.sync === 'group' && one.log.isDirty,
+          (one) => one.isSyncedLater && one.log.isDirty,
         )
         await Promise.all(dirty.map((one) => one.log.makeDurable()))
         await Promise.all([...this.namespaces.values()].map((one) => one.tree?.follow()))

@@ -1,15 +1,26 @@
 /** The store served without a ledger: opens a directory, makes the default namespace, listens on TCP and a unix socket. */
 import { chmodSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
+import { hostname } from 'node:os'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { primaryDialer } from '../../adapters/socket/primary-dialer.ts'
 import { type RespListener, respListener } from '../../adapters/socket/resp-listener.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
 import { systemClock } from '../../adapters/time/system-clock.ts'
 import type { Log } from '../../base/ports.ts'
-import { LogStore, type LogStoreInit, type Principal, RespServer } from '../../engines/log/index.ts'
+import {
+  LogStore,
+  type LogStoreInit,
+  type Principal,
+  RespServer,
+  StoreReplica,
+} from '../../engines/log/index.ts'
 import { buildId } from '../build.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { threadedRootHasher } from './root-hasher.ts'
+
+/** What the primary shows of a replica is cut to this. */
+const REPLICA_NAME_CHARACTERS_MAX = 64
 
 /** How to serve. */
 export interface StandAloneInit {
@@ -23,7 +34,19 @@ export interface StandAloneInit {
   /** `mixed` lets each namespace have its own mode. */
   readonly mode: 'user' | 'seq' | 'mixed'
   readonly store: LogStoreInit
+  /** The store to follow, if any. */
+  readonly replicaOf?: ReplicaOf | undefined
   readonly log: Log
+}
+
+/** A store that another one follows. */
+export interface ReplicaOf {
+  readonly host: string
+  readonly port: number
+  /** One namespace, bytes as latin1; all of them where there is none. */
+  readonly namespace: string | undefined
+  /** Of the admin there, if it has one. */
+  readonly password: Buffer | undefined
 }
 
 /** A store that is served. */
@@ -60,6 +83,7 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
   )
   if (!store.namespaces.has('default') && !init.store.readOnly) await store.create('default')
 
+  const replica = await startReplica(store, init)
   const done = Promise.withResolvers<void>()
   let stopping: Promise<void> | undefined
   const stop = () => {
@@ -72,6 +96,7 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
     // One turn later, so that the reply to STOP is sent.
     onStop: () => void setImmediate(stop),
     ...(init.adminPassword && { adminPassword: init.adminPassword }),
+    ...(replica && { replica }),
   })
   const principal: Principal = init.adminPassword ? { kind: 'guest' } : { kind: 'admin' }
   const listeners: RespListener[] = []
@@ -85,6 +110,7 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
   async function close(): Promise<void> {
     await Promise.all(listeners.map((listener) => listener.close()))
     if (init.unix) rmSync(init.unix, { force: true })
+    await replica?.close()
     await store.close()
     await rootHasher.close()
     unlock()
@@ -96,7 +122,30 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
     await listen({ path: init.unix }, init.unix)
     chmodSync(init.unix, 0o600)
   }
+  replica?.start()
   return { listening, closed: done.promise, stop }
+}
+
+/** Makes what follows the primary; a store that follows none owns what it once copied. */
+async function startReplica(
+  store: LogStore,
+  init: StandAloneInit,
+): Promise<StoreReplica | undefined> {
+  const { replicaOf } = init
+  if (init.store.readOnly) return undefined
+  if (!replicaOf) {
+    for (const namespace of store.namespaces.values()) await namespace.promote(store.newLogId())
+    return undefined
+  }
+  const { host, port, namespace, password } = replicaOf
+  return new StoreReplica({
+    store,
+    dialer: primaryDialer({ host, port }),
+    primary: `${host}:${port}`,
+    namespace,
+    password,
+    name: `${hostname()}:${process.pid}`.slice(0, REPLICA_NAME_CHARACTERS_MAX),
+  })
 }
 
 function listenOn(

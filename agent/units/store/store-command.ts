@@ -10,7 +10,7 @@ import { describeError, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import { parseBytes } from '../../base/units.ts'
 import type { LogStoreInit, SyncMode } from '../../engines/log/index.ts'
-import { startStandAlone } from './stand-alone.ts'
+import { type ReplicaOf, startStandAlone } from './stand-alone.ts'
 import { runStoreTool, STORE_TOOLS } from './store-tools.ts'
 
 const USAGE = `varve-agent store --data DIR [options]     serve the store in DIR
@@ -24,6 +24,11 @@ const USAGE = `varve-agent store --data DIR [options]     serve the store in DIR
   --sync always|group|never   when a write is acknowledged, default group
   --segment-bytes N           size of a segment, default 256M
   --readonly                  serve what is there and change nothing
+  --replica-of HOST:PORT[/NAMESPACE]
+                              keep a copy of that store, or of one namespace of it, and take no writes for it;
+                              without it, what was a copy becomes a store of its own
+  --primary-password-file FILE
+                              password of the admin there; or VARVE_PRIMARY_PASSWORD in the environment
 
 tools, on a directory that is not being served:
   varve-agent store check DIR                    read every value and its checksum
@@ -36,6 +41,9 @@ tools, on a directory that is not being served:
 examples
   varve-agent store --data /srv/store --sync always
   redis-cli -p 9900 set hello world
+  varve-agent store --data /srv/copy --port 9901 --replica-of db1:9900
+  redis-cli -p 9900 replwait 1 1000     how many copies have everything, at most a second later
+  redis-cli -p 9901 replicaof no one    the copy goes on by itself
 `
 
 /** What the command line said. */
@@ -47,6 +55,7 @@ interface ServeOptions {
   readonly mode: 'user' | 'seq' | 'mixed'
   readonly adminPassword: Buffer | undefined
   readonly store: LogStoreInit
+  readonly replicaOf: ReplicaOf | undefined
 }
 
 /**
@@ -107,6 +116,8 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
       sync: { type: 'string', default: 'group' },
       'segment-bytes': { type: 'string' },
       readonly: { type: 'boolean', default: false },
+      'replica-of': { type: 'string' },
+      'primary-password-file': { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -135,6 +146,25 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
       mode: mode === 'seq' ? 'seq' : 'user',
       ...(segmentBytes !== undefined && { segmentBytes }),
     },
+    replicaOf: parseReplicaOf(values['replica-of'], values['primary-password-file']),
+  }
+}
+
+function parseReplicaOf(text: string | undefined, file: string | undefined): ReplicaOf | undefined {
+  if (text === undefined) return undefined
+  // An IPv6 address stands in brackets, as in a URL.
+  const match = /^(?:\[([^\]]+)\]|([^:/[\]]+)):(\d{1,5})(?:\/(.+))?$/.exec(text)
+  const port = Number(match?.[3])
+  if (!match || port === 0 || port > 65_535)
+    throw usageError('--replica-of is HOST:PORT[/NAMESPACE]')
+  const given = process.env['VARVE_PRIMARY_PASSWORD']
+  const fromEnvironment = given ? Buffer.from(given) : undefined
+  const name = match[4]
+  return {
+    host: match[1] ?? match[2] ?? '',
+    port,
+    namespace: name === undefined ? undefined : Buffer.from(name).toString('latin1'),
+    password: file === undefined ? fromEnvironment : readPassword(file),
   }
 }
 

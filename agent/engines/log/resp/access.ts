@@ -2,6 +2,9 @@
 import type { Namespace } from '../namespace.ts'
 import type { Session } from './session.ts'
 
+/** In redis' words, so that clients know them. */
+export const IS_REPLICA = "READONLY You can't write against a read only replica."
+
 /** The selected namespace if it may be read; else replies and gives undefined. */
 export function readable(session: Session): Namespace | undefined {
   const { namespace, writer } = session
@@ -30,6 +33,10 @@ export function writable(session: Session): Namespace | undefined {
   }
   if (namespace.properties.isFrozen) {
     writer.error('Namespace is temporarily frozen (read-write disabled)')
+    return undefined
+  }
+  if (namespace.properties.isReplica) {
+    writer.error(IS_REPLICA)
     return undefined
   }
   if (namespace.properties.isLocked) {

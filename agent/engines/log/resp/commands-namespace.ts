@@ -4,10 +4,12 @@ import { MIB } from '../../../base/units.ts'
 import { NAME_BYTES_MAX } from '../constants.ts'
 import type { Namespace } from '../namespace.ts'
 import { hashPassword, isPassword, type NamespaceProperties } from '../namespace-properties.ts'
+import { IS_REPLICA } from './access.ts'
 import { challengeAnswer, isChallengeAnswer } from './challenge.ts'
 import { type Command, hasArguments, isAdmin, type Replied } from './command.ts'
 import type { CommandParser } from './command-parser.ts'
 import { DEFAULT_NAMESPACE } from './limits.ts'
+import { namespaceReplicationFacts } from './replication-info.ts'
 import type { Session } from './session.ts'
 
 /** As in 0-db. */
@@ -130,6 +132,7 @@ function namespaceFacts(session: Session, namespace: Namespace): Record<string, 
     data_disk_freespace_bytes: freeBytes,
     data_disk_freespace_mb: (freeBytes / MIB).toFixed(2),
     data_path: session.isAdmin ? namespace.directory : 'hidden',
+    ...namespaceReplicationFacts(session.server, namespace),
   }
 }
 
@@ -146,6 +149,7 @@ function nsSet(session: Session, args: CommandParser): Promise<void> | Replied {
   if (args.lengthOf(3) > PROPERTY_BYTES_MAX) return writer.error('Argument too long')
   const namespace = session.server.store.namespaces.get(args.text(1))
   if (!namespace) return writer.error('Namespace not found')
+  if (namespace.properties.isReplica) return writer.error(IS_REPLICA)
   const property = args.text(2).toLowerCase()
   if (namespace.name === DEFAULT_NAMESPACE && !DEFAULT_MAY_CHANGE.includes(property)) {
     return writer.error('Cannot update default namespace')
@@ -270,6 +274,7 @@ function flush(session: Session, args: CommandParser): Promise<void> | Replied {
   }
   const { isPublic, password, isLocked, isFrozen, worm, name } = namespace.properties
   if (isFrozen) return writer.error('Namespace is temporarily frozen (read-write disabled)')
+  if (namespace.properties.isReplica) return writer.error(IS_REPLICA)
   if (isLocked) return writer.error('Namespace is temporarily locked (read-only)')
   if (isPublic || !password) return writer.error('Flushing public namespace denied')
   if (worm) return writer.error('Namespace is protected by worm mode')

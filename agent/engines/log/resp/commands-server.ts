@@ -1,4 +1,4 @@
-/** Commands on the running server for operators and replication: WAIT, INDEX, DATA, HOOKS, MIRROR, MASTER. */
+/** Commands on the running server for operators and replication: WAIT, INDEX, DATA, HOOKS, MASTER. */
 import { KIND_DELETE } from '../record.ts'
 import { type Command, hasArgumentsMin, isAdmin, type Replied } from './command.ts'
 import type { CommandParser } from './command-parser.ts'
@@ -25,7 +25,6 @@ export function serverCommands(isCommand: (name: string) => boolean): readonly C
     { name: 'INDEX', arity: -2, flags: ['admin'], run: index },
     { name: 'DATA', arity: -2, flags: ['admin'], run: data },
     { name: 'HOOKS', arity: 1, flags: ['admin'], run: hooks },
-    { name: 'MIRROR', arity: 1, flags: ['admin'], run: mirror },
     { name: 'MASTER', arity: 1, flags: ['admin'], run: master },
   ]
 }
@@ -115,13 +114,6 @@ function hooks(session: Session): Replied {
     writer.integer(hook.endedAt)
     writer.integer(hook.exitCode)
   }
-}
-
-/** MIRROR: from now on every write of others is sent here, as it was received. */
-function mirror(session: Session): Replied {
-  if (!isAdmin(session)) return
-  session.server.mirrors.add(session)
-  session.writer.status('Starting mirroring')
 }
 
 function master(session: Session): Replied {

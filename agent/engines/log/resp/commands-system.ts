@@ -5,6 +5,7 @@ import { challengeAnswer, isChallengeAnswer } from './challenge.ts'
 import { type Command, hasArguments, isAdmin, type Replied } from './command.ts'
 import type { CommandParser } from './command-parser.ts'
 import { DEFAULT_NAMESPACE } from './limits.ts'
+import { replicationLines } from './replication-info.ts'
 import type { Session } from './session.ts'
 
 const PASSWORD_BYTES_MAX = 255
@@ -78,7 +79,7 @@ function hello(session: Session, args: CommandParser): Replied {
   writer.text('mode')
   writer.text('standalone')
   writer.text('role')
-  writer.text('master')
+  writer.text(session.server.init.replica?.isFollowing ? 'replica' : 'master')
   writer.text('modules')
   writer.array(0)
 }
@@ -144,7 +145,7 @@ function info(session: Session): Replied {
     `uptime: ${Math.floor((nowMs - server.startedMs) / 1000)}`,
     'redis_mode:standalone',
     'loading:0',
-    'role:master',
+    `role:${init.replica?.isFollowing ? 'slave' : 'master'}`,
     '',
     '# clients',
     `clients_lifetime: ${counts.clients}`,
@@ -164,6 +165,7 @@ function info(session: Session): Replied {
     `network_tx_bytes: ${counts.sentBytes}`,
     `receive_buffers_bytes: ${server.carriedBytes}`,
     '',
+    ...replicationLines(server),
   ]
   session.writer.text(lines.join('\r\n'))
 }

@@ -4,6 +4,7 @@ import type { CommandParser } from './command-parser.ts'
 import { DATA_COMMANDS } from './commands-data.ts'
 import { NAMESPACE_COMMANDS } from './commands-namespace.ts'
 import { PROOF_COMMANDS } from './commands-proof.ts'
+import { REPLICATION_COMMANDS } from './commands-replication.ts'
 import { SCAN_COMMANDS } from './commands-scan.ts'
 import { serverCommands } from './commands-server.ts'
 import { SYSTEM_COMMANDS } from './commands-system.ts'
@@ -90,6 +91,7 @@ export const COMMANDS: CommandTable = new CommandTable([
   ...PROOF_COMMANDS,
   ...NAMESPACE_COMMANDS,
   ...SYSTEM_COMMANDS,
+  ...REPLICATION_COMMANDS,
   ...serverCommands((name) => COMMANDS.named(name) !== undefined),
   { name: 'COMMAND', arity: -1, flags: ['fast'], run: describeCommands },
 ])

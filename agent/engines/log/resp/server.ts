@@ -3,6 +3,8 @@
  * Knows no sockets: a listener hands it a {@link SessionHost} for each connection.
  */
 import type { Account } from '../../../base/ids.ts'
+import { Followers } from '../replication/followers.ts'
+import type { ReplicaControl } from '../replication/replica-control.ts'
 import type { LogStore } from '../store.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { CommandParser } from './command-parser.ts'
@@ -40,6 +42,8 @@ export interface RespServerInit {
   readonly isMixed?: boolean
   /** The hooks of the last minute, for HOOKS. */
   readonly hooks?: () => readonly RunningHook[]
+  /** Where the store, or a namespace of it, follows another. */
+  readonly replica?: ReplicaControl
   /** Told in INFO. */
   readonly version?: string
 }
@@ -96,11 +100,14 @@ export class RespServer {
   readonly watchers = new Set<Watcher>()
   /** Sessions to which every write is passed on. */
   readonly mirrors = new Set<Session>()
+  /** Replicas that are connected. */
+  readonly followers: Followers
   #lastSessionId = 0
 
   constructor(store: LogStore, init: RespServerInit = {}) {
     this.store = store
     this.init = init
+    this.followers = new Followers(store.ports)
     this.startedMs = store.ports.clock.now()
     this.instanceId = store.ports.chance.below(2 ** 31)
   }

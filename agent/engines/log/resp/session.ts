@@ -34,6 +34,14 @@ export interface Rights {
   readonly write: boolean
 }
 
+/** What is sent on a session without being asked for each time. */
+export interface SessionStream {
+  /** Some of what was sent is written: there is room for more. */
+  sent(): void
+  /** The connection is gone. */
+  closed(): void
+}
+
 const NO_RIGHTS: Rights = { read: false, write: false }
 const READ_RIGHTS: Rights = { read: true, write: false }
 const ALL_RIGHTS: Rights = { read: true, write: true }
@@ -55,6 +63,8 @@ export class Session {
   commands = 0
   lastCommand = ''
   isClosed = false
+  /** Of a replica. */
+  stream: SessionStream | undefined
 
   #rights: Rights = NO_RIGHTS
   #rightsRevision = -1
@@ -143,6 +153,7 @@ export class Session {
     this.isClosed = true
     this.server.sessions.delete(this)
     this.server.mirrors.delete(this)
+    this.stream?.closed()
     this.#dropCarry()
     this.writer.take()?.release()
   }
@@ -152,6 +163,7 @@ export class Session {
     this.#backlogBytes -= lengthBytes
     this.server.counts.sentBytes += lengthBytes
     if (!this.isClosed && this.#isPaused && !this.#mustWait) this.#goOn()
+    if (!this.isClosed) this.stream?.sent()
   }
 
   /** Withholds the replies of this burst until the log has acknowledged all that was appended to it. */
@@ -178,6 +190,16 @@ export class Session {
     if (this.#holds.length > 1) this.#holds = this.#holds.filter((one) => one.isWaiting)
     // Inside a burst the replies leave at its end.
     if (!this.#isExecuting) this.#goOn()
+  }
+
+  /** Bytes that were sent or are about to be, and are not yet written. */
+  get backlogBytes(): number {
+    return this.#backlogBytes + this.writer.lengthBytes
+  }
+
+  /** Sends what the writer holds, unless a burst is running, which will. */
+  push(): void {
+    if (!this.#isExecuting) this.#finishBurst()
   }
 
   /** Ends the conversation after what was replied. */
@@ -322,7 +344,7 @@ export class Session {
     }
   }
 
-  /** Passes a write on to mirrors, as 0-db does: unacknowledged; FOLLOW is the form that may be relied on. */
+  /** Passes a write on to mirrors, as 0-db does: unacknowledged; MIRROR FOLLOW is the form that may be relied on. */
   #mirror(parser: CommandParser): void {
     for (const mirror of this.server.mirrors) {
       if (mirror === this || mirror.isClosed) continue

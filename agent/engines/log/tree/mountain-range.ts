@@ -84,9 +84,8 @@ export class MountainRange {
     return required(peak, 'a left sibling that was there before is a peak').node
   }
 
-  /** Makes what was appended durable. */
-  async sync(): Promise<void> {
-    const leaves = this.#leaves
+  /** Makes what was appended durable, or only its first `leaves`, so that a crash leaves so many. */
+  async sync(leaves = this.#leaves): Promise<void> {
     await this.#file.sync()
     const header = Buffer.alloc(HEADER_BYTES)
     header.writeUInt32LE(MAGIC, 0)

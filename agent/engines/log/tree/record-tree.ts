@@ -3,6 +3,7 @@
  *
  * It takes in only what is written; before a root is told, what it covers is made durable, so no root is ever taken back.
  */
+import { assert } from '../../../base/assert.ts'
 import { NodeError } from '../../../base/errors.ts'
 import type { LogPlace, NamespaceLog } from '../namespace-log.ts'
 import type { LogPorts, RootHasher } from '../ports.ts'
@@ -17,17 +18,29 @@ export class RecordTree {
   readonly #directory: string
   readonly #hasher: RootHasher
   readonly #range: MountainRange
+  readonly #isFed: boolean
   /** Where the next record to take in is, as far as it is known. */
   #place: LogPlace = { segment: 0, offset: 0 }
   #following: Promise<void> | undefined
   #isClosed = false
 
-  constructor(ports: LogPorts, directory: string, log: NamespaceLog) {
+  /**
+   * @param options.isFed - True in a replica: roots then come with the records, those of records that the primary's
+   *   compaction took included, and are never made from what is here alone.
+   * @throws NodeError `LOG_NOT_PROVABLE`, `LOG_FORMAT_UNKNOWN`, `DISK_*`.
+   */
+  constructor(
+    ports: LogPorts,
+    directory: string,
+    log: NamespaceLog,
+    options: { readonly isFed: boolean },
+  ) {
+    this.#isFed = options.isFed
     this.#log = log
     this.#directory = directory
     this.#hasher = ports.rootHasher ?? inlineRootHasher(ports.disk)
     this.#range = new MountainRange(ports.disk, `${directory}/${FILE_NAME}`)
-    if (this.#range.leaves < log.files.compactedSerial) {
+    if (!this.#isFed && this.#range.leaves < log.files.compactedSerial) {
       this.#range.close()
       throw new NodeError('LOG_NOT_PROVABLE', `${directory}: records are gone already`)
     }
@@ -36,13 +49,26 @@ export class RecordTree {
     }
   }
 
-  /** Count of records taken in. */
+  /** Count of records taken in that are durable. */
   get size(): number {
+    // Beyond what is durable nobody is told: a crash could take it back.
+    return Math.min(this.#range.leaves, this.#log.durable)
+  }
+
+  /** Count of roots taken in, those of records to come included. */
+  get fed(): number {
     return this.#range.leaves
+  }
+
+  /** Takes in roots that came from the primary, 32 bytes each, not durable before {@link RecordTree.settle}. */
+  feed(roots: Uint8Array): void {
+    assert(this.#isFed, 'only the tree of a replica is fed')
+    this.#range.append(roots)
   }
 
   /** Takes in what was written since; calls while it runs share its work. */
   follow(): Promise<void> {
+    if (this.#isFed) return Promise.resolve()
     this.#following ??= this.#followOnce().finally(() => {
       this.#following = undefined
     })
@@ -52,10 +78,12 @@ export class RecordTree {
   /** Takes in and makes durable all that is written now. */
   async settle(): Promise<void> {
     const target = this.#log.written
-    while (this.#range.leaves < target && !this.#isClosed) await this.follow()
+    while (!this.#isFed && this.#range.leaves < target && !this.#isClosed) await this.follow()
     while (this.#log.durable < target && !this.#log.failure) await this.#log.makeDurable()
     if (this.#log.failure) throw this.#log.failure
-    await this.#range.sync()
+    if (this.#isClosed) return
+    // A tree that is durable beyond the log would speak of records that a crash took.
+    await this.#range.sync(this.size)
   }
 
   root(size: number): Uint8Array {
@@ -82,8 +110,8 @@ export class RecordTree {
   }
 
   #check(size: number): void {
-    if (size <= this.#range.leaves) return
-    throw new NodeError('LOG_PROOF_RANGE', `size ${size} of ${this.#range.leaves}`)
+    if (size <= this.size) return
+    throw new NodeError('LOG_PROOF_RANGE', `size ${size} of ${this.size}`)
   }
 
   async #followOnce(): Promise<void> {
