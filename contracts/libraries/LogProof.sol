@@ -82,7 +82,7 @@ library LogProof {
 
     /// @notice A tree's root with a count mixed in.
     function mixInLength(bytes32 node, uint64 length) internal pure returns (bytes32) {
-        return sha256(abi.encodePacked(node, _littleEndian(length)));
+        return sha256(abi.encodePacked(node, littleEndian(length)));
     }
 
     /// @dev A node without a right sibling goes up unchanged.
@@ -94,7 +94,8 @@ library LogProof {
         return (spot, last);
     }
 
-    function _littleEndian(uint64 value) private pure returns (bytes32) {
+    /// @notice A number as 8 little-endian bytes and 24 zeros.
+    function littleEndian(uint64 value) internal pure returns (bytes32) {
         uint64 swapped = ((value & 0xff00ff00ff00ff00) >> 8) | ((value & 0x00ff00ff00ff00ff) << 8);
         swapped = ((swapped & 0xffff0000ffff0000) >> 16) | ((swapped & 0x0000ffff0000ffff) << 16);
         swapped = (swapped >> 32) | (swapped << 32);
