@@ -67,14 +67,17 @@ struct DisputeView {
 }
 
 /// @notice One epoch of audits.
-/// @param seed From RANDAO, for the whole network.
+/// @param seed From RANDAO, for the whole network, 112 bits.
 /// @param drawnAt When it began.
 /// @param dueAt Digests are taken until this time and until block `dueBlock`, whichever is later.
+/// @param samples Samples of a node. @param openOdds One node in so many opens its first sample on chain; 0: none.
 struct EpochView {
-    uint128 seed;
+    uint112 seed;
     uint64 drawnAt;
     uint64 dueAt;
     uint64 dueBlock;
+    uint8 samples;
+    uint16 openOdds;
 }
 
 /// @notice What a node stands for.
@@ -89,7 +92,7 @@ struct AccumulatorView {
 /// @dev Trees, samples and times: docs/design/0014-audits.md.
 interface IAudits {
     /// @notice Epoch `epoch` began.
-    event EpochDrawn(uint32 indexed epoch, uint128 seed);
+    event EpochDrawn(uint32 indexed epoch, uint112 seed);
     /// @notice A node stands for other bytes from the next epoch on.
     event AccumulatorCommitted(uint32 indexed node, bytes32 root, uint64 units);
     /// @notice A node's digests come through `aggregator`.
