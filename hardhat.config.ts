@@ -34,6 +34,11 @@ export default defineConfig({
             path: soljson,
             settings: { ...settings, viaIR: true },
           },
+          'contracts/Audits.sol': {
+            version: '0.8.37',
+            path: soljson,
+            settings: { ...settings, viaIR: true },
+          },
         },
       },
     },

@@ -23,6 +23,8 @@ contract Grid is IGrid {
         _withCode(further.rules);
         _withCode(further.desk);
         _withCode(further.contractors);
+        _withCode(further.audits);
+        _withCode(further.votes);
         _contracts = contracts_;
         _further = further;
     }

@@ -11,6 +11,8 @@ import {
     GovernorVotesQuorumFraction
 } from "@openzeppelin/contracts/governance/extensions/GovernorVotesQuorumFraction.sol";
 import {IVotes} from "@openzeppelin/contracts/governance/utils/IVotes.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {ICapacityVotes} from "./interfaces/ICapacityVotes.sol";
 
 /// @notice How proposals pass; fixed at deployment, changed later only by a proposal.
 /// @param votingDelaySeconds From proposal to the snapshot of votes and their start.
@@ -25,8 +27,10 @@ struct GovernorParameters {
 }
 
 /// @title GridGovernor: owners of the token propose and vote; what passes goes through the timelock.
-/// @dev The OpenZeppelin Governor with nothing added, so that every front end for it works. Invariants: only the
-/// governor proposes to the timelock; a proposal executes only after it succeeded and its delay passed.
+/// @dev The OpenZeppelin Governor, so that every front end for it works, with one addition: farms also vote with what
+/// they prove to keep, in {getVotes} and in the quorum. Invariants: only the governor proposes to the timelock; a
+/// proposal executes only after it succeeded and its delay passed; votes and quorum are those of the proposal's
+/// snapshot.
 contract GridGovernor is
     Governor,
     GovernorSettings,
@@ -35,10 +39,18 @@ contract GridGovernor is
     GovernorVotesQuorumFraction,
     GovernorTimelockControl
 {
+    ICapacityVotes private immutable _capacity;
+
     /// @param token Whose delegated units are votes.
     /// @param timelock Who executes; it must have made this contract a proposer.
+    /// @param capacity Votes of farms, on the token's clock.
     /// @param parameters How proposals pass.
-    constructor(IVotes token, TimelockController timelock, GovernorParameters memory parameters)
+    constructor(
+        IVotes token,
+        TimelockController timelock,
+        ICapacityVotes capacity,
+        GovernorParameters memory parameters
+    )
         Governor("GridGovernor")
         GovernorSettings(
             parameters.votingDelaySeconds, parameters.votingPeriodSeconds, parameters.proposalThreshold
@@ -46,7 +58,15 @@ contract GridGovernor is
         GovernorVotes(token)
         GovernorVotesQuorumFraction(parameters.quorumPercent)
         GovernorTimelockControl(timelock)
-    {}
+    {
+        _capacity = capacity;
+    }
+
+    /// @notice Votes needed for or abstaining: the same share of the votes of tokens and of farms at `timepoint`.
+    function quorum(uint256 timepoint) public view override(Governor, GovernorVotesQuorumFraction) returns (uint256) {
+        uint256 ofFarms = _capacity.getPastTotalSupply(timepoint);
+        return super.quorum(timepoint) + Math.mulDiv(ofFarms, quorumNumerator(timepoint), quorumDenominator());
+    }
 
     // What two parents define must be said again here; none of it adds behaviour.
 
@@ -73,6 +93,15 @@ contract GridGovernor is
     /// @inheritdoc GovernorSettings
     function proposalThreshold() public view override(Governor, GovernorSettings) returns (uint256) {
         return super.proposalThreshold();
+    }
+
+    function _getVotes(address account, uint256 timepoint, bytes memory params)
+        internal
+        view
+        override(Governor, GovernorVotes)
+        returns (uint256)
+    {
+        return super._getVotes(account, timepoint, params) + _capacity.getPastVotes(account, timepoint);
     }
 
     function _queueOperations(

@@ -4,11 +4,13 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {Earned, INodeLedger, Locked, Span} from "./interfaces/INodeLedger.sol";
-import {FarmView, INodes, NodeState, NodeView, Offer} from "./interfaces/INodes.sol";
+import {IAuditLedger} from "./interfaces/IAuditLedger.sol";
+import {Auditee, Earned, INodeLedger, Locked, Span} from "./interfaces/INodeLedger.sol";
+import {FarmView, INodes, NodeState, NodeView, Offer, Resources} from "./interfaces/INodes.sol";
 import {SlotRequest} from "./interfaces/IOrders.sol";
 import {IPolicy, Parameter} from "./interfaces/IPolicy.sol";
 import {CodeStore} from "./libraries/CodeStore.sol";
+import {Lifetime} from "./libraries/Lifetime.sol";
 import {WiredOnce} from "./libraries/WiredOnce.sol";
 
 /// @title Nodes: farms, their nodes, what these offer, and whether they live.
@@ -16,13 +18,15 @@ import {WiredOnce} from "./libraries/WiredOnce.sol";
 /// - `usedBytes <= capacityBytes` of every node, and `usedBytes` is the sum of the slots that the order book locked;
 /// - the token balance of this contract is at least the sum of all stakes, sponsorships included;
 /// - a node's alive seconds never exceed the time from its registration to its last heartbeat, and never fall;
-/// - an account is at most one of: unknown, sponsored, node.
+/// - an account is at most one of: unknown, sponsored, node;
+/// - only the audits take from a stake, and a node whose stake does not cover its offer gets no further slots.
 /// Time: a node lives from a heartbeat to the next if that comes within `Policy.lateSeconds`; otherwise the whole gap
-/// between the two is dead. Gaps are rare, so they alone are recorded, and any past span can be judged exactly.
+/// between the two is dead, and so is an audit that it missed, from draw to draw ({Lifetime}).
 /// A farm may speak for its nodes: a node in a batch has the later of its own last heartbeat and the batch's. Members
 /// that stay cost nothing, so a batch of hundreds costs about as much as one heartbeat.
 contract Nodes is INodes, INodeLedger, WiredOnce {
     using SafeERC20 for IERC20;
+    using Lifetime for Lifetime.Log;
 
     /// @dev All that placing an order reads and writes of a node, in one word.
     struct Hot {
@@ -35,23 +39,15 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint40 lastHeartbeat;
     }
 
-    /// @dev Stands beside {Hot}; `deadSeconds` is the sum of the lengths of all gaps.
+    /// @dev Stands beside {Hot}.
     struct Cold {
         uint128 stake;
         uint40 registeredAt;
-        uint40 deadSeconds;
         address account;
         uint40 maintenanceFrom;
         uint40 maintenanceUntil;
         address keys;
         address addresses;
-    }
-
-    /// @dev From the last heartbeat before the silence to the first after it.
-    struct Gap {
-        uint40 from;
-        uint40 until;
-        uint40 deadBefore;
     }
 
     /// @dev The newest batch of the nodes `group * GROUP_NODES + bit` of one farm.
@@ -80,9 +76,12 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     uint256 private constant PUBLIC_KEY_BYTES = 64;
     uint256 private constant SEALING_KEY_BYTES = 32 + 1184;
     uint256 private constant GIB = 1 << 30;
+    uint256 private constant BASIS_POINTS = 10_000;
 
-    uint8 private constant HAS_GAPS = 1;
+    /// @dev Some second of its past is dead: only then is its {Lifetime} read.
+    uint8 private constant HAS_DIED = 1;
     uint8 private constant BATCHED = 2;
+    uint8 private constant UNDERSTAKED = 4;
     /// @dev As many bits as fit in a word beside the time of the batch.
     uint32 private constant GROUP_NODES = 208;
 
@@ -95,6 +94,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
 
     IERC20 private immutable _token;
     IPolicy private immutable _policy;
+    IAuditLedger private immutable _audits;
 
     uint64 private _registryVersion;
     uint32 private _nodeCount;
@@ -102,7 +102,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
 
     mapping(uint32 node => Hot) private _hot;
     mapping(uint32 node => Cold) private _cold;
-    mapping(uint32 node => Gap[]) private _gaps;
+    mapping(uint32 node => Lifetime.Log) private _lives;
+    mapping(uint32 node => Resources) private _resources;
     mapping(uint24 farm => Farm) private _farms;
     mapping(uint24 farm => mapping(uint32 group => Batch)) private _batches;
     mapping(address account => uint32 node) private _nodeOf;
@@ -110,13 +111,20 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
 
     /// @param token What stakes are held in.
     /// @param policy_ Price cap, stake per byte, heartbeat.
-    constructor(IERC20 token, IPolicy policy_) {
+    /// @param audits Who judges the nodes, wired to the order book.
+    constructor(IERC20 token, IPolicy policy_, IAuditLedger audits) {
         _token = token;
         _policy = policy_;
+        _audits = audits;
     }
 
     modifier onlyOrders() {
         require(msg.sender == orders(), NodesOnlyOrders(msg.sender));
+        _;
+    }
+
+    modifier onlyAudits() {
+        require(msg.sender == address(_audits), NodesOnlyAudits(msg.sender));
         _;
     }
 
@@ -209,7 +217,6 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         _cold[node] = Cold({
             stake: sponsorship.stake,
             registeredAt: uint40(block.timestamp),
-            deadSeconds: 0,
             account: msg.sender,
             maintenanceFrom: 0,
             maintenanceUntil: 0,
@@ -230,6 +237,17 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         );
         hot.capacityBytes = uint56(offer.capacityBytes);
         hot.pricePerGibSecond = uint64(offer.pricePerGibSecond);
+        hot.flags &= ~UNDERSTAKED;
+        _changed(node);
+    }
+
+    /// @inheritdoc INodes
+    function setResources(Resources calldata resources) external {
+        uint32 node = _ownNode();
+        _checkPrice(resources.pricePerCoreSecond, Parameter.MaxPricePerCoreSecond);
+        _checkPrice(resources.pricePerMemoryGibSecond, Parameter.MaxPricePerMemoryGibSecond);
+        _checkPrice(resources.pricePerEgressGib, Parameter.MaxPricePerEgressGib);
+        _resources[node] = resources;
         _changed(node);
     }
 
@@ -288,8 +306,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     function addStake(uint32 node, uint128 amount) external {
         NodeState state = _hot[node].state;
         require(state == NodeState.Active || state == NodeState.Draining, NodeClosed(node, state));
-        _cold[node].stake += amount;
-        _changed(node);
+        _setStake(node, _cold[node].stake + amount);
         _token.safeTransferFrom(msg.sender, address(this), amount);
     }
 
@@ -333,6 +350,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
             uint256 asked = slots[i].sizeBytes;
             Hot memory hot = _hot[node];
             require(hot.state == NodeState.Active, NodeClosed(node, hot.state));
+            require(hot.flags & UNDERSTAKED == 0, NodeUnderstaked(node));
             uint40 last = _lastHeartbeat(node, hot);
             require(!_isLate(last, lateSeconds), NodeNotAlive(node, last));
             require(
@@ -363,9 +381,10 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         view
         returns (Earned[] memory result)
     {
+        uint64 judged = isFinal ? type(uint64).max : _audits.judgedUntil();
         result = new Earned[](spans.length);
         for (uint256 i = 0; i < spans.length; ++i) {
-            result[i] = _earned(spans[i], _hot[spans[i].node], lateSeconds, isFinal);
+            result[i] = _earned(spans[i], _hot[spans[i].node], lateSeconds, judged, isFinal);
         }
     }
 
@@ -386,7 +405,49 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         }
     }
 
+    // For the audits
+
+    /// @inheritdoc INodeLedger
+    function slash(uint32 node, uint256 basisPoints) external onlyAudits returns (uint256 taken) {
+        uint128 stake = _cold[node].stake;
+        taken = Math.mulDiv(stake, basisPoints, BASIS_POINTS);
+        emit NodeSlashed(node, taken);
+        _setStake(node, stake - uint128(taken));
+        _token.safeTransfer(msg.sender, taken);
+    }
+
+    /// @inheritdoc INodeLedger
+    function recordMiss(uint32 node, uint64 from, uint64 until) external onlyAudits returns (bool done) {
+        Hot memory hot = _hot[node];
+        uint40 last = _lastHeartbeat(node, hot);
+        if (until > last && !_isLate(last, _policy.lateSeconds())) return false;
+        _lives[node].addMiss(uint40(from), uint40(until), last);
+        _hot[node].flags = hot.flags | HAS_DIED;
+        emit NodeMissed(node, from, until);
+        return true;
+    }
+
+    /// @inheritdoc INodeLedger
+    function auditee(uint32 node) external view returns (Auditee memory) {
+        Hot memory hot = _hot[node];
+        Cold storage cold = _cold[node];
+        return Auditee({
+            account: cold.account,
+            owner: _farms[hot.farm].owner,
+            farm: hot.farm,
+            state: hot.state,
+            usedBytes: hot.usedBytes,
+            maintenanceFrom: cold.maintenanceFrom,
+            maintenanceUntil: cold.maintenanceUntil
+        });
+    }
+
     // Views
+
+    /// @inheritdoc INodes
+    function resourcesOf(uint32 node) external view returns (Resources memory) {
+        return _resources[node];
+    }
 
     /// @inheritdoc INodes
     function registryVersion() external view returns (uint64) {
@@ -479,10 +540,26 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         require(
             capacity != 0 && capacity <= type(uint56).max, NodeCapacityOutOfRange(capacity, type(uint56).max)
         );
-        uint256 cap = _policy.value(Parameter.MaxPricePerGibSecond);
-        require(offer.pricePerGibSecond <= cap, NodePriceAboveCap(offer.pricePerGibSecond, cap));
-        uint256 needed = Math.mulDiv(capacity, _policy.value(Parameter.StakePerGib), GIB, Math.Rounding.Ceil);
+        _checkPrice(offer.pricePerGibSecond, Parameter.MaxPricePerGibSecond);
+        uint256 needed = _neededStake(capacity);
         require(stake >= needed, NodeStakeTooLow(stake, needed));
+    }
+
+    function _checkPrice(uint256 price, Parameter parameter) private view {
+        uint256 cap = _policy.value(parameter);
+        require(price <= cap, NodePriceAboveCap(price, cap));
+    }
+
+    function _neededStake(uint256 capacity) private view returns (uint256) {
+        return Math.mulDiv(capacity, _policy.value(Parameter.StakePerGib), GIB, Math.Rounding.Ceil);
+    }
+
+    function _setStake(uint32 node, uint128 stake) private {
+        _cold[node].stake = stake;
+        Hot storage hot = _hot[node];
+        if (stake < _neededStake(hot.capacityBytes)) hot.flags |= UNDERSTAKED;
+        else hot.flags &= ~UNDERSTAKED;
+        _changed(node);
     }
 
     function _storeAddresses(string[] calldata addresses) private returns (address) {
@@ -514,10 +591,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint40 last = _lastHeartbeat(node, hot);
         uint40 time = uint40(block.timestamp);
         if (_isLate(last, lateSeconds)) {
-            uint40 deadBefore = _cold[node].deadSeconds;
-            _gaps[node].push(Gap(last, time, deadBefore));
-            _cold[node].deadSeconds = deadBefore + (time - last);
-            hot.flags |= HAS_GAPS;
+            _lives[node].addGap(last, time);
+            hot.flags |= HAS_DIED;
         }
         hot.lastHeartbeat = time;
         _hot[node] = hot;
@@ -550,41 +625,27 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         return block.timestamp > lastHeartbeat + lateSeconds;
     }
 
-    /// @dev Up to the last heartbeat all is known. Behind it: dead if the node is late; else it waits, or, at the end
-    /// of a slot, the node has the benefit of the doubt, so that nobody is served free by leaving between heartbeats.
-    function _earned(Span calldata span, Hot memory hot, uint64 lateSeconds, bool isFinal)
+    /// @dev Up to the last heartbeat all is known that is judged. Behind it: dead if the node is late; else it waits,
+    /// or, at the end of a slot, the node has the benefit of the doubt, so that nobody is served free by leaving
+    /// between heartbeats or before an audit is judged.
+    function _earned(Span calldata span, Hot memory hot, uint64 lateSeconds, uint64 judged, bool isFinal)
         private
         view
         returns (Earned memory)
     {
         uint40 last = _lastHeartbeat(span.node, hot);
-        bool late = _isLate(last, lateSeconds);
-        uint64 known = uint64(Math.min(span.to, Math.max(span.from, last)));
+        uint64 decided = uint64(Math.max(span.from, Math.min(span.to, judged)));
+        uint64 known = uint64(Math.min(decided, Math.max(span.from, last)));
         uint64 alive = known - span.from;
-        if (hot.flags & HAS_GAPS != 0) alive -= uint64(_deadAt(span.node, known) - _deadAt(span.node, span.from));
+        if (hot.flags & HAS_DIED != 0) alive = uint64(_lives[span.node].alive(span.from, known));
         uint64 until = known;
-        if (late) {
-            until = span.to;
+        if (_isLate(last, lateSeconds)) {
+            until = decided;
         } else if (isFinal) {
-            alive += span.to - known;
-            until = span.to;
+            alive += decided - known;
+            until = decided;
         }
         return Earned(until, alive, _farms[hot.farm].owner);
-    }
-
-    /// @dev Dead seconds from registration to `time`, by binary search over the gaps.
-    function _deadAt(uint32 node, uint64 time) private view returns (uint256) {
-        Gap[] storage gaps = _gaps[node];
-        uint256 low = 0;
-        uint256 high = gaps.length;
-        while (low < high) {
-            uint256 middle = (low + high) / 2;
-            if (gaps[middle].from < time) low = middle + 1;
-            else high = middle;
-        }
-        if (low == 0) return 0;
-        Gap memory gap = gaps[low - 1];
-        return gap.deadBefore + Math.min(time, gap.until) - gap.from;
     }
 
     // Reading
@@ -607,7 +668,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         result.stake = cold.stake;
         result.registeredAt = cold.registeredAt;
         result.lastHeartbeat = _lastHeartbeat(node, hot);
-        result.aliveSeconds = result.lastHeartbeat - cold.registeredAt - cold.deadSeconds;
+        Lifetime.Log storage life = _lives[node];
+        result.aliveSeconds = result.lastHeartbeat - cold.registeredAt - life.gapSeconds - life.missSeconds;
         (result.publicKey, result.sealingKey) = _splitKeys(CodeStore.read(cold.keys));
         result.addresses = abi.decode(CodeStore.read(cold.addresses), (string[]));
     }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {IAuditLedger} from "./interfaces/IAuditLedger.sol";
 import {IEscrowLedger} from "./interfaces/IEscrowLedger.sol";
 import {Earned, INodeLedger, Locked, Span} from "./interfaces/INodeLedger.sol";
 import {INodes, NodeState} from "./interfaces/INodes.sol";
@@ -74,6 +75,7 @@ contract Orders is IOrders {
     address private immutable _nodes;
     IEscrowLedger private immutable _escrow;
     ISpecRules private immutable _rules;
+    IAuditLedger private immutable _audits;
     /// @dev Says for whom it acts in the last 20 bytes of the calldata.
     address private immutable _desk;
 
@@ -89,7 +91,16 @@ contract Orders is IOrders {
     /// @param escrow The money, wired to this contract.
     /// @param rules Which specs are well-formed.
     /// @param desk Brings acts of others, wired to this contract.
-    constructor(IPolicy policy, address nodes, IEscrowLedger escrow, ISpecRules rules, address desk) {
+    /// @param audits Pays who takes over a slot of a faulty node, wired to this contract.
+    constructor(
+        IPolicy policy,
+        address nodes,
+        IEscrowLedger escrow,
+        ISpecRules rules,
+        address desk,
+        IAuditLedger audits
+    ) {
+        _audits = audits;
         _policy = policy;
         _nodes = nodes;
         _escrow = escrow;
@@ -220,6 +231,28 @@ contract Orders is IOrders {
     /// @inheritdoc IOrders
     function tenantOf(uint64 order) external view returns (address) {
         return _orders[order].tenant;
+    }
+
+    /// @inheritdoc IOrders
+    function slotOf(uint64 order, uint16 slot)
+        external
+        view
+        returns (OrderKind kind, address tenant, uint32 node, uint16 generation, uint64 sizeBytes)
+    {
+        Slot memory one = _slot(order, slot);
+        return (_orders[order].kind, _orders[order].tenant, one.node, one.generation, one.sizeBytes);
+    }
+
+    /// @inheritdoc IOrders
+    function writerOf(uint64 mount) external view returns (uint64 volume, uint32 node) {
+        Order memory head = _orders[mount];
+        if (head.kind != OrderKind.Mount || head.flags & READ_ONLY != 0) return (0, 0);
+        return (head.parent, _slot(mount, 0).node);
+    }
+
+    /// @inheritdoc IOrders
+    function registry() external view returns (address) {
+        return _nodes;
     }
 
     /// @inheritdoc IOrders
@@ -450,6 +483,7 @@ contract Orders is IOrders {
 
         INodeLedger(_nodes).unlock(_requests(old));
         _escrow.pay(head.tenant, payees, amounts, refund);
+        _audits.refilled(old[0].node, node, old[0].sizeBytes, rate);
     }
 
     // Money

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
-import {IPolicy, OrderTerms, Parameter, Release} from "./interfaces/IPolicy.sol";
+import {AuditTerms, IPolicy, OrderTerms, Parameter, Release} from "./interfaces/IPolicy.sol";
 
 /// @title Policy: bounded parameters that every agent obeys, and the approved releases.
 /// @dev Invariants:
@@ -11,10 +11,10 @@ import {IPolicy, OrderTerms, Parameter, Release} from "./interfaces/IPolicy.sol"
 /// - a release is never removed, and one that was revoked stays so;
 /// - only the owner (the timelock) changes anything, but for one pause an appointment by a guardian that it appointed;
 /// - a pause ends by itself within {MAX_PAUSE_SECONDS}.
-/// The values are 64-bit so that four share a word: placing an order reads them all in three.
+/// The values are 64-bit so that four share a word: placing an order reads what it needs in three.
 contract Policy is IPolicy, Ownable {
     /// @dev Members of {Parameter}; an array's length must be a literal. Checked in the constructor.
-    uint256 private constant PARAMETERS = 12;
+    uint256 private constant PARAMETERS = 27;
 
     /// @dev Read in one call by every agent: 256 is decades of releases.
     uint256 private constant MAX_RELEASES = 256;
@@ -151,6 +151,22 @@ contract Policy is IPolicy, Ownable {
     }
 
     /// @inheritdoc IPolicy
+    function auditTerms() external view returns (AuditTerms memory) {
+        return AuditTerms({
+            epochSeconds: _values[uint256(Parameter.AuditEpochSeconds)],
+            windowSeconds: _values[uint256(Parameter.AuditWindowSeconds)],
+            windowBlocks: _values[uint256(Parameter.AuditWindowBlocks)],
+            samples: _values[uint256(Parameter.AuditSamples)],
+            openOdds: _values[uint256(Parameter.AuditOpenOdds)],
+            answerSeconds: _values[uint256(Parameter.AuditAnswerSeconds)],
+            bond: _values[uint256(Parameter.AuditBond)],
+            missSlash: _values[uint256(Parameter.AuditMissSlash)],
+            fraudSlash: _values[uint256(Parameter.AuditFraudSlash)],
+            reporterShare: _values[uint256(Parameter.AuditReporterShare)]
+        });
+    }
+
+    /// @inheritdoc IPolicy
     function lateSeconds() public view returns (uint64) {
         return 2 * _values[uint256(Parameter.HeartbeatSeconds)];
     }
@@ -168,7 +184,23 @@ contract Policy is IPolicy, Ownable {
         if (parameter == Parameter.MinSeconds) return (1, TEN_YEARS);
         if (parameter == Parameter.MaxSeconds) return (1, TEN_YEARS);
         if (parameter == Parameter.DispersalAgeSeconds) return (1, 1 days);
-        return (60, 365 days); // ScrubSeconds
+        if (parameter == Parameter.ScrubSeconds) return (60, 365 days);
+        if (parameter == Parameter.VotesPerGib) return (0, type(uint64).max);
+        if (parameter == Parameter.CapacityVotesPercent) return (0, 50); // never more than the token's own
+        if (parameter >= Parameter.MaxPricePerCoreSecond) return (0, type(uint64).max);
+        return _auditBounds(parameter);
+    }
+
+    function _auditBounds(Parameter parameter) private pure returns (uint256 min, uint256 max) {
+        if (parameter == Parameter.AuditEpochSeconds) return (0, 7 days);
+        if (parameter == Parameter.AuditWindowSeconds) return (1, 7 days);
+        if (parameter == Parameter.AuditWindowBlocks) return (1, 7200);
+        if (parameter == Parameter.AuditSamples) return (1, type(uint8).max);
+        if (parameter == Parameter.AuditOpenOdds) return (0, type(uint16).max);
+        if (parameter == Parameter.AuditAnswerSeconds) return (1, 7 days);
+        if (parameter == Parameter.AuditBond) return (0, type(uint64).max);
+        if (parameter == Parameter.AuditReporterShare) return (0, 5000); // or farms would report themselves
+        return (0, 10_000); // AuditMissSlash, AuditFraudSlash
     }
 
     function _checkBounds(Parameter parameter, uint256 value_) private pure {
@@ -176,7 +208,8 @@ contract Policy is IPolicy, Ownable {
         require(value_ >= min && value_ <= max, PolicyOutOfBounds(parameter, value_, min, max));
     }
 
-    /// @dev A node that is alive must not count as lost, and there must be a time that an order can be paid for.
+    /// @dev A node that is alive must not count as lost, there must be a time that an order can be paid for, and an
+    /// audit must be over, disputes included, before the one after the next.
     function _checkTogether(Parameter parameter) private view {
         uint256 late = lateSeconds();
         uint256 lost = _values[uint256(Parameter.LostSeconds)];
@@ -185,5 +218,12 @@ contract Policy is IPolicy, Ownable {
         uint256 shortest = _values[uint256(Parameter.MinSeconds)];
         uint256 longest = _values[uint256(Parameter.MaxSeconds)];
         require(shortest <= longest, PolicyInconsistent(parameter, shortest, longest));
+
+        uint256 epoch = _values[uint256(Parameter.AuditEpochSeconds)];
+        if (epoch == 0) return;
+        uint256 window = _values[uint256(Parameter.AuditWindowSeconds)];
+        require(window <= epoch, PolicyInconsistent(parameter, window, epoch));
+        uint256 reply = _values[uint256(Parameter.AuditAnswerSeconds)];
+        require(reply <= epoch, PolicyInconsistent(parameter, reply, epoch));
     }
 }

@@ -32,7 +32,8 @@ struct Entry {
 /// @param earlier State before the sample: `state(sample - 1)`.
 /// @param unit The 32 bytes claimed.
 /// @param digest Root over the node's states.
-/// @param groupPath Siblings from the digest up to the root of the group, 8 of them; empty for a digest posted by the node.
+/// @param groupPath Siblings from the digest up to the root of the group, 8 of them; empty for a digest posted by the
+/// node.
 /// @param statePath Siblings from `state(sample)` up to the digest.
 /// @param entry The slot that the sample falls into.
 struct Location {
@@ -45,12 +46,16 @@ struct Location {
 }
 
 /// @notice Life of a dispute.
+/// @dev Challenged waits for {locate}, Located for {answer}, Demanded for {show}; Answered holds a bond for the
+/// node's farm.
 enum DisputeState {
     None,
     Challenged,
     Located,
     Demanded,
-    Closed
+    Answered,
+    Lost,
+    Collected
 }
 
 /// @notice A dispute as it is now.
@@ -98,7 +103,9 @@ interface IAudits {
     /// @notice A node's digests come through `aggregator`.
     event AggregatorChosen(uint32 indexed node, address aggregator);
     /// @notice Digests of up to 256 nodes were posted: bit `b` of `members` is node `group * 256 + b`.
-    event DigestsPosted(uint32 indexed epoch, address indexed aggregator, uint32 indexed group, bytes32 root, uint256 members);
+    event DigestsPosted(
+        uint32 indexed epoch, address indexed aggregator, uint32 indexed group, bytes32 root, uint256 members
+    );
     /// @notice A node that the seed drew has opened its first sample.
     event SampleOpened(uint32 indexed epoch, uint32 indexed node);
     /// @notice A node posted nothing, or not what it had to, in `epoch`.
@@ -122,8 +129,8 @@ interface IAudits {
 
     /// @notice Policy has switched audits off.
     error AuditOff();
-    /// @notice The next epoch can be drawn at `at`.
-    error AuditTooEarly(uint64 at);
+    /// @notice The next epoch can be drawn from `from` on.
+    error AuditTooEarly(uint64 from);
     /// @notice That act is for another epoch than `epoch`.
     error AuditWrongEpoch(uint32 epoch, uint32 newest);
     /// @notice The window of the epoch has closed.
@@ -152,6 +159,8 @@ interface IAudits {
     error AuditDisputeState(uint64 dispute, DisputeState state);
     /// @notice The node has time until `deadline`, or had.
     error AuditDeadline(uint64 dispute, uint64 deadline);
+    /// @notice The node has announced maintenance for the time in which it would have to reply.
+    error AuditExcused(uint32 node);
     /// @notice The slot is not this node's, or the commitment is too new for a demand.
     error AuditDemandInvalid(uint32 node, uint64 order, uint16 slot);
     /// @notice The two states follow from each other.
@@ -170,7 +179,8 @@ interface IAudits {
     /// @notice Begins the next epoch and fixes its seed. Anyone, when the newest has lasted `AuditEpochSeconds`.
     function draw() external;
 
-    /// @notice Says what the calling node stands for from the next epoch on. Again within an epoch: in place of the first.
+    /// @notice Says what the calling node stands for from the next epoch on. Again within an epoch: in place of the
+    /// first.
     /// @param root Root of its accumulator; zero with zero units if it holds nothing.
     /// @param units Units in it, below 2^47.
     function commit(bytes32 root, uint64 units) external;
@@ -192,8 +202,8 @@ interface IAudits {
     /// @param opening As for {answer}.
     function openSample(uint32 epoch, uint32 node, Entry calldata entry, bytes calldata opening) external;
 
-    /// @notice Marks nodes that posted nothing in `epoch`, the one before the newest. Anyone, for a share. Those that did
-    /// their duty, had nothing committed, had announced maintenance, or are marked already are passed over.
+    /// @notice Marks nodes that posted nothing in `epoch`, the one before the newest. Anyone, for a share. Those that
+    /// did their duty, had nothing committed, had announced maintenance, or are marked already are passed over.
     function markMissed(uint32 epoch, uint32[] calldata nodes) external;
 
     /// @notice Doubts a sample of the newest epoch; pulls a bond of `AuditBond`.
@@ -201,7 +211,8 @@ interface IAudits {
     /// @return dispute Its number, from 1.
     function challenge(uint32 node, uint32 epoch, uint16 sample) external returns (uint64 dispute);
 
-    /// @notice Shows where the sample is and what was claimed of it. Anyone, before the deadline; gives the node a new one.
+    /// @notice Shows where the sample is and what was claimed of it. Anyone, before the deadline; gives the node a
+    /// new one.
     function locate(uint64 dispute, Location calldata location) external;
 
     /// @notice {challenge} and {locate} in one.
@@ -210,15 +221,16 @@ interface IAudits {
         returns (uint64 dispute);
 
     /// @notice Shows that the claimed bytes are the slot's. Anyone, before the deadline.
-    /// @param opening Packed: slot root 32, unit bytes 32, number of the unit in the slot 6, shard length 6, then the path
-    /// through the shard (32 bytes a level, as many as the length asks for), then the sum path through the slot (38 a level).
+    /// @param opening Packed: slot root 32, unit bytes 32, number of the unit in the slot 6, shard length 6, then the
+    /// path through the shard (32 bytes a level, as many as the length asks for), then the sum path through the slot
+    /// (38 a level).
     function answer(uint64 dispute, bytes calldata opening) external;
 
     /// @notice Shows that two neighbouring states of one digest contradict each other; slashes at once.
-    /// @param sample The later of the two, from 2.
+    /// @param sample The later of the two, from 1; the state before the first follows from the seed.
     /// @param location Of the later one; its `entry` is not read.
     /// @param priorPath Siblings from `prior` up to the digest.
-    /// @param prior The state at `sample - 1` in the digest.
+    /// @param prior The state at `sample - 1` in the digest; not read for sample 1.
     function proveBroken(
         uint32 node,
         uint32 epoch,
@@ -238,6 +250,9 @@ interface IAudits {
 
     /// @notice Ends a dispute whose deadline has passed: slashes the node, gives the bond back with a share. Anyone.
     function expire(uint64 dispute) external;
+
+    /// @notice Credits the bond of an answered dispute to the owner of the node's farm. Anyone.
+    function collect(uint64 dispute) external;
 
     /// @notice Sends what nobody earned of a node's repair pool to the treasury, 30 days after the last slash. Anyone.
     function sweep(uint32 node) external;

@@ -19,6 +19,8 @@ struct FurtherContracts {
     address rules;
     address desk;
     address contractors;
+    address audits;
+    address votes;
 }
 
 /// @title The one address that leads to all others.

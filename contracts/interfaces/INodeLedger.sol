@@ -30,7 +30,19 @@ struct Locked {
     uint32 farm;
 }
 
-/// @title What the order book alone may ask of the registry.
+/// @notice What audits need to know of a node.
+/// @param owner Of its farm.
+struct Auditee {
+    address account;
+    address owner;
+    uint32 farm;
+    NodeState state;
+    uint64 usedBytes;
+    uint64 maintenanceFrom;
+    uint64 maintenanceUntil;
+}
+
+/// @title What the order book and the audits may ask of the registry.
 interface INodeLedger {
     /// @notice Locks bytes on each node and says what they cost. Only the order book.
     /// @param slots Nodes that must be active, alive, roomy, and not dearer than policy allows now.
@@ -54,4 +66,16 @@ interface INodeLedger {
 
     /// @notice Last heartbeats of nodes, in the order asked.
     function lastHeartbeats(uint32[] calldata nodes) external view returns (uint64[] memory);
+
+    /// @notice Takes a share of a node's stake and sends it to the caller. Only the audits.
+    /// @param basisPoints Hundredths of a percent of the stake, at most 10,000.
+    /// @return taken Token units.
+    function slash(uint32 node, uint256 basisPoints) external returns (uint256 taken);
+
+    /// @notice Counts a node's seconds from `from` to `until` as dead: it missed its audit. Only the audits.
+    /// @return done False if it is not yet known whether the node lived through all of it: ask again.
+    function recordMiss(uint32 node, uint64 from, uint64 until) external returns (bool done);
+
+    /// @notice A node, as audits see it.
+    function auditee(uint32 node) external view returns (Auditee memory);
 }

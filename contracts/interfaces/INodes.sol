@@ -9,6 +9,20 @@ struct Offer {
     uint96 pricePerGibSecond;
 }
 
+/// @notice What a node offers beside space; nothing is locked of it until an order of that kind names the node.
+/// @param cores Whole cores.
+/// @param memoryBytes Below 2^48.
+/// @param pricePerCoreSecond Token units for a core and second.
+/// @param pricePerMemoryGibSecond Token units for 2^30 bytes of memory and second.
+/// @param pricePerEgressGib Token units for 2^30 bytes sent to others than nodes.
+struct Resources {
+    uint16 cores;
+    uint48 memoryBytes;
+    uint64 pricePerCoreSecond;
+    uint64 pricePerMemoryGibSecond;
+    uint64 pricePerEgressGib;
+}
+
 /// @notice Life of a node: sponsored by its farm, registered by its own key, drained, gone.
 enum NodeState {
     None,
@@ -21,7 +35,7 @@ enum NodeState {
 /// @notice Everything about a node, as read in one call.
 /// @param usedBytes Bytes locked by orders, those in their grace after the end included.
 /// @param stake Token units that stand behind its promises.
-/// @param aliveSeconds Seconds from `registeredAt` to `lastHeartbeat` that count as alive.
+/// @param aliveSeconds Seconds from `registeredAt` to `lastHeartbeat` that count as alive, those of missed audits not.
 /// @param publicKey Uncompressed secp256k1 key, 64 bytes x and y; its hash is `account`, and it is the libp2p identity.
 /// @param sealingKey X25519 (32 bytes) and ML-KEM-768 (1184 bytes) public keys: secrets for the node are sealed to
 /// both.
@@ -64,6 +78,11 @@ interface INodes {
     event NodeRegistered(uint32 indexed node, uint32 indexed farm, address indexed account);
     /// @notice A node's offer, addresses, stake or state changed: read it again.
     event NodeChanged(uint32 indexed node);
+
+    /// @notice `amount` of a node's stake was taken for a fault that the audits found.
+    event NodeSlashed(uint32 indexed node, uint256 amount);
+    /// @notice A node is not paid for the seconds from `from` to `until`.
+    event NodeMissed(uint32 indexed node, uint64 from, uint64 until);
 
     /// @notice `reporter` may send heartbeats for the farm's nodes, beside its owner.
     event FarmReporterChanged(uint32 indexed farm, address indexed reporter);
@@ -118,6 +137,10 @@ interface INodes {
     error NodeRateTooHigh(uint32 node, uint256 ratePerSecond);
     /// @notice Only a draining node on which no order has a slot may leave.
     error NodeNotEmpty(uint32 node, NodeState state, uint256 usedBytes);
+    /// @notice The node's stake does not cover its offer since it was slashed: it gets no orders.
+    error NodeUnderstaked(uint32 node);
+    /// @notice Only the audits may call this.
+    error NodesOnlyAudits(address caller);
     /// @notice Only the order book may call this.
     error NodesOnlyOrders(address caller);
 
@@ -152,6 +175,9 @@ interface INodes {
     /// @notice Changes the offer of the caller's node; running orders keep their price.
     function setOffer(Offer calldata offer) external;
 
+    /// @notice Changes what the caller's node offers beside space.
+    function setResources(Resources calldata resources) external;
+
     /// @notice Changes the addresses of the caller's node.
     function setAddresses(string[] calldata addresses) external;
 
@@ -185,6 +211,8 @@ interface INodes {
     /// @param until At most a day later.
     function announceMaintenance(uint32 node, uint64 from, uint64 until) external;
 
+    /// @notice What a node offers beside space; zeros if nothing.
+    function resourcesOf(uint32 node) external view returns (Resources memory);
     /// @notice Counts changes to the registry (not heartbeats), so that a reader knows when to read again.
     function registryVersion() external view returns (uint64);
     /// @notice Nodes ever registered; the newest has this number.

@@ -170,6 +170,15 @@ interface IOrders {
 
     /// @notice The number of the newest event.
     function sequence() external view returns (uint64);
+    /// @notice What audits need of a slot; zeros if there is none.
+    function slotOf(uint64 order, uint16 slot)
+        external
+        view
+        returns (OrderKind kind, address tenant, uint32 node, uint16 generation, uint64 sizeBytes);
+    /// @notice Which volume a mount may write, or might before it ended, and on which node; zeros if none.
+    function writerOf(uint64 mount) external view returns (uint64 volume, uint32 node);
+    /// @notice The registry that the order book locks capacity in.
+    function registry() external view returns (address);
     /// @notice Whose order it is; zero if there is no such order.
     function tenantOf(uint64 order) external view returns (address);
     /// @notice Orders ever placed; the newest has this number.

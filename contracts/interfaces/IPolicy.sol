@@ -14,7 +14,22 @@ enum Parameter {
     MinSeconds,             // shortest time an order can be paid for
     MaxSeconds,             // longest time an order can be paid ahead
     DispersalAgeSeconds,    // oldest byte a mount may keep undispersed
-    ScrubSeconds            // how often every shard is read and verified
+    ScrubSeconds,           // how often every shard is read and verified
+    AuditEpochSeconds,      // shortest time from one audit to the next; 0: no audits
+    AuditWindowSeconds,     // time from an audit's draw in which digests are taken
+    AuditWindowBlocks,      // blocks from the draw in which they are taken at any time
+    AuditSamples,           // samples of a node in an audit
+    AuditOpenOdds,          // one node in so many opens a sample on chain; 0: none
+    AuditAnswerSeconds,     // time for each reply in a dispute
+    AuditBond,              // token units that who doubts a node puts at stake
+    AuditMissSlash,         // hundredths of a percent of its stake that a node loses for saying nothing
+    AuditFraudSlash,        // the same for saying what is not so
+    AuditReporterShare,     // hundredths of a percent of a slash that go to who showed it
+    VotesPerGib,            // votes that a farm has for each 2^30 bytes it proves to keep; 0: none
+    CapacityVotesPercent,   // most that all these votes may be, in percent of the token's supply
+    MaxPricePerCoreSecond,  // highest price of a core for a second
+    MaxPricePerMemoryGibSecond, // highest price of 2^30 bytes of memory for a second
+    MaxPricePerEgressGib    // highest price of 2^30 bytes sent out
 }
 
 /// @notice A version of the agent that the DAO approved.
@@ -39,6 +54,20 @@ struct OrderTerms {
     uint64 maxPricePerGibSecond;
     uint64 lateSeconds;
     uint64 pausedUntil;
+}
+
+/// @notice The parameters that audits need, in one read. Slashes and share in hundredths of a percent.
+struct AuditTerms {
+    uint64 epochSeconds;
+    uint64 windowSeconds;
+    uint64 windowBlocks;
+    uint64 samples;
+    uint64 openOdds;
+    uint64 answerSeconds;
+    uint64 bond;
+    uint64 missSlash;
+    uint64 fraudSlash;
+    uint64 reporterShare;
 }
 
 /// @title Policy: bounded parameters that every agent obeys, and the approved releases.
@@ -108,6 +137,8 @@ interface IPolicy {
     function releases() external view returns (Release[] memory);
     /// @notice What placing an order needs. `lateSeconds` is the silence after which a node does not count as alive.
     function orderTerms() external view returns (OrderTerms memory);
+    /// @notice What audits need.
+    function auditTerms() external view returns (AuditTerms memory);
     /// @notice Twice HeartbeatSeconds: one heartbeat may be lost or late without harm, two may not.
     function lateSeconds() external view returns (uint64);
     /// @notice The block in which the grid's first contract was made: no event of the grid is older.

@@ -27,13 +27,13 @@ library AuditProof {
         require(path.length % SUM_LEVEL == 0, AuditPathMalformed(path.length));
         root = node;
         total = sum;
-        for (uint256 at = 0; at < path.length; at += SUM_LEVEL) {
+        for (uint256 offset = 0; offset < path.length; offset += SUM_LEVEL) {
             uint256 word;
             bytes32 sibling;
             // solhint-disable-next-line no-inline-assembly
             assembly ("memory-safe") {
-                word := shr(208, calldataload(add(path.offset, at)))
-                sibling := calldataload(add(path.offset, add(at, 6)))
+                word := shr(208, calldataload(add(path.offset, offset)))
+                sibling := calldataload(add(path.offset, add(offset, 6)))
             }
             uint256 siblingSum = word & (LEFT_SIBLING - 1);
             if (word & LEFT_SIBLING != 0) {
@@ -43,6 +43,18 @@ library AuditProof {
                 root = hash(hash(root, sibling), sums(total, siblingSum));
             }
             total += siblingSum;
+        }
+    }
+
+    /// @notice Units left of a leaf, as a sum path says.
+    function unitsBefore(bytes calldata path) internal pure returns (uint256 before) {
+        for (uint256 offset = 0; offset < path.length; offset += SUM_LEVEL) {
+            uint256 word;
+            // solhint-disable-next-line no-inline-assembly
+            assembly ("memory-safe") {
+                word := shr(208, calldataload(add(path.offset, offset)))
+            }
+            if (word & LEFT_SIBLING != 0) before += word & (LEFT_SIBLING - 1);
         }
     }
 
@@ -56,11 +68,11 @@ library AuditProof {
         returns (bytes32 root)
     {
         root = unit;
-        for (uint256 at = 0; at < path.length; at += 32) {
+        for (uint256 offset = 0; offset < path.length; offset += 32) {
             bytes32 sibling;
             // solhint-disable-next-line no-inline-assembly
             assembly ("memory-safe") {
-                sibling := calldataload(add(path.offset, at))
+                sibling := calldataload(add(path.offset, offset))
             }
             root = index & 1 == 1 ? hash(sibling, root) : hash(root, sibling);
             index >>= 1;

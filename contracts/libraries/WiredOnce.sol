@@ -16,7 +16,11 @@ abstract contract WiredOnce {
         require(msg.sender == _wirer && orders_.code.length != 0, WiringRefused(msg.sender));
         _orders = orders_;
         _wirer = address(0);
+        _whenWired(orders_);
     }
+
+    /// @dev For what else must be learned of the order book at that moment.
+    function _whenWired(address orders_) internal virtual {}
 
     /// @notice The order book; zero until wired.
     function orders() public view returns (address) {

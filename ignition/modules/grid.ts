@@ -22,9 +22,14 @@ export default buildModule('Grid', (m) => {
     [ANYONE],
     deployer,
   ])
+  const policy = m.contract('Policy', [timelock, m.getParameter('policyValues')])
+  const audits = m.contract('Audits', [token, policy])
+  const nodes = m.contract('Nodes', [token, policy, audits])
+  const votes = m.contract('CapacityVotes', [token, policy, nodes, audits])
   const governor = m.contract('GridGovernor', [
     token,
     timelock,
+    votes,
     {
       votingDelaySeconds: m.getParameter('votingDelaySeconds'),
       votingPeriodSeconds: m.getParameter('votingPeriodSeconds'),
@@ -32,17 +37,15 @@ export default buildModule('Grid', (m) => {
       quorumPercent: m.getParameter('quorumPercent'),
     },
   ])
-
-  const policy = m.contract('Policy', [timelock, m.getParameter('policyValues')])
-  const nodes = m.contract('Nodes', [token, policy], { after: [policy] })
   const escrow = m.contract('Escrow', [token], { after: [policy] })
   const rules = m.contract('SpecRules')
   const desk = m.contract('OrderDesk')
-  const orders = m.contract('Orders', [policy, nodes, escrow, rules, desk])
+  const orders = m.contract('Orders', [policy, nodes, escrow, rules, desk, audits])
   const contractors = m.contract('Contractors', [token, timelock])
   const nodesWired = m.call(nodes, 'wire', [orders])
   const escrowWired = m.call(escrow, 'wire', [orders])
   const deskWired = m.call(desk, 'wire', [orders])
+  const auditsWired = m.call(audits, 'wire', [orders])
 
   const proposes = m.call(timelock, 'grantRole', [PROPOSER_ROLE, governor], {
     id: 'governorProposes',
@@ -68,9 +71,9 @@ export default buildModule('Grid', (m) => {
         escrow,
         deployedAtBlock: 0n,
       },
-      { rules, desk, contractors },
+      { rules, desk, contractors, audits, votes },
     ],
-    { after: [nodesWired, escrowWired, deskWired, renounced] },
+    { after: [nodesWired, escrowWired, deskWired, auditsWired, renounced] },
   )
   return {
     grid,
@@ -84,5 +87,7 @@ export default buildModule('Grid', (m) => {
     rules,
     desk,
     contractors,
+    audits,
+    votes,
   }
 })

@@ -15,6 +15,21 @@ export const POLICY_PARAMETERS = [
   'MaxSeconds',
   'DispersalAgeSeconds',
   'ScrubSeconds',
+  'AuditEpochSeconds',
+  'AuditWindowSeconds',
+  'AuditWindowBlocks',
+  'AuditSamples',
+  'AuditOpenOdds',
+  'AuditAnswerSeconds',
+  'AuditBond',
+  'AuditMissSlash',
+  'AuditFraudSlash',
+  'AuditReporterShare',
+  'VotesPerGib',
+  'CapacityVotesPercent',
+  'MaxPricePerCoreSecond',
+  'MaxPricePerMemoryGibSecond',
+  'MaxPricePerEgressGib',
 ] as const
 
 /** One of {@link POLICY_PARAMETERS}. */
@@ -68,6 +83,22 @@ export function communityParameters(tokenHolder: string): GridParameters {
       MaxSeconds: 3n * 365n * DAY,
       DispersalAgeSeconds: 5n,
       ScrubSeconds: 30n * DAY,
+      // Four audits a day; 64 samples each find a node that lost 5 % within a day (docs/design/0014-audits.md).
+      AuditEpochSeconds: DAY / 4n,
+      AuditWindowSeconds: 1_800n,
+      AuditWindowBlocks: 20n,
+      AuditSamples: 64n,
+      AuditOpenOdds: 64n,
+      AuditAnswerSeconds: 3_600n,
+      AuditBond: TOKEN,
+      AuditMissSlash: 100n,
+      AuditFraudSlash: 2_000n,
+      AuditReporterShare: 1_000n,
+      VotesPerGib: 0n,
+      CapacityVotesPercent: 20n,
+      MaxPricePerCoreSecond: TOKEN / 10_000n,
+      MaxPricePerMemoryGibSecond: TOKEN / 100_000n,
+      MaxPricePerEgressGib: TOKEN / 10n,
     },
   }
 }
@@ -93,6 +124,8 @@ export function devnetParameters(tokenHolder: string): GridParameters {
       GraceSeconds: 10n,
       MinSeconds: 10n,
       ScrubSeconds: 60n,
+      // Agents do not audit yet, and a grid on one machine has no one to doubt.
+      AuditEpochSeconds: 0n,
     },
   }
 }

@@ -123,12 +123,12 @@ describe('The DAO', () => {
       orders: noCode,
     }
     const further = await directory.furtherContracts()
-    const { rules, desk, contractors } = further
+    const { rules, desk, contractors, audits, votes } = further
     expect(further.rules).to.equal(await contracts.rules.getAddress())
     expect(further.desk).to.equal(await contracts.desk.getAddress())
     expect(further.contractors).to.equal(await contracts.contractors.getAddress())
     await expect(
-      factory.deploy(broken, { rules, desk, contractors }),
+      factory.deploy(broken, { rules, desk, contractors, audits, votes }),
     ).to.be.revertedWithCustomError(directory, 'GridNoCode')
   })
 

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Audits} from "../../../contracts/Audits.sol";
 import {Escrow} from "../../../contracts/Escrow.sol";
 import {GridToken} from "../../../contracts/GridToken.sol";
 import {Nodes} from "../../../contracts/Nodes.sol";
@@ -28,6 +29,7 @@ contract World {
     Policy public policy;
     Nodes public nodes;
     Escrow public escrow;
+    Audits public audits;
     Orders public orders;
 
     address[] public tenants;
@@ -46,11 +48,13 @@ contract World {
         vm.warp(1_000_000);
         token = new GridToken(address(this), 1e27);
         policy = new Policy(address(this), _values());
-        nodes = new Nodes(token, policy);
+        audits = new Audits(token, policy);
+        nodes = new Nodes(token, policy, audits);
         escrow = new Escrow(token);
-        orders = new Orders(policy, address(nodes), escrow, new SpecRules(), address(new OrderDesk()));
+        orders = new Orders(policy, address(nodes), escrow, new SpecRules(), address(new OrderDesk()), audits);
         nodes.wire(address(orders));
         escrow.wire(address(orders));
+        audits.wire(address(orders));
         for (uint256 i = 0; i < TENANTS; ++i) {
             tenants.push(_person(100 + i));
         }

@@ -13,6 +13,8 @@ import {
   ignitionParameters,
   type PolicyParameter,
 } from '../../../ignition/modules/parameters.ts'
+import type { Audits } from '../../../types/ethers-contracts/contracts/Audits.ts'
+import type { CapacityVotes } from '../../../types/ethers-contracts/contracts/CapacityVotes.ts'
 import type { Contractors } from '../../../types/ethers-contracts/contracts/Contractors.ts'
 import type { Escrow } from '../../../types/ethers-contracts/contracts/Escrow.ts'
 import type { Grid } from '../../../types/ethers-contracts/contracts/Grid.ts'
@@ -23,6 +25,8 @@ import type { OrderDesk } from '../../../types/ethers-contracts/contracts/OrderD
 import type { Orders } from '../../../types/ethers-contracts/contracts/Orders.ts'
 import type { Policy } from '../../../types/ethers-contracts/contracts/Policy.ts'
 import type { SpecRules } from '../../../types/ethers-contracts/contracts/SpecRules.ts'
+import { Audits__factory } from '../../../types/ethers-contracts/factories/contracts/Audits__factory.ts'
+import { CapacityVotes__factory } from '../../../types/ethers-contracts/factories/contracts/CapacityVotes__factory.ts'
 import { Contractors__factory } from '../../../types/ethers-contracts/factories/contracts/Contractors__factory.ts'
 import { Escrow__factory } from '../../../types/ethers-contracts/factories/contracts/Escrow__factory.ts'
 import { Grid__factory } from '../../../types/ethers-contracts/factories/contracts/Grid__factory.ts'
@@ -152,6 +156,8 @@ export async function deployTestGrid(options: GridOptions = {}) {
       await addressOf('contractors'),
       holder,
     ) as Contractors,
+    audits: Audits__factory.connect(await addressOf('audits'), holder) as Audits,
+    votes: CapacityVotes__factory.connect(await addressOf('votes'), holder) as CapacityVotes,
   }
   return new TestGrid(connection, contracts, { holder, tenant, attacker, owners }, parameters, {
     timelock: await addressOf('timelock'),
@@ -171,6 +177,8 @@ interface Contracts {
   rules: SpecRules
   desk: OrderDesk
   contractors: Contractors
+  audits: Audits
+  votes: CapacityVotes
 }
 interface Actors {
   holder: Signer

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {AuditFunds} from "./AuditFunds.sol";
+import {IAuditLedger} from "./interfaces/IAuditLedger.sol";
+import {AccumulatorView, Entry, EpochView, IAudits, SlotCommitment} from "./interfaces/IAudits.sol";
+import {Auditee} from "./interfaces/INodeLedger.sol";
+import {INodes, NodeState} from "./interfaces/INodes.sol";
+import {IOrders, OrderKind} from "./interfaces/IOrders.sol";
+import {AuditTerms} from "./interfaces/IPolicy.sol";
+import {StoreSpec} from "./interfaces/Specs.sol";
+import {AuditProof} from "./libraries/AuditProof.sol";
+import {CodeStore} from "./libraries/CodeStore.sol";
+
+/// @title AuditEpochs: seeds, what nodes stand for, what they posted, and who missed an epoch.
+/// @dev Invariants:
+/// - epochs are numbered without gap, and what one needs is fixed when it is drawn: seed, window, samples, odds;
+/// - what a node is audited for in an epoch was committed before its seed was known;
+/// - a node is marked for an epoch at most once, only in the next one, and only if its window passed without what it
+///   had to post;
+/// - what is posted after the window of an epoch counts for nothing.
+/// Words that are written often hold all that is read with them: a digest is one word, so posting one costs one store.
+abstract contract AuditEpochs is AuditFunds, EIP712 {
+    /// @dev An epoch in one word.
+    struct Epoch {
+        uint112 seed;
+        uint40 drawnAt;
+        uint40 dueAt;
+        uint40 dueBlock;
+        uint8 samples;
+        uint16 openOdds;
+    }
+
+    struct Version {
+        bytes32 root;
+        uint64 units;
+        uint32 epoch;
+    }
+
+    /// @dev `current` is the newest of the node's versions, a ring: a dispute may go on into the next epoch, in which a
+    /// further version is committed for the one after it.
+    struct Prover {
+        address aggregator;
+        uint32 missedEpoch;
+        uint32 slashedEpoch;
+        uint8 current;
+    }
+
+    uint256 private constant VERSIONS = 3;
+    /// @dev Sums of paths have 47 bits.
+    uint64 private constant MAX_UNITS = (1 << 47) - 1;
+    uint256 private constant UNIT_BYTES = 32;
+    uint256 internal constant GROUP_NODES = 256;
+    /// @dev Of an opening, before its paths: slot root, unit, number of the unit, length of the shard.
+    uint256 private constant OPENING_HEAD = 76;
+    uint256 internal constant OPENING_TARGET = 70;
+
+    bytes32 private constant COMMITMENT_TYPE = keccak256(
+        "SlotCommitment(uint32 node,uint64 order,uint16 slot,uint16 generation,uint64 units,bytes32 root,uint32 epoch)"
+    );
+
+    /// @inheritdoc IAudits
+    uint32 public epoch;
+    mapping(uint32 epoch => Epoch) internal _epochs;
+    mapping(uint32 node => Prover) internal _provers;
+    mapping(uint32 node => Version[VERSIONS]) private _versions;
+    /// @dev By parity of the epoch, for the one before the newest is still asked for. 28 bytes, then the epoch.
+    mapping(address account => bytes32[2]) private _digests;
+    mapping(address aggregator => mapping(uint32 group => bytes32[2])) private _groupRoots;
+    mapping(address aggregator => mapping(uint32 group => uint256[2])) private _groupMembers;
+    mapping(uint32 node => uint32[2]) private _opened;
+
+    // Epochs
+
+    /// @inheritdoc IAudits
+    function draw() external {
+        AuditTerms memory terms = _policy.auditTerms();
+        require(terms.epochSeconds != 0, AuditOff());
+        uint32 newest = epoch;
+        Epoch memory last = _epochs[newest];
+        uint256 from = last.drawnAt + terms.epochSeconds;
+        require(block.timestamp >= from, AuditTooEarly(uint64(from)));
+        require(!_isOpen(last), AuditPending(newest));
+        // Every call in this block would draw the same, so a caller has nothing to choose.
+        uint112 seed = uint112(uint256(keccak256(abi.encode(block.prevrandao, last.seed, newest))));
+        epoch = ++newest;
+        _epochs[newest] = Epoch({
+            seed: seed,
+            drawnAt: uint40(block.timestamp),
+            dueAt: uint40(block.timestamp + terms.windowSeconds),
+            dueBlock: uint40(block.number + terms.windowBlocks),
+            samples: uint8(terms.samples),
+            openOdds: uint16(terms.openOdds)
+        });
+        emit EpochDrawn(newest, seed);
+    }
+
+    // Acts of nodes and of aggregators
+
+    /// @inheritdoc IAudits
+    function commit(bytes32 root, uint64 units) external {
+        require((root == 0) == (units == 0) && units <= MAX_UNITS, AuditUnitsInvalid(units, MAX_UNITS));
+        uint32 node = _callingNode();
+        Prover storage prover = _provers[node];
+        uint256 current = prover.current;
+        if (_versions[node][current].epoch != epoch) {
+            current = (current + 1) % VERSIONS;
+            prover.current = uint8(current);
+        }
+        _versions[node][current] = Version(root, units, epoch);
+        emit AccumulatorCommitted(node, root, units);
+    }
+
+    /// @inheritdoc IAudits
+    function setAggregator(address aggregator) external {
+        uint32 node = _callingNode();
+        _provers[node].aggregator = aggregator;
+        emit AggregatorChosen(node, aggregator);
+    }
+
+    /// @inheritdoc IAudits
+    function postDigest(uint32 epoch_, bytes28 digest) external {
+        require(_isOpen(_epochs[epoch_]), AuditLate(epoch_));
+        _digests[msg.sender][epoch_ & 1] = _tagged(digest, epoch_);
+    }
+
+    /// @inheritdoc IAudits
+    function postDigests(uint32 epoch_, uint32 group, bytes28 root, uint256 members) external {
+        require(_isOpen(_epochs[epoch_]), AuditLate(epoch_));
+        _groupRoots[msg.sender][group][epoch_ & 1] = _tagged(root, epoch_);
+        _groupMembers[msg.sender][group][epoch_ & 1] = members;
+        emit DigestsPosted(epoch_, msg.sender, group, root, members);
+    }
+
+    /// @inheritdoc IAudits
+    function openSample(uint32 epoch_, uint32 node, Entry calldata entry, bytes calldata opening) external {
+        require(_isOpen(_epochs[epoch_]), AuditLate(epoch_));
+        require(isDrawn(node, epoch_), AuditNotDrawn(node, epoch_));
+        uint256 unit = _unitInSlot(node, epoch_, _firstState(node, epoch_), entry);
+        _checkOpening(opening);
+        bytes32 claimed = keccak256(opening[:OPENING_TARGET]);
+        bytes32 wanted = _target(entry.commitment.root, bytes32(opening[32:64]), unit);
+        require(claimed == wanted, AuditUnitWrong(_unitNumber(opening), uint64(unit)));
+        _opened[node][epoch_ & 1] = epoch_;
+        emit SampleOpened(epoch_, node);
+    }
+
+    // Acts of keepers
+
+    /// @inheritdoc IAudits
+    function markMissed(uint32 epoch_, uint32[] calldata nodes) external {
+        require(epoch_ != 0 && epoch_ + 1 == epoch, AuditWrongEpoch(epoch_, epoch));
+        AuditTerms memory terms = _policy.auditTerms();
+        for (uint256 i = 0; i < nodes.length; ++i) {
+            _mark(epoch_, nodes[i], terms);
+        }
+    }
+
+    // Views
+
+    /// @inheritdoc IAuditLedger
+    function judgedUntil() external view returns (uint64) {
+        uint32 newest = epoch;
+        if (newest == 0 || _policy.auditTerms().epochSeconds == 0) return type(uint64).max;
+        return _epochs[newest == 1 ? 1 : newest - 1].drawnAt;
+    }
+
+    /// @inheritdoc IAudits
+    function epochs(uint32 which) external view returns (EpochView memory) {
+        Epoch memory own = _epochs[which];
+        return EpochView(own.seed, own.drawnAt, own.dueAt, own.dueBlock, own.samples, own.openOdds);
+    }
+
+    /// @inheritdoc IAudits
+    function accumulatorOf(uint32 node, uint32 inEpoch) external view returns (AccumulatorView memory) {
+        Version memory version = _versionFor(node, inEpoch);
+        return AccumulatorView(version.root, version.units, version.epoch);
+    }
+
+    /// @inheritdoc IAudits
+    function proverOf(uint32 node)
+        external
+        view
+        returns (uint32 missedEpoch, uint32 slashedEpoch, address aggregator)
+    {
+        Prover memory prover = _provers[node];
+        return (prover.missedEpoch, prover.slashedEpoch, prover.aggregator);
+    }
+
+    /// @inheritdoc IAudits
+    function isProven(uint32 node, uint32 inEpoch) external view returns (bool) {
+        return _isProven(node, inEpoch, _nodes.auditee(node).account);
+    }
+
+    /// @inheritdoc IAudits
+    function isDrawn(uint32 node, uint32 inEpoch) public view returns (bool) {
+        Epoch memory own = _epochs[inEpoch];
+        if (own.openOdds == 0) return false;
+        uint256 lot = uint256(keccak256(abi.encode(own.seed, node))) >> 192;
+        return lot % own.openOdds == 0;
+    }
+
+    /// @inheritdoc IAudits
+    function commitmentHash(SlotCommitment calldata commitment) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(COMMITMENT_TYPE, commitment)));
+    }
+
+    // Rules
+
+    function _mark(uint32 epoch_, uint32 node, AuditTerms memory terms) private {
+        Prover storage prover = _provers[node];
+        if (prover.missedEpoch == epoch_ || _versionFor(node, epoch_).units == 0) return;
+        Auditee memory own = _nodes.auditee(node);
+        if (own.state != NodeState.Active && own.state != NodeState.Draining) return;
+        Epoch memory then = _epochs[epoch_];
+        if (own.maintenanceFrom <= then.dueAt && own.maintenanceUntil >= then.drawnAt) return;
+        if (_isProven(node, epoch_, own.account)) return;
+        if (!_nodes.recordMiss(node, then.drawnAt, _epochs[epoch_ + 1].drawnAt)) return;
+
+        prover.missedEpoch = epoch_;
+        uint256 taken = 0;
+        if (prover.slashedEpoch != epoch_) {
+            prover.slashedEpoch = epoch_;
+            taken = _slash(node, own.usedBytes, terms.missSlash, terms.reporterShare, msg.sender);
+        }
+        emit EpochMissed(epoch_, node, taken);
+    }
+
+    /// @dev A node that lost a dispute about the epoch has not proven it.
+    function _isProven(uint32 node, uint32 inEpoch, address account) private view returns (bool) {
+        if (_provers[node].slashedEpoch == inEpoch) return false;
+        if (isDrawn(node, inEpoch) && _opened[node][inEpoch & 1] != inEpoch) return false;
+        (bytes32 claim,) = _claim(node, inEpoch, account);
+        return claim != 0;
+    }
+
+    /// @dev What a node posted for an epoch, itself or else through its aggregator; zero if nothing.
+    function _claim(uint32 node, uint32 inEpoch, address account) internal view returns (bytes32 claim, bool batched) {
+        claim = _digests[account][inEpoch & 1];
+        if (_epochOf(claim) == inEpoch) return (claim, false);
+        address aggregator = _provers[node].aggregator;
+        uint32 group = uint32(node / GROUP_NODES);
+        claim = _groupRoots[aggregator][group][inEpoch & 1];
+        bool member = (_groupMembers[aggregator][group][inEpoch & 1] >> (node % GROUP_NODES)) & 1 == 1;
+        if (aggregator == address(0) || !member || _epochOf(claim) != inEpoch) claim = 0;
+        return (claim, true);
+    }
+
+    /// @dev The newest that was committed before the epoch began.
+    function _versionFor(uint32 node, uint32 inEpoch) internal view returns (Version memory version) {
+        uint256 current = _provers[node].current;
+        for (uint256 i = 0; i < VERSIONS; ++i) {
+            version = _versions[node][(current + VERSIONS - i) % VERSIONS];
+            if (version.epoch < inEpoch) return version;
+        }
+        delete version;
+    }
+
+    function _isOpen(Epoch memory own) private view returns (bool) {
+        return block.timestamp <= own.dueAt || block.number <= own.dueBlock;
+    }
+
+    function _callingNode() private view returns (uint32 node) {
+        node = INodes(address(_nodes)).nodeOf(msg.sender);
+        require(node != 0, AuditNotNode(msg.sender));
+    }
+
+    // Trees and signatures
+
+    function _firstState(uint32 node, uint32 inEpoch) internal view returns (bytes32) {
+        bytes32 who = bytes32((uint256(node) << 32) | inEpoch);
+        return AuditProof.hash(bytes32(uint256(_epochs[inEpoch].seed)), who);
+    }
+
+    /// @dev Which unit of the entry's slot a state draws; the entry must be in what the node committed, and hold the
+    /// unit.
+    function _unitInSlot(uint32 node, uint32 inEpoch, bytes32 state, Entry calldata entry)
+        internal
+        view
+        returns (uint256)
+    {
+        Version memory version = _versionFor(node, inEpoch);
+        require(version.units != 0, AuditNothingClaimed(node, inEpoch));
+        uint256 unit = uint256(state) % version.units;
+        uint256 before = _checkEntry(node, version, entry);
+        uint256 units = entry.commitment.units;
+        require(unit >= before && unit - before < units, AuditUnitWrong(uint64(before), uint64(unit)));
+        return unit - before;
+    }
+
+    /// @dev Returns how many units are left of the entry.
+    function _checkEntry(uint32 node, Version memory version, Entry calldata entry)
+        internal
+        view
+        returns (uint256 before)
+    {
+        SlotCommitment calldata own = entry.commitment;
+        require(own.node == node && own.units != 0, AuditCommitmentInvalid(own.order, own.slot));
+        bytes32 leaf = AuditProof.hash(_key(own), own.root);
+        bytes32 root;
+        uint256 total;
+        (root, total, before) = AuditProof.climb(AuditProof.mix(leaf, own.units), own.units, entry.path);
+        require(root == version.root && total == version.units, AuditPathWrong());
+        _checkWriter(entry);
+    }
+
+    /// @dev The tenant signs, or an account in a store's spec, or the node of a mount that may write the volume.
+    function _checkWriter(Entry calldata entry) internal view {
+        SlotCommitment calldata own = entry.commitment;
+        IOrders book = IOrders(orders());
+        (OrderKind kind, address tenant,,, uint64 sizeBytes) = book.slotOf(own.order, own.slot);
+        // A shard's last unit may be filled up with zeros, so only whole units must fit.
+        require((own.units - 1) * UNIT_BYTES < sizeBytes, AuditCommitmentInvalid(own.order, own.slot));
+        bytes32 hash = commitmentHash(own);
+        if (entry.mount != 0) {
+            (uint64 volume, uint32 node) = book.writerOf(entry.mount);
+            address signer = _signer(hash, entry.signature);
+            bool writes = volume == own.order && _nodes.auditee(node).account == signer;
+            require(writes, AuditNotWriter(own.order, signer));
+            return;
+        }
+        if (SignatureChecker.isValidSignatureNow(tenant, hash, entry.signature)) return;
+        address other = _signer(hash, entry.signature);
+        require(kind == OrderKind.Store && _isStoreWriter(own.order, other), AuditNotWriter(own.order, other));
+    }
+
+    function _isStoreWriter(uint64 order, address account) private view returns (bool) {
+        StoreSpec memory spec =
+            abi.decode(CodeStore.read(CodeStore.addressOf(orders(), order)), (StoreSpec));
+        for (uint256 i = 0; i < spec.writers.length; ++i) {
+            if (spec.writers[i] == account) return account != address(0);
+        }
+        return false;
+    }
+
+    /// @dev The zero address if the bytes are no signature.
+    function _signer(bytes32 hash, bytes calldata signature) internal pure returns (address signer) {
+        (signer,,) = ECDSA.tryRecoverCalldata(hash, signature);
+    }
+
+    /// @dev The paths of an opening lead from its unit to its slot root.
+    function _checkOpening(bytes calldata opening) internal view {
+        require(opening.length >= OPENING_HEAD, AuditProof.AuditPathMalformed(opening.length));
+        uint256 length = uint48(bytes6(opening[70:76]));
+        uint256 units = AuditProof.unitsOf(length);
+        uint256 split = OPENING_HEAD + 32 * AuditProof.depth(units);
+        require(opening.length >= split, AuditProof.AuditPathMalformed(opening.length));
+        uint256 unit = _unitNumber(opening);
+        uint256 before = AuditProof.unitsBefore(opening[split:]);
+        require(unit >= before && unit - before < units, AuditUnitWrong(uint64(before), uint64(unit)));
+        bytes32 shard =
+            AuditProof.shardRoot(bytes32(opening[32:64]), unit - before, length, opening[OPENING_HEAD:split]);
+        (bytes32 root,,) = AuditProof.climb(AuditProof.mix(shard, units), units, opening[split:]);
+        require(root == bytes32(opening[:32]), AuditPathWrong());
+    }
+
+    function _unitNumber(bytes calldata opening) private pure returns (uint64) {
+        return uint48(bytes6(opening[64:70]));
+    }
+
+    /// @dev What an answer must open: the first {OPENING_TARGET} bytes of an opening, hashed.
+    function _target(bytes32 root, bytes32 unit, uint256 number) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(root, unit, uint48(number)));
+    }
+
+    /// @dev A slot's place in the world, as one word.
+    function _key(SlotCommitment calldata own) internal pure returns (bytes32) {
+        return bytes32((uint256(own.order) << 32) | (uint256(own.slot) << 16) | own.generation);
+    }
+
+    function _tagged(bytes28 value, uint32 epoch_) private pure returns (bytes32) {
+        return bytes32(value) | bytes32(uint256(epoch_));
+    }
+
+    function _epochOf(bytes32 word) internal pure returns (uint32) {
+        return uint32(uint256(word));
+    }
+}
