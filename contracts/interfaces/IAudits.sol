@@ -104,7 +104,7 @@ interface IAudits {
     event AggregatorChosen(uint32 indexed node, address aggregator);
     /// @notice Digests of up to 256 nodes were posted: bit `b` of `members` is node `group * 256 + b`.
     event DigestsPosted(
-        uint32 indexed epoch, address indexed aggregator, uint32 indexed group, bytes32 root, uint256 members
+        uint32 indexed epoch, address indexed aggregator, uint32 indexed group, bytes28 root, uint256 members
     );
     /// @notice A node that the seed drew has opened its first sample.
     event SampleOpened(uint32 indexed epoch, uint32 indexed node);

@@ -828,8 +828,7 @@ export function fileSystemConformance(
       }
     })
 
-    it('agrees with a plain array of bytes after any writes, cuts, holes and syncs', async function () {
-      this.timeout(60_000)
+    it('agrees with a plain array of bytes after any writes, cuts, holes and syncs', async () => {
       await fc.assert(
         fc.asyncProperty(
           fc.array(anyChange, { maxLength: traits.randomOperations ?? 40 }),

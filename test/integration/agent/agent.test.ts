@@ -18,8 +18,7 @@ import { type Lie, type LyingRpc, lyingRpc } from '../../support/lying-rpc.ts'
 const WAIT_MS_MAX = 30_000
 const MIB = 2 ** 20
 
-describe('the agent on a real ledger', function () {
-  this.timeout(120_000)
+describe('the agent on a real ledger', () => {
   let folder: string
   let devnet: Devnet
   let rpc: LyingRpc

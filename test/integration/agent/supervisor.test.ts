@@ -15,8 +15,7 @@ import { connectControl } from '../../../agent/units/control.ts'
 const program = fileURLToPath(new URL('../../support/tiny-unit.ts', import.meta.url))
 const WAIT_MS_MAX = 10_000
 
-describe('Supervisor', function () {
-  this.timeout(30_000)
+describe('Supervisor', () => {
   let dataDir: string
   let lines: string[]
   let supervisors: Supervisor[]

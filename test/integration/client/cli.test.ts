@@ -14,8 +14,7 @@ interface Ran {
   readonly err: string
 }
 
-describe('varve on a grid of seven nodes', function () {
-  this.timeout(120_000)
+describe('varve on a grid of seven nodes', () => {
   let fixture: GridFixture
   let environment: Record<string, string>
 

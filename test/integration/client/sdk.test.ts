@@ -15,8 +15,7 @@ import { CAPACITY_BYTES, GIB, type GridFixture, gridFixture, PRICE } from './gri
 const DAY = 86_400
 const mined = { until: 'mined' } as const
 
-describe('SDK on a grid of seven nodes', function () {
-  this.timeout(120_000)
+describe('SDK on a grid of seven nodes', () => {
   let fixture: GridFixture
   let tenant: Grid
   let holder: Grid

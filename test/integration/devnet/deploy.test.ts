@@ -13,8 +13,7 @@ import { type Devnet, startDevnet } from '../../../scripts/devnet/devnet.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 
-describe('deploying the grid', function () {
-  this.timeout(60_000)
+describe('deploying the grid', () => {
   let directory: string
   let devnet: Devnet
   beforeEach(async () => {

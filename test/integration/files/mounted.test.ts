@@ -46,8 +46,7 @@ class Stores {
   }
 }
 
-describe('A mounted volume', function () {
-  this.timeout(60_000)
+describe('A mounted volume', () => {
   let roots: string[] = []
   let point: string
   let mount: Mount | undefined

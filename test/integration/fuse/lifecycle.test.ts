@@ -26,8 +26,7 @@ async function serve(point: string, ...options: string[]): Promise<ChildProcess>
   return child
 }
 
-describe('the life of a mount', function () {
-  this.timeout(30_000)
+describe('the life of a mount', () => {
   let point: string
 
   before(function () {

@@ -10,8 +10,7 @@ import { canMount, makePoint, mountAtPath, removePoint, run, shell } from './mou
 
 const MIB = 2 ** 20
 
-describe('a mount, used by programs', function () {
-  this.timeout(60_000)
+describe('a mount, used by programs', () => {
   let point: string
   let mount: Mount
   let memory: MemoryFileSystem
@@ -332,9 +331,7 @@ describe('a mount, used by programs', function () {
   })
 })
 
-describe('a mount for reading only', function () {
-  this.timeout(30_000)
-
+describe('a mount for reading only', () => {
   it('shows what is there and takes no change', async function () {
     if (!canMount) return this.skip()
     const point = await makePoint()

@@ -152,8 +152,7 @@ describe('store unit', () => {
     assert.equal(await codeIn(store(writer).get(key('a'), never)), 'STORE_REFUSED')
   })
 
-  it('loses nothing acknowledged when it is killed', async function () {
-    this.timeout(60_000)
+  it('loses nothing acknowledged when it is killed', async () => {
     const acknowledged = new Map<string, Buffer>()
     for (let round = 0; round < 4; round++) {
       const shards = peerStore(dataDir, writer, 'o1.0')

@@ -94,8 +94,7 @@ function peakMemoryBytes(pid: number | undefined): number {
   return Number(line?.[1]) * 1024
 }
 
-describe('overlay units', function () {
-  this.timeout(60_000)
+describe('overlay units', () => {
   const units: OverlayProcess[] = []
   const echoes: Echo[] = []
   const entries: PeerConfig[] = []

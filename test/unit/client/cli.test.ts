@@ -166,8 +166,7 @@ describe('settings and keystores', () => {
     assert.equal(await codeThrownBy(() => resolveSettings({ config }, {})), 'CONFIG_INVALID')
   })
 
-  it('keep a key encrypted, open it with the password alone, and never overwrite it', async function () {
-    this.timeout(20_000)
+  it('keep a key encrypted, open it with the password alone, and never overwrite it', async () => {
     writeFileSync(path('password'), 'correct horse\n', { mode: 0o600 })
     const settings = settingsOf({ keystore: path('key.json'), passwordFile: path('password') })
     const made = await makeKeystore(settings, {}, silent)
@@ -188,8 +187,7 @@ describe('settings and keystores', () => {
     assert.equal(opened.address, made.address)
   })
 
-  it('import a bare key only from a file that is its owner’s alone, and say nothing of a bad one', async function () {
-    this.timeout(20_000)
+  it('import a bare key only from a file that is its owner’s alone, and say nothing of a bad one', async () => {
     const key = `0x${'42'.repeat(32)}`
     writeFileSync(path('bare'), `${key}\n`, { mode: 0o644 })
     const settings = settingsOf({ keystore: path('key.json') })

@@ -80,8 +80,7 @@ async function untilDead(run: VolumeRun, work: () => Promise<void>): Promise<boo
 }
 
 describe('A volume whose machine loses power', () => {
-  it('loses nothing acknowledged, wherever it happens', async function () {
-    this.timeout(120_000)
+  it('loses nothing acknowledged, wherever it happens', async () => {
     let boundary = 0
     while (await runAndDie(boundary, boundary % 23)) boundary++
     if (boundary < 60) throw new Error(`only ${boundary} boundaries: the workload shrank`)

@@ -207,8 +207,7 @@ describe('Dispersal', () => {
     await volume.close()
   })
 
-  it('stores a file larger than a batch, whatever is written meanwhile', async function () {
-    this.timeout(20_000)
+  it('stores a file larger than a batch, whatever is written meanwhile', async () => {
     const world = new VolumeWorld(1, { chunkBytes: MIB })
     const pause = () => world.clock.sleep(5)
     const volume = await world.drive(world.open(world.disk(), { segmentBytes: 8 * MIB }, pause))

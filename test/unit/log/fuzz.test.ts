@@ -33,8 +33,7 @@ describe('garbage on the wire', () => {
     fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
   )
 
-  it('is answered or refused, in whatever pieces it comes, and the next client is served', async function () {
-    this.timeout(60_000)
+  it('is answered or refused, in whatever pieces it comes, and the next client is served', async () => {
     const made = await openTestStore()
     await made.store.create('default')
     const server = new RespServer(made.store)
@@ -105,8 +104,7 @@ describe('garbage on the wire', () => {
 })
 
 describe('flipped bits on the disk', () => {
-  it('are never served: each value is right, missing with damage reported, or an error', async function () {
-    this.timeout(60_000)
+  it('are never served: each value is right, missing with damage reported, or an error', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fc.nat(1_000_000), fc.nat(7)), { minLength: 1, maxLength: 6 }),

@@ -156,8 +156,7 @@ class CompactCommand implements fc.AsyncCommand<Model, Real> {
 }
 
 describe('the store as a map with history', () => {
-  it('agrees with the map, whatever is asked of it', async function () {
-    this.timeout(60_000)
+  it('agrees with the map, whatever is asked of it', async () => {
     const key = fc.constantFrom('a', 'b', 'key', 'k'.repeat(255), 'ü')
     const value = fc.oneof(
       fc.string({ maxLength: 20 }).map((text) => Buffer.from(text).toString('base64')),
