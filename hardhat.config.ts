@@ -9,36 +9,29 @@ import typechain from '@nomicfoundation/hardhat-typechain'
 import { defineConfig } from 'hardhat/config'
 
 const soljson = createRequire(import.meta.url).resolve('solc/soljson.js')
+/** Libraries' contracts that we deploy as they are. */
+export const npmFilesToBuild = ['@openzeppelin/contracts/governance/TimelockController.sol']
 const settings = {
   optimizer: { enabled: true, runs: 200 },
   evmVersion: 'cancun',
   outputSelection: { '*': { '*': ['storageLayout', 'devdoc', 'userdoc'] } },
 }
+/** How contracts are compiled, unless overridden below. */
+export const compiler = { version: '0.8.37', path: soljson, settings }
+/** How a contract is compiled whose code would be too large otherwise: a fifth smaller. */
+export const compilerThroughIr = { ...compiler, settings: { ...settings, viaIR: true } }
 
 export default defineConfig({
   plugins: [hardhatEthers, matchers, hardhatMocha, helpers, typechain, ignition],
   solidity: {
-    npmFilesToBuild: ['@openzeppelin/contracts/governance/TimelockController.sol'],
+    npmFilesToBuild,
     profiles: {
       default: {
-        compilers: [{ version: '0.8.37', path: soljson, settings }],
+        compilers: [compiler],
         overrides: {
-          // Through the intermediate representation the order book is a fifth smaller, and so fits in a contract.
-          'contracts/Orders.sol': {
-            version: '0.8.37',
-            path: soljson,
-            settings: { ...settings, viaIR: true },
-          },
-          'contracts/Nodes.sol': {
-            version: '0.8.37',
-            path: soljson,
-            settings: { ...settings, viaIR: true },
-          },
-          'contracts/Audits.sol': {
-            version: '0.8.37',
-            path: soljson,
-            settings: { ...settings, viaIR: true },
-          },
+          'contracts/Audits.sol': compilerThroughIr,
+          'contracts/Nodes.sol': compilerThroughIr,
+          'contracts/Orders.sol': compilerThroughIr,
         },
       },
     },

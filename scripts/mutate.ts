@@ -1,190 +1,197 @@
 /**
- * Mutation testing of the contracts: changes one operator at a time in a copy of the tree and runs their tests there; a
- * mutant that no test notices points at a hole in the tests.
+ * Mutation testing of the contracts: every place is changed as a slip of the author would, and the tests run; a mutant
+ * that no test notices points at a hole in the tests.
  *
- * `npx node scripts/mutate.ts [--sample N] [--seed S] [--file PART] [--json]`. A mutant takes about half a minute, so the
- * default is a sample; `--sample 0` runs all. Survivors that are equivalent to the original are listed, each with its
- * reason, in `contracts/mutants.json`, and do not count.
+ * `npm run mutate [-- --file PART] [--workers N] [--sample N] [--seed S] [--world] [--fresh] [--json]`. All mutants are compiled at
+ * once, each behind a choice made at run time, and each runs only the tests that reach it. What was found is kept under
+ * `cache/law`, so an interrupted run goes on where it stopped; after a change of the tests only survivors are tried again,
+ * unless `--fresh`. Survivors that behave as the original does are listed, each with its reason, in
+ * `contracts/mutants.json`.
  */
-import { spawnSync } from 'node:child_process'
-import {
-  cpSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-
-const ROOT = fileURLToPath(new URL('../', import.meta.url))
-/** What compiling and testing the contracts needs of the tree. */
-const NEEDED = [
-  ...['contracts', 'ignition', 'test/solidity', 'scripts/gen', 'docs/reference/contracts'],
-  ...['hardhat.config.ts', 'package.json', 'tsconfig.json'],
-]
-/** What the tests read and no mutant touches. */
-const UNCHANGED = ['node_modules', 'agent']
-/** Tests that compare generated files would notice any change, and so prove nothing. */
-const BLIND_TESTS = ['test/solidity/generated.test.ts']
-/** Longer than the slowest honest run; a mutant that loops for ever is killed by it. */
-const RUN_MS_MAX = 300_000
-
-/** One change of one place. */
-interface Mutant {
-  readonly file: string
-  readonly line: number
-  readonly change: string
-  readonly source: string
-}
-
-/** What to look for and what to put there. The text around keeps them from matching inside longer operators. */
-const OPERATORS: readonly [find: RegExp, replace: string][] = [
-  [/ < /g, ' <= '],
-  [/ <= /g, ' < '],
-  [/ > /g, ' >= '],
-  [/ >= /g, ' > '],
-  [/ == /g, ' != '],
-  [/ != /g, ' == '],
-  [/ && /g, ' || '],
-  [/ \|\| /g, ' && '],
-  [/ \+ /g, ' - '],
-  [/ - /g, ' + '],
-  [/ \* /g, ' + '],
-  [/ \/ /g, ' * '],
-  [/ & /g, ' | '],
-  [/ \+= /g, ' -= '],
-  [/ -= /g, ' += '],
-  [/\bMath\.min\b/g, 'Math.max'],
-  [/\bMath\.max\b/g, 'Math.min'],
-  [/\btrue\b/g, 'false'],
-  [/\bfalse\b/g, 'true'],
-  [/(?<=^\s+)require\(/g, 'if (false) require('],
-  [/\bonlyO(?:wner|rders)\b(?! *\()/g, ''],
-]
+import { planTests, type TestPlan } from './law/mutant-tests.ts'
+import type { Reach } from './law/mutant-worker.ts'
+import { type Mutant, weaveMutants } from './law/schemata.ts'
+import { parseContracts } from './law/syntax.ts'
+import { testsDigest, Verdicts } from './law/verdicts.ts'
+import { share, Worker } from './law/worker-pool.ts'
+import { buildWoven, digestOf, type WovenBuild } from './law/woven-build.ts'
+import { root } from './run/step.ts'
 
 interface Options {
+  readonly file: string
+  readonly workers: string
   readonly sample: string
   readonly seed: string
-  readonly file?: string
+  readonly world?: boolean
+  readonly fresh?: boolean
   readonly json?: boolean
 }
 
+/** Which Solidity tests look at a library. */
+const OWN_SOLIDITY_TESTS: Readonly<Record<string, string>> = {
+  'contracts/libraries/CodeStore.sol': 'CodeStore.t.sol',
+  'contracts/libraries/LogProof.sol': 'LogProof.t.sol',
+}
+/** Everything together, at random. */
+const WORLD_TESTS = 'Invariants.t.sol'
+
 if (import.meta.main) {
   const options = new Command('mutate')
-    .description('Changes the contracts one operator at a time and runs their tests.')
-    .option('--sample <count>', 'mutants to try, 0 for all', '20')
+    .description('Changes the contracts one place at a time and runs their tests.')
+    .option('--file <part>', 'only files whose path contains this', '')
+    .option('--workers <count>', 'processes at once', '2')
+    .option('--sample <count>', 'mutants to try, 0 for all', '0')
     .option('--seed <number>', 'which ones', '1')
-    .option('--file <part>', 'only files whose path contains this')
-    .option('--json', 'print survivors as data')
+    .option('--world', 'let survivors meet the world of Invariants.t.sol too, which is slow')
+    .option('--fresh', 'forget what earlier runs found')
+    .option('--json', 'print the result as data')
     .parse()
     .opts<Options>()
-  run(options)
+  await run(options)
 }
 
-function run(options: Options): void {
-  const files = readdirSync(join(ROOT, 'contracts'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.sol') && !path.startsWith('interfaces'))
-    .filter((path) => path.includes(options.file ?? ''))
-  const known = new Set(equivalentMutants())
-  const all = files.flatMap((file) => mutantsOf(`contracts/${file}`))
+async function run(options: Options): Promise<void> {
+  const { mutants, sources, refused } = weaveMutants(parseContracts())
+  const build = buildWoven('mutants', sources)
   const chosen = sampleOf(
-    all.filter((mutant) => !known.has(nameOf(mutant))),
+    mutants.filter(({ file }) => file.includes(options.file)),
     Number(options.sample),
     Number(options.seed),
   )
-  const directory = copyTree()
-  const survivors: string[] = []
-  try {
-    if (!passes(directory)) throw new TypeError('the tests fail without any mutant')
-    for (const mutant of chosen) {
-      const survived = tryMutant(directory, mutant)
-      if (survived) survivors.push(nameOf(mutant))
-      process.stderr.write(`${survived ? 'SURVIVED' : 'killed  '} ${nameOf(mutant)}\n`)
-    }
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
-  }
-  const killed = chosen.length - survivors.length
-  const report = { mutants: all.length, tried: chosen.length, killed, survivors }
-  const percent = ((100 * killed) / Math.max(chosen.length, 1)).toFixed(1)
-  process.stdout.write(
-    options.json
-      ? `${JSON.stringify(report, null, 2)}\n`
-      : `${killed} of ${chosen.length} tried were killed (${percent} %), of ${all.length} in all\n`,
+  const verdicts = new Verdicts(build, options.fresh === true)
+  const equivalent = equivalentMutants()
+  const open = chosen.filter(({ name }) => !equivalent.has(name) && !verdicts.isSettled(name))
+  process.stderr.write(`${mutants.length} mutants, ${open.length} of ${chosen.length} to try\n`)
+  if (open.length > 0) await tryMutants(open, build, verdicts, options)
+  report(chosen, verdicts, equivalent, refused, options.json === true)
+}
+
+async function tryMutants(
+  mutants: readonly Mutant[],
+  build: WovenBuild,
+  verdicts: Verdicts,
+  options: Options,
+): Promise<void> {
+  const plans = planTests(mutants, await reachOf(build))
+  const workers = Array.from(
+    { length: Number(options.workers) },
+    () => new Worker(build.environment),
   )
+  let done = 0
+  const tell = (name: string, killedBy: string | undefined) => {
+    done += 1
+    const outcome = killedBy === undefined ? 'SURVIVED' : 'killed  '
+    process.stderr.write(`${done}/${plans.length} ${outcome} ${name}\n`)
+  }
+  try {
+    await share(workers, plans, async (worker, plan) => {
+      const files = solidityTestsOf(plan.mutant, options.world === true)
+      const killedBy =
+        (await byMocha(worker, plan)) ?? (await bySolidity(worker, plan.mutant, files))
+      verdicts.add(plan.mutant.name, killedBy)
+      tell(plan.mutant.name, killedBy)
+    })
+  } finally {
+    for (const worker of workers) worker.stop()
+  }
+}
+
+async function byMocha(worker: Worker, plan: TestPlan): Promise<string | undefined> {
+  const { titles, fresh } = plan
+  if (titles.length === 0) return undefined
+  return killerOf(await worker.do({ kind: 'mocha', mutant: plan.mutant.number, titles, fresh }))
+}
+
+async function bySolidity(
+  worker: Worker,
+  { number }: Mutant,
+  files: readonly string[],
+): Promise<string | undefined> {
+  for (const file of files) {
+    const killer = killerOf(await worker.do({ kind: 'solidity', mutant: number, file }))
+    if (killer !== undefined) return killer
+  }
+  return undefined
+}
+
+function solidityTestsOf({ file }: Mutant, withWorld: boolean): string[] {
+  const own = OWN_SOLIDITY_TESTS[file]
+  return [...(own === undefined ? [] : [own]), ...(withWorld ? [WORLD_TESTS] : [])]
+}
+
+function killerOf(answer: { failed?: string; died?: boolean }): string | undefined {
+  // The worker says why on its error output; a mutant cannot end it, so this is a fault of ours.
+  if (answer.died) throw new TypeError('a worker ended over a mutant')
+  return answer.failed
+}
+
+/** What each test reaches, recorded once for a state of contracts and tests. */
+async function reachOf({ folder, digest, environment }: WovenBuild): Promise<Reach> {
+  const path = join(folder, `reach-${digestOf([digest, testsDigest()])}.json`)
+  if (!existsSync(path)) {
+    process.stderr.write('recording what each test reaches\n')
+    const worker = new Worker({ ...environment, VARVE_RECORD: '1' })
+    try {
+      const { reach } = await worker.do({ kind: 'record' })
+      if (!reach) throw new TypeError('nothing was recorded')
+      writeFileSync(path, JSON.stringify(reach))
+    } finally {
+      worker.stop()
+    }
+  }
+  return JSON.parse(readFileSync(path, 'utf8')) as Reach
 }
 
 /** Mutants known to behave as the original does, by name. */
-function equivalentMutants(): string[] {
-  const path = join(ROOT, 'contracts/mutants.json')
-  return Object.keys(JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>)
+function equivalentMutants(): ReadonlySet<string> {
+  const path = join(root, 'contracts/mutants.json')
+  return new Set(Object.keys(JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>))
 }
 
-function nameOf({ file, line, change }: Mutant): string {
-  return `${file}:${line} ${change}`
-}
-
-function mutantsOf(file: string): Mutant[] {
-  const lines = readFileSync(join(ROOT, file), 'utf8').split('\n')
-  return lines.flatMap((text, index) => {
-    if (/^\s*(\/\/|import|pragma|\*|error |event |type )/.test(text)) return []
-    const comment = text.indexOf('//')
-    return OPERATORS.flatMap(([find, replace]) =>
-      [...text.matchAll(find)]
-        .filter((match) => comment < 0 || match.index < comment)
-        .map((match) => {
-          const changed = `${text.slice(0, match.index)}${replace}${text.slice(match.index + match[0].length)}`
-          return {
-            file,
-            line: index + 1,
-            change: `${match.index}: ${match[0].trim()} -> ${replace.trim() || 'nothing'}`,
-            source: lines.with(index, changed).join('\n'),
-          }
-        }),
-    )
+function report(
+  chosen: readonly Mutant[],
+  verdicts: Verdicts,
+  equivalent: ReadonlySet<string>,
+  refused: readonly string[],
+  asData: boolean,
+): void {
+  const survivors = chosen.filter(({ name }) => !verdicts.isKilled(name) && !equivalent.has(name))
+  const files = [...new Set(chosen.map(({ file }) => file))].map((file) => {
+    const own = chosen.filter((mutant) => mutant.file === file)
+    const killed = own.filter(({ name }) => verdicts.isKilled(name)).length
+    const listed = own.filter(({ name }) => equivalent.has(name)).length
+    return { file, mutants: own.length, killed, equivalent: listed }
   })
+  const sum = (key: 'mutants' | 'killed' | 'equivalent') =>
+    files.reduce((total, row) => total + row[key], 0)
+  const all = { file: 'all', mutants: sum('mutants'), killed: sum('killed') }
+  const total = { ...all, equivalent: sum('equivalent') }
+  const unknown = [...equivalent].filter((name) => !chosen.some((mutant) => mutant.name === name))
+  if (asData) {
+    const data = { files, total, survivors, refused, unknown }
+    process.stdout.write(`${JSON.stringify(data, null, 2)}\n`)
+    return
+  }
+  for (const { file, line, name } of survivors) {
+    process.stdout.write(`survived: ${file}:${line} ${name}\n`)
+  }
+  for (const row of [...files, total]) {
+    const percent = ((100 * row.killed) / Math.max(row.mutants, 1)).toFixed(1)
+    const counts = `${row.killed} of ${row.mutants} killed (${percent} %)`
+    process.stdout.write(`${row.file.padEnd(36)} ${counts}, ${row.equivalent} equivalent\n`)
+  }
 }
 
 /** A spread sample: the same for the same seed. */
 function sampleOf(mutants: readonly Mutant[], count: number, seed: number): Mutant[] {
   if (count === 0 || count >= mutants.length) return [...mutants]
   const step = mutants.length / count
+  // The golden ratio: successive seeds fall far apart.
   const offset = (seed * 0.618_034) % 1
   return Array.from({ length: count }, (_, i) => mutants[Math.floor((i + offset) * step)]).filter(
     (mutant) => mutant !== undefined,
   )
-}
-
-function copyTree(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'varve-mutants-'))
-  for (const path of NEEDED) cpSync(join(ROOT, path), join(directory, path), { recursive: true })
-  for (const path of BLIND_TESTS) rmSync(join(directory, path))
-  for (const path of UNCHANGED) symlinkSync(join(ROOT, path), join(directory, path))
-  return directory
-}
-
-function tryMutant(directory: string, mutant: Mutant): boolean {
-  const path = join(directory, mutant.file)
-  const original = readFileSync(path, 'utf8')
-  writeFileSync(path, mutant.source)
-  try {
-    return passes(directory)
-  } finally {
-    writeFileSync(path, original)
-  }
-}
-
-/** A mutant that does not compile was killed by the compiler. */
-function passes(directory: string): boolean {
-  const hardhat = join(ROOT, 'node_modules/hardhat/dist/src/cli.js')
-  const { status } = spawnSync(process.execPath, [hardhat, 'test', 'mocha'], {
-    ...{ cwd: directory, stdio: 'ignore', timeout: RUN_MS_MAX },
-    env: { ...process.env, HARDHAT_DISABLE_TELEMETRY_PROMPT: 'true' },
-  })
-  return status === 0
 }

@@ -142,6 +142,7 @@ const ENTRIES = [
   // Started as processes of their own, or read by scripts/gen.
   /^scripts\/devnet\/hardhat-engine\.ts$/,
   /^scripts\/grid\/key\.ts$/,
+  /^scripts\/law\/hardhat\.config\.ts$/,
   /errors\.ts$/,
   /^scripts\/[^/]+\/main\.ts$/,
   /^scripts\/(bench|campaign|gen)\//,

@@ -1,0 +1,73 @@
+/**
+ * Hardhat as the woven contracts need it: the same tests, other sources, another place for what is built, and no limit on
+ * size. Chosen by `HARDHAT_CONFIG`; what is woven comes from the file that `VARVE_WOVEN` names.
+ */
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import hardhatEthers from '@nomicfoundation/hardhat-ethers'
+import matchers from '@nomicfoundation/hardhat-ethers-chai-matchers'
+import ignition from '@nomicfoundation/hardhat-ignition-ethers'
+import hardhatMocha from '@nomicfoundation/hardhat-mocha'
+import helpers from '@nomicfoundation/hardhat-network-helpers'
+import { defineConfig } from 'hardhat/config'
+import type { HardhatPlugin } from 'hardhat/types/plugins'
+import base, { compilerThroughIr, npmFilesToBuild } from '../../hardhat.config.ts'
+import { root } from '../run/step.ts'
+import { PROBE, PROBE_FILE, PROBE_SOURCE } from './probe.ts'
+import { wovenChain } from './woven-chain.ts'
+
+/** Room for contracts four times their size; and a mutant that loops for ever ends within a second. */
+const BLOCK_GAS_LIMIT = 200_000_000n
+
+/** Choices make the contracts ten times slower, and there is a run for every survivor. */
+const FUZZ_RUNS = 32
+
+const wovenPath = process.env['VARVE_WOVEN'] ?? join(root, 'cache/law/woven.json')
+const woven = JSON.parse(readFileSync(wovenPath, 'utf8')) as Readonly<Record<string, string>>
+const place = dirname(wovenPath)
+
+/** Solidity tests have a chain of their own, so each chooses the mutant for itself when it is made. */
+function sourceOf(path: string, text: string): string {
+  if (!path.endsWith('.t.sol')) return woven[path] ?? text
+  const choice = `constructor() { ${PROBE}.choose(); }`
+  const chosen = text.replace(/^contract \w+Test \{/m, (head) => `${head}\n    ${choice}\n`)
+  return `${chosen}\nimport {${PROBE}} from "${PROBE_FILE}";\n`
+}
+
+const weaving: HardhatPlugin = {
+  id: 'varve-weaving',
+  hookHandlers: {
+    solidity: async () => ({
+      default: async () => ({
+        preprocessProjectFileBeforeBuilding: async (context, name, path, text, version, next) =>
+          next(context, name, path, sourceOf(path.slice(root.length), text), version),
+        preprocessSolcInputBeforeBuilding: async (context, input, next) => {
+          input.sources[PROBE_FILE] = { content: PROBE_SOURCE }
+          return next(context, input)
+        },
+      }),
+    }),
+    network: async () => ({ default: async () => wovenChain.hooks }),
+  },
+}
+
+export default defineConfig({
+  ...base,
+  plugins: [hardhatEthers, matchers, hardhatMocha, helpers, ignition, weaving],
+  solidity: {
+    npmFilesToBuild,
+    // Every contract through the intermediate representation: choices need more stack than the old way has.
+    compilers: [compilerThroughIr],
+  },
+  networks: {
+    ...base.networks,
+    default: {
+      ...{ type: 'edr-simulated', chainType: 'l1' },
+      ...{ allowUnlimitedContractSize: true, blockGasLimit: BLOCK_GAS_LIMIT, hardfork: 'cancun' },
+    },
+  },
+  test: {
+    solidity: { fuzz: { runs: FUZZ_RUNS }, invariant: { runs: 8, depth: 32, failOnRevert: true } },
+  },
+  paths: { ...base.paths, artifacts: join(place, 'artifacts'), cache: join(place, 'cache') },
+})

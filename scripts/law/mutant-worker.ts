@@ -1,0 +1,104 @@
+/**
+ * A process that holds the woven contracts and their tests, and runs the tests for one mutant after another as it is told.
+ *
+ * What the tests set up is kept from mutant to mutant as long as none is reached in it: then the first deployment is the
+ * same as the mutant's own would be.
+ */
+import { join } from 'node:path'
+import hre from 'hardhat'
+import { MUTANT_VARIABLE } from './probe.ts'
+import { loadTests, type TestSuite } from './test-suite.ts'
+import { wovenChain } from './woven-chain.ts'
+
+/** What a worker is asked. */
+export type Task =
+  | { readonly kind: 'record' }
+  /** Tests by full title, likeliest killers first. `fresh` if the mutant is reached in what they set up. */
+  | { readonly kind: 'mocha'; mutant: number; titles: readonly string[]; fresh: boolean }
+  | { readonly kind: 'solidity'; mutant: number; file: string }
+
+/** What a worker answers: which test failed, if any; or what each test reached. */
+export interface Answer {
+  readonly failed?: string
+  readonly reach?: Reach
+}
+
+/** What the tests reach, by the numbers of mutants. */
+export interface Reach {
+  readonly setups: Readonly<Record<string, readonly number[]>>
+  readonly tests: Readonly<Record<string, { seconds: number; reached: readonly number[] }>>
+}
+
+let suite: TestSuite | undefined
+let areSetupsKept = false
+
+// An interrupted run leaves nobody behind.
+process.on('disconnect', () => process.exit())
+
+process.on('message', (task: Task) => {
+  void answer(task).then((result) => process.send?.(result))
+})
+
+async function answer(task: Task): Promise<Answer> {
+  if (task.kind === 'solidity') return runSolidity(task.mutant, task.file)
+  suite ??= await loadTests()
+  if (task.kind === 'record') return { reach: await recordReach(suite) }
+  return runMocha(suite, task)
+}
+
+async function runMocha(
+  tests: TestSuite,
+  { mutant, titles, fresh }: Extract<Task, { kind: 'mocha' }>,
+): Promise<Answer> {
+  if (!fresh && !areSetupsKept) {
+    wovenChain.mutant = 0
+    const { failed } = await tests.run()
+    if (failed !== undefined) throw new TypeError(`fails without any mutant: ${failed}`)
+  }
+  areSetupsKept = !fresh
+  tests.keepSetups(areSetupsKept)
+  wovenChain.mutant = mutant
+  const { failed } = await tests.run(titles)
+  tests.keepSetups(false)
+  if (fresh) await wovenChain.closeAll()
+  return failed === undefined ? {} : { failed }
+}
+
+/** Solidity tests run in a chain of their own, which reads the choice from the environment. */
+async function runSolidity(mutant: number, file: string): Promise<Answer> {
+  process.env[MUTANT_VARIABLE] = String(mutant)
+  const task = hre.tasks.getTask(['test', 'solidity'])
+  const testFiles = [join('test/solidity', file)]
+  const result: unknown = await task.run({ testFiles, noCompile: true })
+  const hasPassed = typeof result === 'object' && result !== null && 'success' in result
+  return hasPassed && result.success === true ? {} : { failed: file }
+}
+
+async function recordReach(tests: TestSuite): Promise<Reach> {
+  const setups: Record<string, Set<number>> = {}
+  const reached: Record<string, Set<number>> = {}
+  const seconds: Record<string, number> = {}
+  let current = new Set<number>()
+  wovenChain.record((marks) => {
+    for (const mark of marks) current.add(mark)
+  })
+  const { failed } = await tests.run(undefined, {
+    onSetup: (title) => {
+      current = setups[title] ??= new Set()
+    },
+    onTest: (title) => {
+      current = reached[title] ??= new Set()
+    },
+    onTestEnd: (title, taken) => {
+      seconds[title] = taken
+    },
+  })
+  if (failed !== undefined) throw new TypeError(`fails while recording: ${failed}`)
+  const testsOf = Object.entries(reached).map(
+    ([title, numbers]) => [title, { seconds: seconds[title] ?? 0, reached: [...numbers] }] as const,
+  )
+  return {
+    setups: Object.fromEntries(Object.entries(setups).map(([title, set]) => [title, [...set]])),
+    tests: Object.fromEntries(testsOf),
+  }
+}
