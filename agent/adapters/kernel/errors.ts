@@ -12,6 +12,8 @@ export type KernelErrorCode =
   | 'MOUNT_BUSY'
   | 'FUSE_DEVICE'
   | 'FUSE_REPLY_REFUSED'
+  | 'IO_RING_UNAVAILABLE'
+  | 'IO_RING_FAILED'
 
 /** What each code means and what to do. */
 export const KERNEL_ERRORS: ErrorCatalogue<KernelErrorCode> = {
@@ -47,5 +49,13 @@ export const KERNEL_ERRORS: ErrorCatalogue<KernelErrorCode> = {
   FUSE_REPLY_REFUSED: {
     means: 'The kernel refused a reply.',
     hint: 'Report it with the kernel version: the reply did not fit the request.',
+  },
+  IO_RING_UNAVAILABLE: {
+    means: 'The kernel has no io_uring that serves, or does not allow this process to use it.',
+    hint: 'Use Linux 6.1 or later and allow io_uring (sysctl kernel.io_uring_disabled, seccomp), or --sockets libuv.',
+  },
+  IO_RING_FAILED: {
+    means: 'An io_uring that worked does so no more; its connections were closed.',
+    hint: 'See the kernel log; new connections are served without it.',
   },
 }

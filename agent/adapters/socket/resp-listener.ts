@@ -1,23 +1,12 @@
-/**
- * Serves the store's protocol on sockets: the only code between a `net.Socket` and a session.
- *
- * All sockets of a listener receive into one shared window, because a session copies what it keeps and first touch of
- * fresh memory costs more than the copy. Replies of one burst leave in one `writev`.
- */
-import { createServer, type Server, Socket } from 'node:net'
-import type {
-  Output,
-  Principal,
-  RespServer,
-  Session,
-  SessionHost,
-} from '../../engines/log/index.ts'
+/** Serves the store's protocol on sockets: the only code between an accepted connection and a session. */
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Principal, RespServer, Session, SessionHost } from '../../engines/log/index.ts'
+import type { SocketLink, Transport } from './transport.ts'
 
-/** Received at once by all sockets in turn; larger makes values of 1 MiB cheaper, smaller leaves the cache to others. */
-const WINDOW_BYTES = 256 * 1024
 /** A peer link says who it speaks for within this time, in one line of at most this length. */
 const PREFACE_MS_MAX = 5000
 const PREFACE_BYTES_MAX = 4096
+const LINE_FEED = 10
 /** Connections at once; more are closed at once, since each costs some KiB. */
 export const CONNECTIONS_MAX = 20_000
 
@@ -34,6 +23,8 @@ export interface RespListener {
 /** What a listener is made with. */
 export interface RespListenerInit {
   readonly resp: RespServer
+  /** Moves the bytes; one serves any number of listeners, and outlives them. */
+  readonly transport: Transport
   /** Who speaks: fixed, or read from the first line that the overlay writes. */
   readonly principal: Principal | 'preface'
   /** Reads the preface line. @returns Undefined if it is not one. */
@@ -46,141 +37,124 @@ export interface RespListenerInit {
  * @param init - The store and who speaks to it here.
  * @returns The listener.
  * @example
- * const listener = respListener({ resp, principal: { kind: 'guest' } })
+ * const listener = respListener({ resp, transport: libuvTransport(), principal: { kind: 'guest' } })
  * listener.server.listen(9900)
  */
 export function respListener(init: RespListenerInit): RespListener {
-  const window = Buffer.allocUnsafeSlow(WINDOW_BYTES)
-  const sockets = new Set<Socket>()
+  const links = new Set<SocketLink>()
   const drained = Promise.withResolvers<void>()
 
   // `allowHalfOpen`, so that a client that ends its side still gets the replies due to it.
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true })
   server.on('connection', (accepted: Socket) => {
-    if (sockets.size >= CONNECTIONS_MAX) {
+    if (links.size >= CONNECTIONS_MAX) {
       accepted.destroy()
       return
     }
-    const socket = intoWindow(accepted, window, (bytes) => receive(bytes))
-    sockets.add(socket)
-    let session: Session | undefined
-    let receive: (bytes: number) => void
-    if (init.principal === 'preface') {
-      receive = prefaceReader(socket, window, (line, rest) => {
-        const principal = init.readPreface?.(line)
-        if (!principal) {
-          socket.destroy()
-          return
-        }
-        const joined = join(init.resp, principal, socket)
-        session = joined
-        receive = (bytes) => joined.receive(window, bytes)
-        if (rest.byteLength > 0) joined.receive(rest, rest.byteLength)
-      })
-    } else {
-      const joined = join(init.resp, init.principal, socket)
-      session = joined
-      receive = (bytes) => joined.receive(window, bytes)
-    }
-    socket.on('end', () => (session ? session.ended() : socket.destroy()))
-    // What breaks shows as `close` too.
-    socket.on('error', () => undefined)
-    socket.on('close', () => {
-      sockets.delete(socket)
-      session?.closed()
-      if (sockets.size === 0 && !server.listening) drained.resolve()
+    const link = init.transport.link(accepted)
+    links.add(link)
+    converse(init, link, () => {
+      links.delete(link)
+      if (links.size === 0 && !server.listening) drained.resolve()
     })
-    socket.resume()
   })
 
   return {
     server,
     close() {
       server.close()
-      if (sockets.size === 0) return Promise.resolve()
-      for (const socket of sockets) socket.end()
+      if (links.size === 0) return Promise.resolve()
+      for (const link of links) link.end()
       const timer = setTimeout(() => {
-        for (const socket of sockets) socket.destroy()
+        for (const link of links) link.destroy()
       }, CLOSE_MS_MAX)
       return drained.promise.finally(() => clearTimeout(timer))
     },
   }
 }
 
-/** Takes over an accepted connection with a socket that receives into the shared window instead of fresh buffers. */
-function intoWindow(accepted: Socket, window: Buffer, receive: (bytes: number) => void): Socket {
-  const handle: unknown = Reflect.get(accepted, '_handle')
-  Reflect.set(accepted, '_handle', null)
-  const options = {
-    handle,
-    allowHalfOpen: true,
-    manualStart: true,
-    onread: {
-      buffer: window,
-      callback(bytes: number) {
-        receive(bytes)
-        return true
-      },
+/** Joins a connection to a session, once it is known who speaks. */
+function converse(init: RespListenerInit, link: SocketLink, closed: () => void): void {
+  const { principal } = init
+  let session: Session | undefined
+  let preface: Preface | undefined
+  if (principal === 'preface') preface = new Preface(link)
+  else session = join(init.resp, principal, link)
+  link.start({
+    received(bytes, lengthBytes) {
+      if (session) {
+        session.receive(bytes, lengthBytes)
+        return
+      }
+      const found = preface?.read(bytes.subarray(0, lengthBytes))
+      if (!found) return
+      const speaker = init.readPreface?.(found.line)
+      if (!speaker) {
+        link.destroy()
+        return
+      }
+      session = join(init.resp, speaker, link)
+      if (found.rest.byteLength > 0) session.receive(found.rest, found.rest.byteLength)
     },
-  }
-  // `handle` and `manualStart` are what node:net itself passes here; they are missing in the types only.
-  return new Socket(options as ConstructorParameters<typeof Socket>[0])
+    ended() {
+      if (session) session.ended()
+      else link.destroy()
+    },
+    closed() {
+      preface?.stop()
+      session?.closed()
+      closed()
+    },
+  })
 }
 
-function join(resp: RespServer, principal: Principal, socket: Socket): Session {
+function join(resp: RespServer, principal: Principal, link: SocketLink): Session {
   const host: SessionHost = {
-    peerName: `${socket.remoteAddress ?? 'unix'}:${socket.remotePort ?? 0}`,
+    peerName: link.peerName,
     send(output) {
-      sendOutput(socket, output, () => {
+      link.send(output, () => {
         output.release()
         session.sent(output.lengthBytes)
       })
     },
     close() {
-      socket.end()
+      link.end()
     },
     pause() {
-      socket.pause()
+      link.pause()
     },
     resume() {
-      socket.resume()
+      link.resume()
     },
   }
   const session = resp.connect(principal, host)
   return session
 }
 
-function sendOutput(socket: Socket, output: Output, done: () => void): void {
-  const { parts } = output
-  if (socket.destroyed) {
-    done()
-    return
-  }
-  const last = parts.length - 1
-  if (last > 0) socket.cork()
-  parts.forEach((part, at) => {
-    socket.write(part, at === last ? done : undefined)
-  })
-  if (last > 0) socket.uncork()
-}
+/** Collects the first line, within a time and a length. */
+class Preface {
+  readonly #link: SocketLink
+  readonly #timer: NodeJS.Timeout
+  #text = Buffer.alloc(0)
 
-/** Collects the first line. */
-function prefaceReader(
-  socket: Socket,
-  window: Buffer,
-  done: (line: string, rest: Buffer) => void,
-): (bytes: number) => void {
-  let text = Buffer.alloc(0)
-  const timer = setTimeout(() => socket.destroy(), PREFACE_MS_MAX)
-  socket.once('close', () => clearTimeout(timer))
-  return (bytes) => {
-    text = Buffer.concat([text, window.subarray(0, bytes)])
-    const end = text.indexOf(10)
+  constructor(link: SocketLink) {
+    this.#link = link
+    this.#timer = setTimeout(() => link.destroy(), PREFACE_MS_MAX)
+  }
+
+  /** @returns The line and what came after it, once it is whole. */
+  read(bytes: Buffer): { readonly line: string; readonly rest: Buffer } | undefined {
+    this.#text = Buffer.concat([this.#text, bytes])
+    const end = this.#text.indexOf(LINE_FEED)
     if (end < 0) {
-      if (text.byteLength > PREFACE_BYTES_MAX) socket.destroy()
-      return
+      if (this.#text.byteLength > PREFACE_BYTES_MAX) this.#link.destroy()
+      return undefined
     }
-    clearTimeout(timer)
-    done(text.toString('utf8', 0, end), text.subarray(end + 1))
+    this.stop()
+    return { line: this.#text.toString('utf8', 0, end), rest: this.#text.subarray(end + 1) }
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
   }
 }

@@ -3,6 +3,7 @@ import { chmodSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { hostname } from 'node:os'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { openTransport, type TransportChoice } from '../../adapters/socket/open-transport.ts'
 import { primaryDialer } from '../../adapters/socket/primary-dialer.ts'
 import { type RespListener, respListener } from '../../adapters/socket/resp-listener.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
@@ -36,6 +37,8 @@ export interface StandAloneInit {
   readonly store: LogStoreInit
   /** The store to follow, if any. */
   readonly replicaOf?: ReplicaOf | undefined
+  /** How sockets are served, default `auto`. */
+  readonly sockets?: TransportChoice
   readonly log: Log
 }
 
@@ -70,13 +73,14 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
   const { data, log } = init
   const unlock = init.store.readOnly ? () => undefined : lockDirectory(data)
   const rootHasher = threadedRootHasher(data)
+  const transport = openTransport(init.sockets ?? 'auto', log)
   const store = await LogStore.open(
     {
       disk: nodeDisk(data),
       clock: systemClock(),
       chance: systemChance(),
       log,
-      atEndOfTick: (task) => void setImmediate(task),
+      atEndOfTick: (task) => transport.atEndOfBurst(task),
       rootHasher,
     },
     init.store,
@@ -102,13 +106,14 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
   const listeners: RespListener[] = []
   const listening: string[] = []
   async function listen(where: { port: number; host: string } | { path: string }, name: string) {
-    const listener = respListener({ resp, principal })
+    const listener = respListener({ resp, transport, principal })
     await listenOn(listener.server, where)
     listeners.push(listener)
     listening.push(name)
   }
   async function close(): Promise<void> {
     await Promise.all(listeners.map((listener) => listener.close()))
+    await transport.close()
     if (init.unix) rmSync(init.unix, { force: true })
     await replica?.close()
     await store.close()

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { TRANSPORT_CHOICES, type TransportChoice } from '../../adapters/socket/open-transport.ts'
 import { describeError, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import { parseBytes } from '../../base/units.ts'
@@ -23,6 +24,7 @@ const USAGE = `varve-agent store --data DIR [options]     serve the store in DIR
   --admin-password-file FILE  AUTH needs this password to become admin; without it everybody is admin
   --sync always|group|never   when a write is acknowledged, default group
   --segment-bytes N           size of a segment, default 256M
+  --sockets auto|uring|libuv  how sockets are served, default auto: io_uring where the kernel has it
   --readonly                  serve what is there and change nothing
   --replica-of HOST:PORT[/NAMESPACE]
                               keep a copy of that store, or of one namespace of it, and take no writes for it;
@@ -54,6 +56,7 @@ interface ServeOptions {
   readonly unix: string | undefined
   readonly mode: 'user' | 'seq' | 'mixed'
   readonly adminPassword: Buffer | undefined
+  readonly sockets: TransportChoice
   readonly store: LogStoreInit
   readonly replicaOf: ReplicaOf | undefined
 }
@@ -115,6 +118,7 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
       'admin-password-file': { type: 'string' },
       sync: { type: 'string', default: 'group' },
       'segment-bytes': { type: 'string' },
+      sockets: { type: 'string', default: 'auto' },
       readonly: { type: 'boolean', default: false },
       'replica-of': { type: 'string' },
       'primary-password-file': { type: 'string' },
@@ -132,6 +136,7 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
   if (values['segment-bytes'] !== undefined && segmentBytes === undefined) {
     throw usageError('--segment-bytes is a size')
   }
+  const sockets = oneOf(values.sockets, TRANSPORT_CHOICES, '--sockets')
   const file = values['admin-password-file']
   return {
     data: resolve(values.data),
@@ -139,6 +144,7 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
     port,
     unix: values.unix,
     mode,
+    sockets,
     adminPassword: file === undefined ? undefined : readPassword(file),
     store: {
       sync,

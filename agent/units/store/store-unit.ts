@@ -9,6 +9,7 @@ import type { Server } from 'node:net'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { openTransport } from '../../adapters/socket/open-transport.ts'
 import { respListener } from '../../adapters/socket/resp-listener.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
 import { systemClock } from '../../adapters/time/system-clock.ts'
@@ -77,19 +78,20 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
     },
   })
   const rootHasher = threadedRootHasher(join(dataDir, 'store'))
+  const transport = openTransport('auto', log)
   store = await LogStore.open(
     {
       disk: nodeDisk(join(dataDir, 'store')),
       clock: systemClock(),
       chance: systemChance(),
       log,
-      atEndOfTick: (task) => void setImmediate(task),
+      atEndOfTick: (task) => transport.atEndOfBurst(task),
       rootHasher,
     },
     init.store,
   )
   const resp = new RespServer(store, { version: buildId() })
-  const listener = respListener({ resp, principal: 'preface', readPreface })
+  const listener = respListener({ resp, transport, principal: 'preface', readPreface })
   mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
   rmSync(peerPath, { force: true })
   await listenOn(listener.server, peerPath)
@@ -98,6 +100,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
 
   close = async () => {
     await listener.close()
+    await transport.close()
     rmSync(peerPath, { force: true })
     await store.close()
     await rootHasher.close()

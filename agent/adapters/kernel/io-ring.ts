@@ -1,0 +1,384 @@
+/**
+ * An io_uring of the kernel for sockets: many receives and sends in one system call, which is what they cost most.
+ *
+ * Made for one thread. The kernel touches memory handed to it only inside {@link IoRing.enter} and until the completion
+ * of the operation, so the caller keeps a buffer alive, in place and unchanged from the call until its completion.
+ * Arrivals land in buffers that the ring owns and that all sockets share, so a silent connection costs no memory.
+ */
+import { closeSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { assert, required } from '../../base/assert.ts'
+import { NodeError } from '../../base/errors.ts'
+import type { KernelErrorCode } from './errors.ts'
+import type { MappedMemory, RingCalls } from './io-ring-calls.ts'
+import * as uapi from './io-ring-layout.ts'
+import {
+  GATHER_BYTES,
+  type IoRingInit,
+  type MadeRing,
+  makeRing,
+  SEND_PARTS_MAX,
+} from './io-ring-setup.ts'
+
+/** The argument of a wait: `io_uring_getevents_arg` and its timespec. */
+const WAIT_BYTES = 24
+const TIMESPEC_AT = 32
+const NS_PER_US = 1000
+const TWO_32 = 0x1_0000_0000
+/** How long the first operation of a new ring may take, before the kernel counts as one that has none. */
+const PROBE_US = 1_000_000
+/** Rings that failed, kept for their memory. */
+const abandoned: IoRing[] = []
+
+/** Takes completions. */
+export interface CompletionReceiver {
+  /**
+   * One completion.
+   *
+   * @param owner - The `owner` of the operation.
+   * @param kind - Its `kind`.
+   * @param result - `>= 0` as the call would have given, or the negative error number.
+   * @param flags - `CQE_*`.
+   */
+  completed(owner: number, kind: number, result: number, flags: number): void
+}
+
+/** Whose operation it is and which; comes back with its completion. Both below 2^32. */
+export interface OperationName {
+  readonly owner: number
+  readonly kind: number
+}
+
+/** A ring. */
+export class IoRing {
+  /** Becomes readable when a completion arrives while {@link setWaking} is on; whoever uses it closes it. */
+  readonly wake: Socket
+  readonly #calls: RingCalls
+  readonly #fd: number
+  readonly #maps: readonly MappedMemory[]
+  readonly #offsets: uapi.RingOffsets
+  readonly #waitArgument: MappedMemory
+  #control: DataView
+  #gather: Uint32Array
+  readonly #gatherAddress: number
+  readonly #arrivalAddress: number
+  readonly #arrivalBytes: number
+  #arrivals: readonly Buffer[]
+  readonly #addresses = new WeakMap<ArrayBufferLike, number>()
+  #rings: Uint32Array
+  #sqes: Uint32Array
+  #bufferRing: Uint32Array
+  #bufferTail = 0
+  #tail: number
+  /** Sends queued since the last call: they complete within it, unless the other side is slow to read. */
+  #sends = 0
+  #isClosed = false
+
+  private constructor(made: MadeRing) {
+    const { calls, init } = made
+    this.#calls = calls
+    this.#fd = made.fd
+    this.wake = made.wake
+    this.#maps = made.maps
+    this.#offsets = made.offsets
+    this.#rings = new Uint32Array(calls.view(made.rings))
+    this.#sqes = new Uint32Array(calls.view(made.sqes))
+    this.#bufferRing = new Uint32Array(calls.view(made.bufferRing))
+    this.#control = new DataView(calls.view(made.control))
+    this.#waitArgument = { address: made.control.address, lengthBytes: WAIT_BYTES }
+    // sigmask_sz, and where the timespec is.
+    this.#control.setUint32(8, 8, true)
+    this.#control.setBigUint64(16, BigInt(made.control.address + TIMESPEC_AT), true)
+    this.#gather = new Uint32Array(calls.view(made.gather))
+    this.#gatherAddress = made.gather.address
+    this.#arrivalAddress = made.arrivals.address
+    this.#arrivalBytes = init.bufferBytes
+    const arrivals = Buffer.from(calls.view(made.arrivals))
+    this.#arrivals = Array.from({ length: init.buffers }, (_, at) =>
+      arrivals.subarray(at * init.bufferBytes, (at + 1) * init.bufferBytes),
+    )
+    this.#tail = this.#word(this.#offsets.sq.tail)
+    const array = this.#offsets.sq.array >>> 2
+    for (let at = 0; at < this.#offsets.sqEntries; at++) this.#rings[array + at] = at
+    for (let at = 0; at < init.buffers; at++) this.#offer(at)
+    this.#publishBuffers()
+  }
+
+  /**
+   * Makes a ring and tries it.
+   *
+   * @param init - Sizes.
+   * @returns The ring.
+   * @throws NodeError `IO_RING_UNAVAILABLE` if this kernel has none, or none that this needs, or does not allow it.
+   */
+  static open(init: IoRingInit): IoRing {
+    const ring = new IoRing(makeRing(init))
+    try {
+      ring.#probe()
+    } catch (caught) {
+      ring.close()
+      throw caught
+    }
+    return ring
+  }
+
+  /** Operations queued and not yet handed over. */
+  get queued(): number {
+    return (this.#tail - Atomics.load(this.#rings, this.#offsets.sq.head >>> 2)) >>> 0
+  }
+
+  /** Whether {@link enter} would find something at once. */
+  get hasWork(): boolean {
+    const { sq, cq } = this.#offsets
+    const flags = Atomics.load(this.#rings, sq.flags >>> 2)
+    return (
+      (flags & (uapi.SQ_TASKRUN | uapi.SQ_CQ_OVERFLOW)) !== 0 ||
+      Atomics.load(this.#rings, cq.tail >>> 2) !== this.#word(cq.head)
+    )
+  }
+
+  /** Turns the descriptor that wakes on and off: off while the program looks by itself. */
+  setWaking(isOn: boolean): void {
+    const at = this.#offsets.cq.flags >>> 2
+    Atomics.store(this.#rings, at, isOn ? 0 : uapi.CQ_EVENTFD_DISABLED)
+  }
+
+  /** Receives into the ring's buffers, one completion an arrival, until a completion says otherwise. */
+  receive(fd: number, name: OperationName): void {
+    const at = this.#next()
+    const sqes = this.#sqes
+    sqes[at] = uapi.OP_RECV | (uapi.SQE_BUFFER_SELECT << 8) | (uapi.RECV_MULTISHOT << 16)
+    sqes[at + 1] = fd
+    sqes[at + 8] = name.owner
+    sqes[at + 9] = name.kind
+  }
+
+  /** Sends bytes of a buffer as a whole: short only where the connection breaks. */
+  send(fd: number, part: Buffer, name: OperationName): void {
+    const address = this.#addressOf(part)
+    const at = this.#next()
+    this.#sends++
+    const sqes = this.#sqes
+    sqes[at] = uapi.OP_SEND
+    sqes[at + 1] = fd
+    setAddress(sqes, at + 4, address)
+    sqes[at + 6] = part.byteLength
+    sqes[at + 7] = uapi.MSG_NOSIGNAL | uapi.MSG_WAITALL
+    sqes[at + 8] = name.owner
+    sqes[at + 9] = name.kind
+  }
+
+  /** Sends at most {@link SEND_PARTS_MAX} buffers in turn, as {@link send}. */
+  sendAll(fd: number, parts: readonly Buffer[], name: OperationName): void {
+    assert(parts.length <= SEND_PARTS_MAX, 'a gathered send has few parts')
+    const addresses = parts.map((part) => this.#addressOf(part))
+    const at = this.#next()
+    this.#sends++
+    // The kernel copies header and vector when it takes the submission, so each place of the queue has its own.
+    const from = (at / (uapi.SQE_BYTES / 4)) * (GATHER_BYTES / 4)
+    const words = this.#gather
+    const header = this.#gatherAddress + from * 4
+    const vector = header + uapi.MSGHDR_BYTES + 8
+    words.fill(0, from, from + (uapi.MSGHDR_BYTES + 8) / 4)
+    setAddress(words, from + 4, vector)
+    words[from + 6] = parts.length
+    let word = from + (uapi.MSGHDR_BYTES + 8) / 4
+    for (const [place, part] of parts.entries()) {
+      setAddress(words, word, addresses[place] as number)
+      words[word + 2] = part.byteLength
+      words[word + 3] = 0
+      word += uapi.IOVEC_BYTES / 4
+    }
+    const sqes = this.#sqes
+    sqes[at] = uapi.OP_SENDMSG
+    sqes[at + 1] = fd
+    setAddress(sqes, at + 4, header)
+    sqes[at + 6] = 1
+    sqes[at + 7] = uapi.MSG_NOSIGNAL | uapi.MSG_WAITALL
+    sqes[at + 8] = name.owner
+    sqes[at + 9] = name.kind
+  }
+
+  /** Ends the operations of one name; each still completes, and so does this. */
+  cancel(target: OperationName, name: OperationName): void {
+    const at = this.#next()
+    const sqes = this.#sqes
+    sqes[at] = uapi.OP_ASYNC_CANCEL
+    sqes[at + 1] = uapi.NO_DESCRIPTOR
+    sqes[at + 4] = target.owner
+    sqes[at + 5] = target.kind
+    sqes[at + 7] = uapi.ASYNC_CANCEL_ALL
+    sqes[at + 8] = name.owner
+    sqes[at + 9] = name.kind
+  }
+
+  /** Ends every operation on a descriptor; each still completes, and so does this. */
+  cancelAll(fd: number, name: OperationName): void {
+    const at = this.#next()
+    const sqes = this.#sqes
+    sqes[at] = uapi.OP_ASYNC_CANCEL
+    sqes[at + 1] = fd
+    sqes[at + 7] = uapi.ASYNC_CANCEL_ALL | uapi.ASYNC_CANCEL_FD
+    sqes[at + 8] = name.owner
+    sqes[at + 9] = name.kind
+  }
+
+  /** The buffer of an arrival, until it is given back. */
+  arrival(flags: number): Buffer {
+    return required(this.#arrivals[flags >>> uapi.CQE_BUFFER_SHIFT], 'a buffer of this ring')
+  }
+
+  /** Gives the buffer of an arrival back to the kernel. */
+  giveBack(flags: number): void {
+    this.#offer(flags >>> uapi.CQE_BUFFER_SHIFT)
+    this.#publishBuffers()
+  }
+
+  /**
+   * Hands over what is queued and lets what is due complete.
+   *
+   * @param waitUs - How long to wait for more than the sends handed over to complete, in microseconds; 0 not at all.
+   * @throws NodeError `IO_RING_FAILED`: the ring is of no more use.
+   */
+  enter(waitUs: number): void {
+    assert(!this.#isClosed, 'a closed ring is not used')
+    Atomics.store(this.#rings, this.#offsets.sq.tail >>> 2, this.#tail)
+    const submit = this.queued
+    // One more than what completes by itself, so that the wait is for an arrival.
+    const wait = this.#sends + 1
+    this.#sends = 0
+    let result: number
+    if (waitUs === 0) {
+      result = this.#calls.enter(this.#fd, { submit, wait: 0 }, uapi.ENTER_GETEVENTS, undefined)
+    } else {
+      this.#control.setUint32(TIMESPEC_AT, Math.floor(waitUs / 1_000_000), true)
+      this.#control.setUint32(TIMESPEC_AT + 8, (waitUs % 1_000_000) * NS_PER_US, true)
+      const flags = uapi.ENTER_GETEVENTS | uapi.ENTER_EXT_ARG
+      result = this.#calls.enter(this.#fd, { submit, wait }, flags, this.#waitArgument)
+    }
+    if (result < 0 && !PASSING.has(-result)) throw failed(`io_uring_enter: errno ${-result}`)
+  }
+
+  /**
+   * Tells of every completion there is.
+   *
+   * @returns How many.
+   */
+  reap(receiver: CompletionReceiver): number {
+    const { cq, cqEntries } = this.#offsets
+    const headAt = cq.head >>> 2
+    const first = cq.cqes >>> 2
+    const mask = cqEntries - 1
+    const end = Atomics.load(this.#rings, cq.tail >>> 2)
+    let head = this.#rings[headAt] as number
+    const count = (end - head) >>> 0
+    while (head !== end && !this.#isClosed) {
+      const rings = this.#rings
+      const at = first + (head & mask) * (uapi.CQE_BYTES / 4)
+      const owner = rings[at] as number
+      const kind = rings[at + 1] as number
+      const result = (rings[at + 2] as number) | 0
+      const flags = rings[at + 3] as number
+      head = (head + 1) >>> 0
+      // Before the call, so that one that throws is not told again.
+      Atomics.store(rings, headAt, head)
+      receiver.completed(owner, kind, result, flags)
+    }
+    return count
+  }
+
+  /** Gives everything back to the system; nothing may be in flight. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    // What touches these by mistake finds nothing, instead of memory that is gone.
+    this.#rings = new Uint32Array(0)
+    this.#sqes = new Uint32Array(0)
+    this.#bufferRing = new Uint32Array(0)
+    this.#gather = new Uint32Array(0)
+    this.#control = new DataView(new ArrayBuffer(0))
+    this.#arrivals = []
+    closeSync(this.#fd)
+    for (const map of this.#maps) this.#calls.unmap(map)
+  }
+
+  /** Lets go of the ring itself, and keeps all memory that it may still touch. */
+  abandon(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    abandoned.push(this)
+    closeSync(this.#fd)
+  }
+
+  #word(offset: number): number {
+    return this.#rings[offset >>> 2] as number
+  }
+
+  /** A cleared place in the queue. @returns Its first word. */
+  #next(): number {
+    if (this.queued >= this.#offsets.sqEntries) this.enter(0)
+    assert(this.queued < this.#offsets.sqEntries, 'the kernel takes what is submitted')
+    const at = (this.#tail & (this.#offsets.sqEntries - 1)) * (uapi.SQE_BYTES / 4)
+    this.#tail = (this.#tail + 1) >>> 0
+    this.#sqes.fill(0, at, at + uapi.SQE_BYTES / 4)
+    return at
+  }
+
+  #addressOf(part: Buffer): number {
+    const { buffer } = part
+    let address = this.#addresses.get(buffer)
+    if (address === undefined) {
+      address = this.#calls.addressOf(buffer)
+      this.#addresses.set(buffer, address)
+    }
+    return address + part.byteOffset
+  }
+
+  #offer(buffer: number): void {
+    const entries = this.#arrivals.length
+    const at = (this.#bufferTail & (entries - 1)) * (uapi.BUFFER_ENTRY_BYTES / 4)
+    const address = this.#arrivalAddress + buffer * this.#arrivalBytes
+    setAddress(this.#bufferRing, at, address)
+    this.#bufferRing[at + 2] = this.#arrivalBytes
+    // The upper half of the first entry's last word is the tail, so it must survive.
+    const kept = at === 0 ? (this.#bufferRing[3] as number) & 0xffff_0000 : 0
+    this.#bufferRing[at + 3] = (buffer | kept) >>> 0
+    this.#bufferTail = (this.#bufferTail + 1) & 0xffff
+  }
+
+  #publishBuffers(): void {
+    const low = (this.#bufferRing[3] as number) & 0xffff
+    Atomics.store(this.#bufferRing, 3, (low | (this.#bufferTail << 16)) >>> 0)
+  }
+
+  #probe(): void {
+    const at = this.#next()
+    this.#sqes[at] = uapi.OP_NOP
+    this.#sqes[at + 9] = 1
+    this.enter(PROBE_US)
+    let answers = 0
+    this.reap({
+      completed: (_owner, kind, result) => {
+        if (kind === 1 && result === 0) answers++
+      },
+    })
+    if (answers !== 1) throw unavailable('it does not complete')
+  }
+}
+
+/** Results of io_uring_enter(2) that only say: later. */
+const PASSING = new Set([uapi.ETIME, uapi.EINTR, uapi.EAGAIN, uapi.EBUSY])
+
+/** Stores both halves; the first is cut to its 32 bits by the array. */
+function setAddress(words: Uint32Array, at: number, address: number): void {
+  words[at] = address
+  words[at + 1] = address / TWO_32
+}
+
+function unavailable(problem: string): NodeError<KernelErrorCode> {
+  return new NodeError<KernelErrorCode>('IO_RING_UNAVAILABLE', problem)
+}
+
+function failed(problem: string): NodeError<KernelErrorCode> {
+  return new NodeError<KernelErrorCode>('IO_RING_FAILED', problem)
+}
