@@ -32,16 +32,15 @@ export function leafCount(lengthBytes: number): number {
 }
 
 /**
- * A byte string as leaves, with the room that {@link foldTree} needs. Copies only what must be filled up.
+ * A byte string as leaves. Copies only what must be filled up.
  *
  * @param bytes - `[n]`.
- * @returns An even number of leaves, or `bytes` itself where it is that already.
+ * @returns Whole leaves: `bytes` itself where it is that already.
  * @example
- * leavesOf(Uint8Array.of(1)).byteLength // 64
+ * leavesOf(Uint8Array.of(1)).byteLength // 32
  */
 export function leavesOf(bytes: Uint8Array): Uint8Array {
-  const count = leafCount(bytes.byteLength)
-  const room = (count + (count & 1)) * NODE_BYTES
+  const room = leafCount(bytes.byteLength) * NODE_BYTES
   if (bytes.byteLength === room) return bytes
   const leaves = new Uint8Array(room)
   leaves.set(bytes)

@@ -4,13 +4,24 @@
  */
 import { createRequire } from 'node:module'
 
-/** Native and vectorised; takes 64-byte blocks and gives 32-byte hashes. */
-const { hashInto } = createRequire(import.meta.url)('@chainsafe/hashtree') as {
+const native = createRequire(import.meta.url)('@chainsafe/hashtree') as {
   hashInto(input: Uint8Array, output: Uint8Array): void
 }
 
 /** Bytes of every node. */
 export const NODE_BYTES = 32
+
+/**
+ * Hashes each block of 64 bytes into memory that is there; native and vectorised.
+ *
+ * @param blocks - `[64 n]` bytes.
+ * @param into - `[32 n]` bytes, none of them of `blocks`.
+ * @example
+ * hashInto(level, above)
+ */
+export function hashInto(blocks: Uint8Array, into: Uint8Array): void {
+  native.hashInto(blocks, into)
+}
 
 /**
  * Hashes each block of 64 bytes.

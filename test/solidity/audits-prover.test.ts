@@ -13,7 +13,6 @@ import {
   type IsWriter,
   planDemand,
   type SlotName,
-  type SlotState,
   signCommitment,
   type Transcript,
   verifyTranscript,
@@ -21,6 +20,7 @@ import {
 import { packOpening, unpackOpening } from '../../agent/engines/audit/opening.ts'
 import { firstState, nextState, unitAfter } from '../../agent/engines/audit/sampling.ts'
 import { NEVER, WRITER } from '../support/audit-node.ts'
+import { bluff, type MakeUp } from '../support/bluff.ts'
 import { rejectsWith } from '../support/rejects-with.ts'
 import { seededChance } from '../support/seeded-chance.ts'
 import { domainOf, epochFacts, ProvingNode, send } from './support/audits.ts'
@@ -320,7 +320,7 @@ describe('Audits: provers', () => {
     it('is caught within a day after losing 5 %, located, and slashed', async () => {
       for (let at = 0; at < 5; at++) other.audit.source.lose(otherSlot, at * 20)
       for (let epoch = 1; epoch <= 4; epoch++) {
-        const shown = await bluff(other)
+        const shown = await bluffOf(other)
         await other.post(epoch, digestTree(shown).root)
         const found = await doubts(other, shown)
         if (found.length > 0) {
@@ -344,7 +344,7 @@ describe('Audits: provers', () => {
       const { tree } = twin.audit.slot(otherSlot)
       for (let at = 0; at < LENGTHS.length; at++) other.audit.source.lose(otherSlot, at)
       // Every path is right; what lies below the lowest hash is gone.
-      const shown = await bluff(other, async (state, unitNumber) => {
+      const shown = await bluffOf(other, async (state, unitNumber) => {
         const opening = unpackOpening(await tree.open(state, unitNumber, NEVER))!
         return packOpening({ ...opening, unit: new Uint8Array(32) })
       })
@@ -357,7 +357,7 @@ describe('Audits: provers', () => {
 
     it('loses as well if it shows nothing to watchers and locates when it must', async () => {
       for (let at = 0; at < LENGTHS.length; at++) other.audit.source.lose(otherSlot, at)
-      const shown = await bluff(other)
+      const shown = await bluffOf(other)
       await other.post(1, digestTree(shown).root)
       const [doubt] = await doubts(other, undefined)
       expect(doubt?.reason).to.equal('not-shown')
@@ -491,40 +491,12 @@ describe('Audits: provers', () => {
     return { ...signed, countersignature }
   }
 
-  /** A transcript whose lost units are zeros, with the best paths that the node can still show. */
-  async function bluff(
-    node: ProvingNode,
-    madeUp: (state: SlotState, unitNumber: number) => Promise<Uint8Array> = pathless,
-  ): Promise<Transcript> {
-    const epoch = (await epochFacts(grid))!
-    const accumulator = await node.audited(epoch.number)
-    const entry = accumulator.entry(0)
-    const { tree } = node.audit.slot(entry.commitment)
-    const samples = []
-    const states = []
-    let earlier: Uint8Array = firstState(epoch.seed, node.audit.node, epoch.number)
-    while (states.length < epoch.samples) {
-      const { unitNumber } = accumulator.place(unitAfter(earlier, accumulator.units))
-      const opening = await tree
-        .open(entry.commitment, unitNumber, NEVER)
-        .catch(() => madeUp(entry.commitment, unitNumber))
-      const { unit } = unpackOpening(opening)!
-      samples.push({ earlier, unit: unit.slice(), entry: 0, opening })
-      earlier = nextState(earlier, unit)
-      states.push(earlier)
-    }
-    return { node: node.audit.node, epoch: epoch.number, states, samples, entries: [entry] }
+  /** What a node shows that makes up what it lost, and shows of it what `makeUp` can. */
+  async function bluffOf(node: ProvingNode, makeUp?: MakeUp): Promise<Transcript> {
+    const { number, seed, samples } = (await epochFacts(grid))!
+    const accumulator = await node.audited(number)
+    const slots = (name: SlotName) => node.audit.slot(name).tree
+    const asked = { node: node.audit.node, epoch: number, seed, samples }
+    return bluff({ ...asked, accumulator, slots, signal: NEVER }, makeUp)
   }
 })
-
-/** Zeros, and no way to show them. */
-async function pathless(state: SlotState, unitNumber: number): Promise<Uint8Array> {
-  return packOpening({
-    slotRoot: state.root,
-    unit: new Uint8Array(32),
-    unitNumber,
-    shardBytes: 32,
-    shardPath: new Uint8Array(0),
-    slotPath: new Uint8Array(0),
-  })
-}

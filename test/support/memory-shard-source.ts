@@ -1,4 +1,5 @@
 /** Shards of slots in memory, which can be lost, changed, removed and counted. */
+import { toHex } from '../../agent/base/bytes.ts'
 import type { ShardInfo, ShardSource, SlotName } from '../../agent/engines/audit/index.ts'
 import { slotText } from '../../agent/engines/audit/index.ts'
 
@@ -6,17 +7,26 @@ interface Shard extends ShardInfo {
   bytes: Uint8Array | undefined
 }
 
+interface Slot {
+  readonly shards: Shard[]
+  readonly byKey: Map<string, Shard>
+  revision: number
+}
+
 /** A source whose shards a test writes and destroys. */
 export class MemoryShardSource implements ShardSource {
   /** Reads of shards so far. */
   reads = 0
   #written = 0
-  readonly #slots = new Map<string, { shards: Shard[]; revision: number }>()
+  readonly #slots = new Map<string, Slot>()
 
   /** Writes a shard at the end of a slot. */
   write(slot: SlotName, bytes: Uint8Array, key?: Uint8Array): void {
     const name = key ?? Buffer.from(`shard ${this.#written++}`)
-    this.#slot(slot).shards.push({ key: name, lengthBytes: bytes.byteLength, bytes })
+    const shard = { key: name, lengthBytes: bytes.byteLength, bytes }
+    const own = this.#slot(slot)
+    own.shards.push(shard)
+    own.byKey.set(toHex(name), shard)
   }
 
   /** Shards of a slot. */
@@ -39,7 +49,7 @@ export class MemoryShardSource implements ShardSource {
   /** Takes shards out of the list. */
   remove(slot: SlotName, index: number, count = 1): void {
     const own = this.#slot(slot)
-    own.shards.splice(index, count)
+    for (const { key } of own.shards.splice(index, count)) own.byKey.delete(toHex(key))
     own.revision++
   }
 
@@ -53,15 +63,14 @@ export class MemoryShardSource implements ShardSource {
 
   async read(slot: SlotName, shard: ShardInfo): Promise<Uint8Array | undefined> {
     this.reads++
-    const name = Buffer.from(shard.key)
-    return this.#slot(slot).shards.find((one) => name.equals(one.key))?.bytes
+    return this.#slot(slot).byKey.get(toHex(shard.key))?.bytes
   }
 
-  #slot(slot: SlotName): { shards: Shard[]; revision: number } {
+  #slot(slot: SlotName): Slot {
     const name = slotText(slot)
     let own = this.#slots.get(name)
     if (!own) {
-      own = { shards: [], revision: 1 }
+      own = { shards: [], byKey: new Map(), revision: 1 }
       this.#slots.set(name, own)
     }
     return own

@@ -4,7 +4,7 @@ import { assert } from 'chai'
 import fc from 'fast-check'
 import { toHex } from '../../../agent/base/bytes.ts'
 import { bytesRoot, leafCount } from '../../../agent/base/bytes-root.ts'
-import { hashPair } from '../../../agent/base/hash-blocks.ts'
+import { hashBlocks, hashPair, mixInLength } from '../../../agent/base/hash-blocks.ts'
 import { BinaryTree, binaryRoot } from '../../../agent/engines/audit/tree/binary-tree.ts'
 import { climb } from '../../../agent/engines/audit/tree/climb.ts'
 import { depthOf, shardRoot, showUnit } from '../../../agent/engines/audit/tree/shard-tree.ts'
@@ -157,6 +157,26 @@ describe('the tree over a shard', () => {
         assert.equal(toHex(shardRoot(shown.unit, index, length, shown.path)), toHex(shown.root))
         const plain = bytes.subarray(index * 32, index * 32 + 32)
         assert.equal(toHex(shown.unit.subarray(0, plain.byteLength)), toHex(plain))
+      }
+    }
+  })
+
+  it('shows units of shards of many blocks, whole and not', () => {
+    const chance = seededChance(4)
+    const block = 65_536
+    for (const length of [block - 31, block, block + 1, 2 * block, 3 * block - 5, 5 * block + 33]) {
+      const bytes = chance.bytes(length)
+      const units = leafCount(length)
+      const padded = new Uint8Array(32 * 2 ** depthOf(units))
+      padded.set(bytes)
+      let level: Uint8Array = padded
+      while (level.byteLength > 32) level = hashBlocks(level)
+      const root = toHex(mixInLength(level, length))
+      assert.equal(toHex(bytesRoot(bytes)), root, `length ${length}`)
+      for (const index of [0, 2047, 2048, units >> 1, units - 1].filter((at) => at < units)) {
+        const shown = showUnit(bytes, index)
+        assert.equal(toHex(shown.root), root)
+        assert.equal(toHex(shardRoot(shown.unit, index, length, shown.path)), root, `${index}`)
       }
     }
   })

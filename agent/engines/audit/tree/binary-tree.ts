@@ -1,26 +1,25 @@
 /** The full binary tree over words: the states of a node's samples, and the digests of a group of nodes. */
 import { assert } from '../../../base/assert.ts'
 import { concatBytes } from '../../../base/bytes.ts'
-import { foldTree, zeroNode } from '../../../base/fold-tree.ts'
+import { foldLevels, zeroNode } from '../../../base/fold-tree.ts'
 import { hashPair, NODE_BYTES } from '../../../base/hash-blocks.ts'
 
 /** A tree that is whole. */
 export class BinaryTree {
   /** 32 bytes. */
   readonly root: Uint8Array
-  readonly #levels: Uint8Array[]
+  readonly #levels: [leaves: Uint8Array, ...above: Uint8Array[]]
 
   /**
    * @param words - `[n >= 1]` of 32 bytes; zero words fill them up to a power of two.
    */
   constructor(words: readonly Uint8Array[]) {
     assert(words.length > 0, 'a tree has leaves')
-    const isOdd = words.length % 2 === 1
-    const leaves = concatBytes(isOdd ? [...words, new Uint8Array(NODE_BYTES)] : words)
-    this.#levels = [leaves]
-    this.root = foldTree(leaves, words.length, (level) => this.#levels.push(level)).slice()
-    if (words.length > 1) this.#levels.pop()
-    else this.#levels = []
+    this.#levels = [concatBytes(words)]
+    const [leaves] = this.#levels
+    this.root = foldLevels(leaves, words.length, 0, (level) => this.#levels.push(level)).slice()
+    // The root has no sibling.
+    this.#levels.pop()
   }
 
   /** Siblings from word `index` up, 32 bytes each. */

@@ -1,6 +1,12 @@
 /** The tree over one shard: what shows that 32 bytes are those of a shard whose root was committed to. */
 import { leafCount, leavesOf } from '../../../base/bytes-root.ts'
-import { foldTree, zeroNode } from '../../../base/fold-tree.ts'
+import {
+  BLOCK_HEIGHT,
+  BLOCK_LEAVES,
+  blockRoots,
+  foldLevels,
+  zeroNode,
+} from '../../../base/fold-tree.ts'
 import { hashPair, mixInLength, NODE_BYTES } from '../../../base/hash-blocks.ts'
 import { UNIT_BYTES } from '../constants.ts'
 
@@ -27,24 +33,49 @@ export function showUnit(bytes: Uint8Array, index: number): ShownUnit {
   const leaves = leavesOf(bytes)
   const count = leafCount(bytes.byteLength)
   const path = new Uint8Array(depthOf(count) * NODE_BYTES)
-  let level = leaves
-  let height = 0
-  const takeSibling = () => {
-    const at = (Math.floor(index / 2 ** height) ^ 1) * NODE_BYTES
-    // A level may lack what is all zero at its end.
-    const isThere = at < level.byteLength
-    path.set(isThere ? level.subarray(at, at + NODE_BYTES) : zeroNode(height), height * NODE_BYTES)
-  }
-  const tree = foldTree(leaves, count, (above) => {
-    takeSibling()
-    level = above
-    height++
-  })
+  const tree = count <= BLOCK_LEAVES ? climbIn(leaves, count, index, 0, path) : climbBlocks()
   return {
     root: mixInLength(tree, bytes.byteLength),
     unit: leaves.slice(index * UNIT_BYTES, (index + 1) * UNIT_BYTES),
     path,
   }
+
+  /** Only the block that holds the unit is hashed level by level; of the others, roots are enough. */
+  function climbBlocks(): Uint8Array {
+    const block = Math.floor(index / BLOCK_LEAVES)
+    const first = block * BLOCK_LEAVES
+    const size = Math.min(BLOCK_LEAVES, count - first)
+    const own = leaves.subarray(first * NODE_BYTES, (first + size) * NODE_BYTES)
+    for (let height = 0; height < BLOCK_HEIGHT; height++) {
+      path.set(zeroNode(height), height * NODE_BYTES)
+    }
+    climbIn(own, size, index - first, 0, path)
+    const blocks = Math.ceil(count / BLOCK_LEAVES)
+    return climbIn(blockRoots(leaves, count), blocks, block, BLOCK_HEIGHT, path)
+  }
+}
+
+/** Folds nodes of one height, and writes the siblings on the way up from one of them where they belong in the path. */
+function climbIn(
+  nodes: Uint8Array,
+  count: number,
+  index: number,
+  height: number,
+  path: Uint8Array,
+): Uint8Array {
+  let level = nodes
+  let at = index
+  let above = height
+  return foldLevels(nodes, count, height, (next) => {
+    const sibling = (at ^ 1) * NODE_BYTES
+    // A level may lack what is all zero at its end.
+    const isThere = sibling < level.byteLength
+    const node = isThere ? level.subarray(sibling, sibling + NODE_BYTES) : zeroNode(above)
+    path.set(node, above * NODE_BYTES)
+    level = next
+    at >>= 1
+    above++
+  })
 }
 
 /**
