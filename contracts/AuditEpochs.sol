@@ -54,9 +54,8 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
     uint64 private constant MAX_UNITS = (1 << 47) - 1;
     uint256 private constant UNIT_BYTES = 32;
     uint256 internal constant GROUP_NODES = 256;
-    /// @dev Of an opening, before its paths: slot root, unit, number of the unit, length of the shard.
-    uint256 private constant OPENING_HEAD = 76;
-    uint256 internal constant OPENING_TARGET = 70;
+    /// @dev Of an opening, before its paths: unit, number of the unit, length of the shard.
+    uint256 private constant OPENING_HEAD = 44;
 
     bytes32 private constant COMMITMENT_TYPE = keccak256(
         "SlotCommitment(uint32 node,uint64 order,uint16 slot,uint16 generation,uint64 units,bytes32 root,uint32 epoch)"
@@ -140,10 +139,8 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         require(_isOpen(_epochs[epoch_]), AuditLate(epoch_));
         require(isDrawn(node, epoch_), AuditNotDrawn(node, epoch_));
         uint256 unit = _unitInSlot(node, epoch_, _firstState(node, epoch_), entry);
-        _checkOpening(opening);
-        bytes32 claimed = keccak256(opening[:OPENING_TARGET]);
-        bytes32 wanted = _target(entry.commitment.root, bytes32(opening[32:64]), unit);
-        require(claimed == wanted, AuditUnitWrong(_unitNumber(opening), uint64(unit)));
+        bytes32 unitBytes = bytes32(opening[:UNIT_BYTES]);
+        require(_shown(opening) == _target(entry.commitment.root, unitBytes, unit), AuditPathWrong());
         _opened[node][epoch_ & 1] = epoch_;
         emit SampleOpened(epoch_, node);
     }
@@ -341,29 +338,25 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         (signer,,) = ECDSA.tryRecoverCalldata(hash, signature);
     }
 
-    /// @dev The paths of an opening lead from its unit to its slot root.
-    function _checkOpening(bytes calldata opening) internal view {
+    /// @dev What an opening shows, as {_target}: its paths lead from the unit to the root of a slot.
+    function _shown(bytes calldata opening) internal view returns (bytes26) {
         require(opening.length >= OPENING_HEAD, AuditProof.AuditPathMalformed(opening.length));
-        uint256 length = uint48(bytes6(opening[70:76]));
+        uint256 number = uint48(bytes6(opening[32:38]));
+        uint256 length = uint48(bytes6(opening[38:44]));
         uint256 units = AuditProof.unitsOf(length);
         uint256 split = OPENING_HEAD + 32 * AuditProof.depth(units);
         require(opening.length >= split, AuditProof.AuditPathMalformed(opening.length));
-        uint256 unit = _unitNumber(opening);
         uint256 before = AuditProof.unitsBefore(opening[split:]);
-        require(unit >= before && unit - before < units, AuditUnitWrong(uint64(before), uint64(unit)));
-        bytes32 shard =
-            AuditProof.shardRoot(bytes32(opening[32:64]), unit - before, length, opening[OPENING_HEAD:split]);
+        require(number >= before && number - before < units, AuditUnitWrong(uint64(before), uint64(number)));
+        bytes32 unit = bytes32(opening[:UNIT_BYTES]);
+        bytes32 shard = AuditProof.shardRoot(unit, number - before, length, opening[OPENING_HEAD:split]);
         (bytes32 root,,) = AuditProof.climb(AuditProof.mix(shard, units), units, opening[split:]);
-        require(root == bytes32(opening[:32]), AuditPathWrong());
+        return _target(root, unit, number);
     }
 
-    function _unitNumber(bytes calldata opening) private pure returns (uint64) {
-        return uint48(bytes6(opening[64:70]));
-    }
-
-    /// @dev What an answer must open: the first {OPENING_TARGET} bytes of an opening, hashed.
-    function _target(bytes32 root, bytes32 unit, uint256 number) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(root, unit, uint48(number)));
+    /// @dev What an answer must show: these bytes are this unit of the slot with this root.
+    function _target(bytes32 root, bytes32 unit, uint256 number) internal pure returns (bytes26) {
+        return bytes26(keccak256(abi.encodePacked(root, unit, uint48(number))));
     }
 
     /// @dev A slot's place in the world, as one word.

@@ -19,19 +19,19 @@ import {AuditProof} from "./libraries/AuditProof.sol";
 /// - a node is slashed at most once an epoch, for missing it or for a dispute about it.
 /// Epochs and what is posted in them are in {AuditEpochs}, money is in {AuditFunds}.
 contract Audits is AuditEpochs {
-    /// @dev The first word is all that a reply writes. `claim` is what was posted: 28 bytes, then the epoch. `target`
-    /// is what must be opened, or which slot be shown.
+    /// @dev The first word is all that an answer reads and writes: `target` is what must be opened, or which slot be
+    /// shown. `claim` is what was posted: 28 bytes, then the epoch.
     struct Dispute {
-        address challenger;
+        bytes26 target;
         uint40 deadline;
+        DisputeState state;
+        address challenger;
         uint32 node;
         uint16 sample;
-        DisputeState state;
+        bool batched;
         bytes32 claim;
-        bytes32 target;
         uint128 bond;
         uint64 units;
-        bool batched;
     }
 
     /// @inheritdoc IAudits
@@ -66,8 +66,7 @@ contract Audits is AuditEpochs {
     /// @inheritdoc IAudits
     function answer(uint64 dispute, bytes calldata opening) external {
         Dispute storage own = _await(dispute, DisputeState.Located);
-        _checkOpening(opening);
-        require(keccak256(opening[:OPENING_TARGET]) == own.target, AuditPathWrong());
+        require(_shown(opening) == own.target, AuditPathWrong());
         own.state = DisputeState.Answered;
         emit DisputeAnswered(dispute);
     }
@@ -111,7 +110,7 @@ contract Audits is AuditEpochs {
         require(signer == auditee.account, AuditNotCountersigned(node, signer));
         dispute = _open(node, epoch, 0, DisputeState.Demanded, auditee);
         _disputes[dispute].claim = bytes32(uint256(epoch));
-        _disputes[dispute].target = _key(own);
+        _disputes[dispute].target = bytes26(keccak256(abi.encode(_key(own))));
         _disputes[dispute].units = own.units;
     }
 
@@ -119,9 +118,8 @@ contract Audits is AuditEpochs {
     function show(uint64 dispute, Entry calldata entry) external {
         Dispute storage own = _await(dispute, DisputeState.Demanded);
         SlotCommitment calldata shown = entry.commitment;
-        require(
-            _key(shown) == own.target && shown.units >= own.units, AuditCommitmentInvalid(shown.order, shown.slot)
-        );
+        bool demanded = bytes26(keccak256(abi.encode(_key(shown)))) == own.target;
+        require(demanded && shown.units >= own.units, AuditCommitmentInvalid(shown.order, shown.slot));
         _checkEntry(own.node, _versionFor(own.node, _epochOf(own.claim)), entry);
         own.state = DisputeState.Answered;
         emit DisputeAnswered(dispute);

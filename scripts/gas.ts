@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import type { ContractTransactionResponse, Signer } from 'ethers'
+import { AuditScene } from '../test/solidity/support/audit-scene.ts'
 import {
   deployTestGrid,
   GIB,
@@ -43,7 +44,11 @@ const options = new Command('gas')
   .parse()
   .opts<{ json?: boolean; check?: boolean; write?: boolean }>()
 
-const figures = [...(await measureOrders()), ...(await measureHeartbeats())]
+const figures = [
+  ...(await measureOrders()),
+  ...(await measureHeartbeats()),
+  ...(await measureAudits()),
+]
 if (options.json) process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`)
 else printTable(figures)
 if (options.write) writeFileSync(SNAPSHOT, `${JSON.stringify(figures, null, 2)}\n`)
@@ -121,6 +126,67 @@ async function measureHeartbeats(): Promise<Figure[]> {
     { act: 'heartbeat of 256 nodes, all joining the batch', gas: first, units: nodeCount },
     { act: 'heartbeat of 256 nodes', gas: usual, units: nodeCount, budget: 600 },
   ]
+}
+
+/** A node with 10,000 slots, of which one has a GiB in shards of a MiB; and 256 nodes that one aggregator speaks for. */
+async function measureAudits(): Promise<Figure[]> {
+  const epochSeconds = 10_000n
+  const grid = await deployTestGrid({
+    policy: {
+      ...{ HeartbeatSeconds: HEARTBEAT_SECONDS, LostSeconds: 4n * HEARTBEAT_SECONDS },
+      ...{ AuditEpochSeconds: epochSeconds, AuditWindowSeconds: 9_000n, AuditWindowBlocks: 1n },
+      ...{ AuditAnswerSeconds: 5_000n, AuditSamples: 64n, AuditOpenOdds: 0n },
+    },
+  })
+  const { audits } = grid.contracts
+  const { tenant, attacker: watcher } = grid.actors
+  await grid.fund(tenant)
+  await grid.fund(watcher)
+  await grid.contracts.token.connect(watcher).approve(await audits.getAddress(), TOKEN * 1000n)
+  const nodes = await nodesOnFarms(grid, 9)
+  const [node] = nodes as [TestNode]
+  const shard = new Uint8Array(2 ** 20).map((_, at) => at % 251)
+  const shards = Array.from({ length: 1024 }, () => shard)
+  const scene = await AuditScene.make(grid, node, { shards, otherSlots: 9_999 })
+  const group = Array.from({ length: 28 }, () => 'd1').join('')
+  const figures: Figure[] = []
+  const own = audits.connect(node.wallet)
+  // The usual case: words that were written before.
+  for (let epoch = 1n; epoch <= 4n; epoch += 1n) {
+    await scene.commit()
+    for (const other of nodes.slice(1))
+      await audits.connect(other.wallet).commit(`0x${'a5'.repeat(32)}`, 1n)
+    const measured = epoch === 4n
+    const drawn = await gasOf(audits.draw())
+    await scene.post(await scene.prove(epoch))
+    const batch = await gasOf(
+      audits.connect(watcher).postDigests(epoch, 0n, `0x${group}`, 2n ** 256n - 1n),
+    )
+    const committed = await gasOf(own.commit(scene.accumulator.root, scene.accumulator.units))
+    if (measured) {
+      figures.push({ act: 'draw an epoch, for all nodes', gas: drawn })
+      figures.push({ act: 'commit an accumulator', gas: committed })
+      figures.push({ act: 'digests of 256 nodes', gas: batch, units: 256, budget: 300 })
+    }
+    if (!measured) await grid.pass(epochSeconds)
+  }
+  const proof = await scene.prove(4n)
+  const digest = await gasOf(own.postDigest(4n, proof.digest.slice(0, 28)))
+  figures.push({ act: 'own digest of a node with 10,000 slots', gas: digest, budget: 30_000 })
+  const sample = proof.own[0] ?? 1
+  const located = audits
+    .connect(watcher)
+    .challengeLocated(node.id, 4n, sample, proof.location(sample))
+  figures.push({ act: 'doubt a sample of it, located', gas: await gasOf(located) })
+  const answered = own.answer(1n, proof.opening(sample))
+  figures.push({ act: 'answer with one opening', gas: await gasOf(answered), budget: 60_000 })
+  await grid.pass(epochSeconds)
+  await audits.draw()
+  await grid.beat(nodes)
+  const others = nodes.slice(1).map(({ id }) => id)
+  const marked = await gasOf(audits.connect(watcher).markMissed(4n, others))
+  figures.push({ act: 'mark 8 nodes that missed an epoch', gas: marked, units: others.length })
+  return figures
 }
 
 async function nodesOnFarms(grid: TestGrid, count: number): Promise<TestNode[]> {

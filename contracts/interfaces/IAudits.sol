@@ -221,7 +221,7 @@ interface IAudits {
         returns (uint64 dispute);
 
     /// @notice Shows that the claimed bytes are the slot's. Anyone, before the deadline.
-    /// @param opening Packed: slot root 32, unit bytes 32, number of the unit in the slot 6, shard length 6, then the
+    /// @param opening Packed: unit bytes 32, number of the unit in the slot 6, shard length 6, then the
     /// path through the shard (32 bytes a level, as many as the length asks for), then the sum path through the slot
     /// (38 a level).
     function answer(uint64 dispute, bytes calldata opening) external;

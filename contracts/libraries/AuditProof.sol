@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {LogProof} from "./LogProof.sol";
 
 /// @title AuditProof: checks of paths through the trees of audits.
@@ -12,7 +13,11 @@ library AuditProof {
 
     /// @dev Bytes of a level of a sum path: the sibling's sum and side, and its hash.
     uint256 private constant SUM_LEVEL = 38;
-    uint256 private constant LEFT_SIBLING = 1 << 47;
+    uint256 private constant LEFT_SIBLING = 0x800000000000;
+    /// @dev The lower of each two bytes, of each two pairs, of each two fours.
+    uint256 private constant LOW_BYTES = 0x00ff00ff00ff00ff00ff00ff00ff00ff;
+    uint256 private constant LOW_PAIRS = 0x0000ffff0000ffff0000ffff0000ffff;
+    uint256 private constant LOW_FOURS = 0x00000000ffffffff00000000ffffffff;
 
     /// @notice Root, sum and place of a leaf, as a sum path says.
     /// @param node Hash of the leaf.
@@ -27,34 +32,47 @@ library AuditProof {
         require(path.length % SUM_LEVEL == 0, AuditPathMalformed(path.length));
         root = node;
         total = sum;
-        for (uint256 offset = 0; offset < path.length; offset += SUM_LEVEL) {
-            uint256 word;
-            bytes32 sibling;
-            // solhint-disable-next-line no-inline-assembly
-            assembly ("memory-safe") {
-                word := shr(208, calldataload(add(path.offset, offset)))
-                sibling := calldataload(add(path.offset, add(offset, 6)))
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            let level := path.offset
+            for { let end := add(level, path.length) } lt(level, end) { level := add(level, SUM_LEVEL) } {
+                let word := shr(208, calldataload(level))
+                let siblingSum := and(word, sub(LEFT_SIBLING, 1))
+                // 32 where the sibling is on the left, and so this node's hash goes to the second half.
+                let side := shl(5, shr(47, word))
+                let left := total
+                let right := siblingSum
+                if side {
+                    before := add(before, siblingSum)
+                    left := siblingSum
+                    right := total
+                }
+                mstore(side, root)
+                mstore(sub(0x20, side), calldataload(add(level, 6)))
+                // The precompile at 2 fails only without gas, and then so does the rest of the call.
+                if iszero(staticcall(gas(), 0x02, 0x00, 0x40, 0x00, 0x20)) { revert(0, 0) }
+                // Both sums at once, the bytes of each turned round.
+                let pair := or(shl(64, left), right)
+                pair := or(shl(8, and(pair, LOW_BYTES)), and(shr(8, pair), LOW_BYTES))
+                pair := or(shl(16, and(pair, LOW_PAIRS)), and(shr(16, pair), LOW_PAIRS))
+                pair := or(shl(32, and(pair, LOW_FOURS)), and(shr(32, pair), LOW_FOURS))
+                mstore(0x20, shl(128, pair))
+                if iszero(staticcall(gas(), 0x02, 0x00, 0x40, 0x00, 0x20)) { revert(0, 0) }
+                root := mload(0x00)
+                total := add(total, siblingSum)
             }
-            uint256 siblingSum = word & (LEFT_SIBLING - 1);
-            if (word & LEFT_SIBLING != 0) {
-                root = hash(hash(sibling, root), sums(siblingSum, total));
-                before += siblingSum;
-            } else {
-                root = hash(hash(root, sibling), sums(total, siblingSum));
-            }
-            total += siblingSum;
         }
     }
 
     /// @notice Units left of a leaf, as a sum path says.
     function unitsBefore(bytes calldata path) internal pure returns (uint256 before) {
-        for (uint256 offset = 0; offset < path.length; offset += SUM_LEVEL) {
-            uint256 word;
-            // solhint-disable-next-line no-inline-assembly
-            assembly ("memory-safe") {
-                word := shr(208, calldataload(add(path.offset, offset)))
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            let level := path.offset
+            for { let end := add(level, path.length) } lt(level, end) { level := add(level, SUM_LEVEL) } {
+                let word := shr(208, calldataload(level))
+                before := add(before, mul(shr(47, word), and(word, sub(LEFT_SIBLING, 1))))
             }
-            if (word & LEFT_SIBLING != 0) before += word & (LEFT_SIBLING - 1);
         }
     }
 
@@ -68,14 +86,17 @@ library AuditProof {
         returns (bytes32 root)
     {
         root = unit;
-        for (uint256 offset = 0; offset < path.length; offset += 32) {
-            bytes32 sibling;
-            // solhint-disable-next-line no-inline-assembly
-            assembly ("memory-safe") {
-                sibling := calldataload(add(path.offset, offset))
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            let level := path.offset
+            for { let end := add(level, path.length) } lt(level, end) { level := add(level, 0x20) } {
+                let side := shl(5, and(index, 1))
+                mstore(side, root)
+                mstore(sub(0x20, side), calldataload(level))
+                if iszero(staticcall(gas(), 0x02, 0x00, 0x40, 0x00, 0x20)) { revert(0, 0) }
+                root := mload(0x00)
+                index := shr(1, index)
             }
-            root = index & 1 == 1 ? hash(sibling, root) : hash(root, sibling);
-            index >>= 1;
         }
         root = mix(root, length);
     }
@@ -96,18 +117,12 @@ library AuditProof {
 
     /// @notice Levels of the tree over so many leaves.
     function depth(uint256 leaves) internal pure returns (uint256 levels) {
-        while (1 << levels < leaves) ++levels;
+        return leaves <= 1 ? 0 : Math.log2(leaves - 1) + 1;
     }
 
     /// @notice SHA-256 of a hash and a number as 8 little-endian bytes and 24 zeros.
     function mix(bytes32 node, uint256 number) internal view returns (bytes32) {
         return hash(node, LogProof.littleEndian(uint64(number)));
-    }
-
-    /// @notice Two numbers as 8 little-endian bytes each and 16 zeros.
-    function sums(uint256 left, uint256 right) internal pure returns (bytes32) {
-        return LogProof.littleEndian(uint64(left))
-            | (LogProof.littleEndian(uint64(right)) >> 64);
     }
 
     /// @notice SHA-256 of 64 bytes.

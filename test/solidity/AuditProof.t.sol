@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {AuditProof} from "../../contracts/libraries/AuditProof.sol";
+import {LogProof} from "../../contracts/libraries/LogProof.sol";
 import {AuditProofVectors} from "./support/AuditProofVectors.sol";
 
 /// @title The contract's verifier leads every path of the prover where the prover says, and no changed one.
@@ -40,16 +41,21 @@ contract AuditProofTest {
         require(_refuses(this.holds, bytes.concat(proofs[which % proofs.length], rest)), "longer word");
     }
 
-    function testFuzz_writesSumsLittleEndian(uint64 left, uint64 right) public pure {
-        bytes32 word = AuditProof.sums(left, right);
-        uint256 readLeft;
-        uint256 readRight;
-        for (uint256 i = 0; i < 8; ++i) {
-            readLeft |= uint256(uint8(word[i])) << (8 * i);
-            readRight |= uint256(uint8(word[8 + i])) << (8 * i);
-        }
-        require(readLeft == left && readRight == right, "sums");
-        require(uint256(word) << 128 == 0, "rest");
+    function testFuzz_commitsToBothSumsLittleEndian(bytes32 leaf, uint48 sum, bytes32 sibling, uint48 other) public view {
+        uint256 own = sum >> 1;
+        uint256 siblings = other >> 1;
+        bool isLeft = other & 1 == 1;
+        bytes memory path = abi.encodePacked(uint48(siblings | (isLeft ? 1 << 47 : 0)), sibling);
+        (bytes32 root, uint256 total, uint256 before) = this.climb(leaf, own, path);
+        bytes32 pair = isLeft ? LogProof.hashPair(sibling, leaf) : LogProof.hashPair(leaf, sibling);
+        bytes32 left = LogProof.littleEndian(uint64(isLeft ? siblings : own));
+        bytes32 right = LogProof.littleEndian(uint64(isLeft ? own : siblings));
+        require(root == LogProof.hashPair(pair, left | (right >> 64)), "root");
+        require(total == own + siblings && before == (isLeft ? siblings : 0), "sums");
+    }
+
+    function climb(bytes32 leaf, uint256 sum, bytes calldata path) external view returns (bytes32, uint256, uint256) {
+        return AuditProof.climb(leaf, sum, path);
     }
 
     function testFuzz_countsUnitsAndLevels(uint48 length) public pure {

@@ -8,15 +8,13 @@ import { climb } from './tree/climb.ts'
 import { depthOf, shardRoot } from './tree/shard-tree.ts'
 import { sumLeaf } from './tree/sum-node.ts'
 
-/** Slot root, unit, number of the unit in the slot, length of the shard. */
-const HEAD_BYTES = NODE_BYTES + UNIT_BYTES + 6 + 6
-const UNIT_NUMBER_AT = NODE_BYTES + UNIT_BYTES
+/** Unit, number of the unit in the slot, length of the shard. The slot's root is what the paths lead to. */
+const HEAD_BYTES = UNIT_BYTES + 6 + 6
+const UNIT_NUMBER_AT = UNIT_BYTES
 const LENGTH_AT = UNIT_NUMBER_AT + 6
 
 /** An opening, taken apart. */
 export interface Opening {
-  /** Root of the slot, 32 bytes. */
-  readonly slotRoot: Uint8Array
   /** 32 bytes. */
   readonly unit: Uint8Array
   /** Number of the unit in the slot. */
@@ -39,8 +37,7 @@ export interface Opening {
  */
 export function packOpening(opening: Opening): Uint8Array {
   const head = Buffer.alloc(HEAD_BYTES)
-  head.set(opening.slotRoot)
-  head.set(opening.unit, NODE_BYTES)
+  head.set(opening.unit)
   head.writeUIntBE(opening.unitNumber, UNIT_NUMBER_AT, 6)
   head.writeUIntBE(opening.shardBytes, LENGTH_AT, 6)
   return concatBytes([head, opening.shardPath, opening.slotPath])
@@ -61,8 +58,7 @@ export function unpackOpening(packed: Uint8Array): Opening | undefined {
   const pathEnd = HEAD_BYTES + depthOf(leafCount(shardBytes)) * NODE_BYTES
   if (packed.byteLength < pathEnd) return undefined
   return {
-    slotRoot: packed.subarray(0, NODE_BYTES),
-    unit: packed.subarray(NODE_BYTES, UNIT_NUMBER_AT),
+    unit: packed.subarray(0, UNIT_NUMBER_AT),
     unitNumber: head.readUIntBE(UNIT_NUMBER_AT, 6),
     shardBytes,
     shardPath: packed.subarray(HEAD_BYTES, pathEnd),
@@ -92,8 +88,7 @@ export interface WantedUnit {
 export function checkOpening(packed: Uint8Array, wanted: WantedUnit): boolean {
   const opening = unpackOpening(packed)
   if (!opening || opening.unitNumber !== wanted.unitNumber) return false
-  if (!bytesEqual(opening.unit, wanted.unit)) return false
-  return bytesEqual(opening.slotRoot, wanted.slot.root) && leadsToSlot(opening, wanted.slot)
+  return bytesEqual(opening.unit, wanted.unit) && leadsToSlot(opening, wanted.slot)
 }
 
 function leadsToSlot(opening: Opening, slot: WantedUnit['slot']): boolean {

@@ -99,7 +99,6 @@ export class SlotTree {
       bytes && shown && isLeaf(this.#tree.leaf(leaf), shown.root, leafCount(bytes.byteLength))
     if (!isSame) throw this.#lost(leaf)
     return packOpening({
-      slotRoot: state.root,
       unit: shown.unit,
       unitNumber,
       shardBytes: bytes.byteLength,
