@@ -117,10 +117,15 @@ function planReplies(world: DutiesWorld): Duty[] {
     .toSorted((a, b) => a.deadline - b.deadline || a.id - b.id)
   return due.flatMap(({ id, waitsFor, epoch, sample }): Duty[] => {
     if (waitsFor === 'slot') return [{ kind: 'show', dispute: id, epoch }]
-    const hasProof = world.proofs.some((proof) => proof.epoch === epoch)
     const kind = waitsFor === 'location' ? 'locate' : 'answer'
-    return hasProof ? [{ kind, dispute: id, epoch, sample }] : []
+    return hasProof(world, epoch) ? [{ kind, dispute: id, epoch, sample }] : []
   })
+}
+
+/** Of the epoch before the newest the seed is no longer looked at: that far back no chain is taken back in time. */
+function hasProof({ proofs, epoch, audited }: DutiesWorld, about: number): boolean {
+  if (epoch?.number !== about) return proofs.some((proof) => proof.epoch === about)
+  return proofs.some((proof) => isProofOf(proof, epoch, audited))
 }
 
 /** What the newest epoch asks: a proof, an opened sample, a posted digest. */

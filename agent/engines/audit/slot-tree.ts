@@ -29,7 +29,7 @@ export class SlotTree {
   readonly name: SlotName
   readonly #source: ShardSource
   readonly #leaves: LeafFile | undefined
-  readonly #tree = new SumTree()
+  #tree = new SumTree()
   #revision: number | undefined
   #following: Promise<void> | undefined
 
@@ -92,18 +92,19 @@ export class SlotTree {
    */
   async open(state: SlotState, unitNumber: number, signal: AbortSignal): Promise<Uint8Array> {
     const size = this.#sizeIn(state)
-    const { leaf, before } = this.#tree.place(unitNumber, size)
-    const bytes = await this.#readShard(leaf, signal)
+    const { leaf: index, before } = this.#tree.place(unitNumber, size)
+    // All that is needed of the tree is taken before waiting: it may begin anew in the meantime.
+    const leaf = this.#tree.leaf(index)
+    const slotPath = this.#tree.path(index, size)
+    const bytes = await this.#readShard(index, leaf.sum, signal)
     const shown = bytes && showUnit(bytes, unitNumber - before)
-    const isSame =
-      bytes && shown && isLeaf(this.#tree.leaf(leaf), shown.root, leafCount(bytes.byteLength))
-    if (!isSame) throw this.#lost(leaf)
+    if (!shown || !isLeaf(leaf, shown.root, leaf.sum)) throw this.#lost(index)
     return packOpening({
       unit: shown.unit,
       unitNumber,
       shardBytes: bytes.byteLength,
       shardPath: shown.path,
-      slotPath: this.#tree.path(leaf, size),
+      slotPath,
     })
   }
 
@@ -117,10 +118,13 @@ export class SlotTree {
     )
   }
 
-  async #readShard(index: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  async #readShard(
+    index: number,
+    units: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
     const [shard] = await this.#source.list(this.name, index, 1, signal)
-    const isUnitThere = shard && leafCount(shard.lengthBytes) === this.#tree.leaf(index).sum
-    if (!isUnitThere) return undefined
+    if (!shard || leafCount(shard.lengthBytes) !== units) return undefined
     const bytes = await this.#source.read(this.name, shard, signal)
     return bytes?.byteLength === shard.lengthBytes ? bytes : undefined
   }
@@ -145,15 +149,16 @@ export class SlotTree {
 
   /** Takes the leaves that were kept and still are those of the shards listed. */
   async #startOver(signal: AbortSignal): Promise<void> {
-    this.#tree.truncate(0)
+    const tree = new SumTree()
     for (;;) {
-      const listed = await this.#source.list(this.name, this.#tree.size, LIST_SHARDS, signal)
-      const known = this.#leaves?.read(this.#tree.size, listed.length) ?? []
+      const listed = await this.#source.list(this.name, tree.size, LIST_SHARDS, signal)
+      const known = this.#leaves?.read(tree.size, listed.length) ?? []
       const same = countSame(known, listed)
-      this.#tree.append(known.slice(0, same).map(leafOf))
+      tree.append(known.slice(0, same).map(leafOf))
       if (same < LIST_SHARDS) break
     }
-    this.#leaves?.keep(this.#tree.size)
+    this.#leaves?.keep(tree.size)
+    this.#tree = tree
   }
 
   async #takeIn(listed: readonly ShardInfo[], signal: AbortSignal): Promise<void> {

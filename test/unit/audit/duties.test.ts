@@ -113,6 +113,8 @@ const cases: [why: string, rest: Partial<DutiesWorld>, want: string][] = [
   ['answers the most urgent first',                  { ...DONE, disputes: [dispute({ deadline: 100_200 }), dispute({ id: 2, waitsFor: 'slot', deadline: 100_050 })] }, 'show, answer'],
   ['answers no more after the deadline',             { ...DONE, disputes: [dispute({ deadline: 100_009 })] },               'nothing'],
   ['answers until the deadline',                     { ...DONE, disputes: [dispute({ deadline: 100_010 })] },               'answer'],
+  ['answers nothing of a seed that was taken back',  { proofs: [{ ...PROOF, seed: 41n }], disputes: [dispute({})] },        'prove'],
+  ['answers about the epoch before as well',         { ...DONE, proofs: [PROOF, { ...PROOF, epoch: 4 }], disputes: [dispute({ epoch: 4 })] }, 'answer'],
   ['proves again what it is asked about and lost',   { now: 110_000, block: 600, disputes: [dispute({ deadline: 110_100 })] }, 'prove'],
 ]
 

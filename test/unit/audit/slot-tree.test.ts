@@ -109,6 +109,25 @@ describe('the tree of a slot', () => {
     assert.equal(tree.shards, 2)
   })
 
+  it('shows units while it begins anew', async () => {
+    const source = filled()
+    const tree = new SlotTree(SLOT, source)
+    await tree.follow(NEVER)
+    const state = tree.state!
+    // The last shard goes: all others are hashed again, and each can be shown as soon as it is.
+    source.remove(SLOT, LENGTHS.length - 1)
+    const opening = tree.open(state, 0, NEVER)
+    await tree.follow(NEVER)
+    assert.isTrue(
+      checkOpening(await opening, {
+        slot: state,
+        unitNumber: 0,
+        unit: unpackOpening(await opening)!.unit,
+      }),
+    )
+    await rejectsWith('AUDIT_SLOT_BEHIND', () => tree.open(state, 0, NEVER))
+  })
+
   it('refuses a state that the slot never had', async () => {
     const tree = new SlotTree(SLOT, filled())
     await tree.follow(NEVER)
