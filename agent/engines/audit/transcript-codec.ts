@@ -17,7 +17,7 @@ import type { ShownSample, Transcript } from './transcript.ts'
 
 const VERSION = 1
 /** Openings are a head, a path of at most 20 levels through a shard, and a sum path. */
-const OPENING_BYTES_MAX = 76 + 20 * NODE_BYTES + SUM_LEVELS_MAX * SUM_LEVEL_BYTES
+const OPENING_BYTES_MAX = 44 + 20 * NODE_BYTES + SUM_LEVELS_MAX * SUM_LEVEL_BYTES
 /** A contract's signature (ERC-1271) may be longer than a key's. */
 const SIGNATURE_BYTES_MAX = 1024
 const SAMPLE_BYTES_MIN = 2 * UNIT_BYTES + 2
