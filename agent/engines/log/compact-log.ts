@@ -19,6 +19,8 @@ export interface CompactLogOptions {
   readonly historySeconds: number
   /** Share of dead bytes from which a segment is worth it. */
   readonly deadShareMin: number
+  /** Segments that end beyond this serial stay as they are. */
+  readonly endSerialMax: number
   /** Lets others have their turn. */
   readonly breathe: () => Promise<void>
 }
@@ -32,10 +34,12 @@ export interface CompactLogOptions {
  * @throws NodeError `DISK_*`; the log is as it was.
  */
 export async function compactLog(log: NamespaceLog, options: CompactLogOptions): Promise<number> {
-  const run = segmentsToCompact(log.fullSegments(), log.segmentBytes, options.deadShareMin)
+  const endOf = (segment: Segment) =>
+    log.segments[log.segments.indexOf(segment) + 1]?.firstSerial ?? log.appended
+  const full = log.fullSegments().filter((one) => endOf(one) <= options.endSerialMax)
+  const run = segmentsToCompact(full, log.segmentBytes, options.deadShareMin)
   const last = run.at(-1)
   if (!last || log.failure) return 0
-  const next = log.segments[log.segments.indexOf(last) + 1]
   const beginsLog = run[0] === log.segments[0]
   const nowMs = log.ports.clock.now()
   const since =
@@ -44,7 +48,7 @@ export async function compactLog(log: NamespaceLog, options: CompactLogOptions):
     disk: log.ports.disk,
     directory: log.directory,
     segments: run,
-    endSerial: next?.firstSerial ?? log.appended,
+    endSerial: endOf(last),
     nextSeq: log.nextSeq,
     nowMs,
     wantedEntry: (segment, record) => wantedEntry(log, segment, record, beginsLog, since),

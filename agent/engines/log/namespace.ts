@@ -304,9 +304,10 @@ export class Namespace {
     // A run leaves no dead bytes in what it wrote, so each moves on; the bound is for what writers add meanwhile.
     for (let runs = log.counts.segments; runs > 0 && this.log === log; runs--) {
       await log.makeDurable()
-      await this.tree?.settle()
+      // While the tree caught up writers may have filled more segments: their roots are not safe yet.
+      const endSerialMax = this.tree ? await this.tree.settle() : Number.POSITIVE_INFINITY
       const breathe = () => this.#options.ports.clock.sleep(0)
-      const freed = await compactLog(log, { historySeconds, deadShareMin, breathe })
+      const freed = await compactLog(log, { historySeconds, deadShareMin, endSerialMax, breathe })
       if (freed === 0) break
       freedBytes += freed
     }

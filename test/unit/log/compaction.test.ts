@@ -1,7 +1,14 @@
 /** Compaction gives room back and takes nothing that anybody may still ask for. */
 import { assert } from 'chai'
-import { verifyConsistency, verifyInclusion } from '../../../agent/engines/log/index.ts'
+import {
+  inlineRootHasher,
+  type RootHasher,
+  verifyConsistency,
+  verifyInclusion,
+} from '../../../agent/engines/log/index.ts'
+import { type FaultDisk, faultDisk } from '../../support/fault-disk.ts'
 import { openTestStore, testClient } from '../../support/log-store.ts'
+import { seededChance } from '../../support/seeded-chance.ts'
 
 const SMALL = { segmentBytes: 4096 }
 
@@ -130,4 +137,55 @@ describe('compaction', () => {
     const [size, leaf, siblings] = (await again.ask('PROVE', '5')) as [number, Buffer, Buffer[]]
     assert.isTrue(verifyInclusion(after[1], size, 5, leaf, siblings))
   })
+
+  it('takes nothing whose root a kill could still lose', async () => {
+    const disk = faultDisk(seededChance(1))
+    const inline = inlineRootHasher(disk)
+    let gate: Promise<unknown> = Promise.resolve()
+    const rootHasher: RootHasher = {
+      roots: async (job) => {
+        const batch = await inline.roots(job)
+        await gate
+        return batch
+      },
+    }
+    const made = await openTestStore({ ...SMALL, sync: 'group' }, disk, { rootHasher })
+    const client = testClient(made)
+    const namespace = await made.store.create('a', { historySeconds: 0, isProvable: true })
+    await client.ask('SELECT', 'a')
+    const write = async (count: number) => {
+      for (let at = 0; at < count; at++) await client.ask('SET', `k${at % 3}`, `${count} ${at}`)
+    }
+    await write(200)
+    // As kill -9 leaves it once compaction has switched over: what was written is there, and nobody closed anything.
+    const left: FaultDisk[] = []
+    disk.onOperation = ({ kind, path }) => {
+      if (kind === 'remove' && path.endsWith('.seg')) left.push(copyOf(disk))
+    }
+    for (let round = 0; round < 20; round++) {
+      // Writers fill segments while the tree still hashes what was there before.
+      const hashed = Promise.withResolvers<void>()
+      gate = hashed.promise
+      const compacting = namespace.compact(0)
+      await write(120)
+      hashed.resolve()
+      await compacting
+    }
+    assert.isAbove(left.length, 20)
+    for (const one of left) {
+      assert.isDefined((await openTestStore(SMALL, one)).store.namespace('a').tree)
+    }
+  })
 })
+
+/** Another disk with the same files. */
+function copyOf(disk: FaultDisk): FaultDisk {
+  const copy = faultDisk(seededChance(2))
+  for (const { path, sizeBytes } of disk.files()) {
+    const bytes = new Uint8Array(sizeBytes)
+    disk.open(path, 'read').read(bytes, 0)
+    copy.makeDirectory(path.slice(0, path.lastIndexOf('/')))
+    copy.open(path, 'new').write([bytes], 0)
+  }
+  return copy
+}

@@ -100,7 +100,7 @@ export function checkClaim(namespace: Namespace, claim: Claim): void {
 
 /** False if the record is here and another; one that compaction took says nothing. */
 function holdsSame(namespace: Namespace, last: LastRecord): boolean {
-  const batch = new RecordFeed(namespace, last.serial).next()
+  const batch = new RecordFeed(namespace, last.serial, { withRoots: false }).next()
   for (const record of recordsIn(batch?.records ?? EMPTY)) {
     return record.serial !== last.serial || bytesEqual(recordRoot(record), last.root)
   }
@@ -111,7 +111,7 @@ function holdsSame(namespace: Namespace, last: LastRecord): boolean {
 function lastRecordOf(namespace: Namespace, size: number): LastRecord | undefined {
   for (const segment of [...namespace.log.segments].reverse()) {
     if (segment.firstSerial >= size) continue
-    const feed = new RecordFeed(namespace, segment.firstSerial)
+    const feed = new RecordFeed(namespace, segment.firstSerial, { withRoots: false })
     let last: LastRecord | undefined
     for (let batch = feed.next(); batch && batch.from < size; batch = feed.next()) {
       last = lastOf(batch.records, size) ?? last

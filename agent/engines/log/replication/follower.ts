@@ -69,7 +69,7 @@ export class Follower implements LogFollower, SessionStream {
     this.#session = session
     this.namespace = namespace
     this.name = name
-    this.#feed = new RecordFeed(namespace, position)
+    this.#feed = new RecordFeed(namespace, position, { withRoots: true })
     this.#acknowledged = position
     this.#onAcknowledged = options.onAcknowledged
     this.#onClosed = options.onClosed

@@ -5,8 +5,8 @@
  * Compaction may replace segments between two batches; the cursor is a serial, and where its record is now is found anew.
  * Records that compaction took are passed over; their roots, which the tree kept, go along where there is a tree.
  */
+import { concatBytes } from '../../../base/bytes.ts'
 import { NodeError } from '../../../base/errors.ts'
-import { NODE_BYTES } from '../../../base/hash-blocks.ts'
 import { KIB } from '../../../base/units.ts'
 import type { Namespace } from '../namespace.ts'
 import { readRecordStart, recordBytesOf, valueIsIntact, valueStartOf } from '../record.ts'
@@ -14,8 +14,8 @@ import { SEGMENT_HEADER_BYTES, type Segment } from '../segment.ts'
 
 /** Read at once: large enough that calls do not count, small enough that others get their turn. */
 const BATCH_BYTES = 256 * KIB
-/** Roots of records that are gone, at most, in one batch: each is a read of its own. */
-const GONE_MAX = 1024
+/** Roots of records that are gone, at most, in one batch: as many bytes as it has of records. */
+const GONE_MAX = 8192
 
 /** What comes next for a replica. */
 export interface FeedBatch {
@@ -33,19 +33,28 @@ interface Stretch {
   readonly start: number
   readonly end: number
   readonly next: number
-  readonly gone: readonly number[]
+  readonly gone: readonly Gap[]
+}
+
+/** Serials that no record has. */
+interface Gap {
+  readonly first: number
+  readonly count: number
 }
 
 /** A cursor over a namespace's log. */
 export class RecordFeed {
   readonly #namespace: Namespace
+  readonly #withRoots: boolean
   #position: number
   /** Where the next record is, as far as that is known. */
   #place: { readonly segment: Segment; readonly offset: number } | undefined
   #buffer = Buffer.alloc(0)
 
-  constructor(namespace: Namespace, position: number) {
+  /** @param options.withRoots - Whether the roots of records that are gone are wanted, where there is a tree. */
+  constructor(namespace: Namespace, position: number, options: { readonly withRoots: boolean }) {
     this.#namespace = namespace
+    this.#withRoots = options.withRoots
     this.#position = position
   }
 
@@ -98,13 +107,14 @@ export class RecordFeed {
   /** Reads records of one segment, up to a batch. @returns Undefined if it holds no more below the limit. */
   #read(segment: Segment, limit: number): Stretch | undefined {
     const place = this.#place as { readonly segment: Segment; readonly offset: number }
-    const isProvable = this.#namespace.tree !== undefined
+    const isProvable = this.#withRoots && this.#namespace.tree !== undefined
     let from = place.offset
     let loaded = this.#load(segment, from, BATCH_BYTES)
     let at = 0
     let start = -1
     let next = this.#position
-    const gone: number[] = []
+    const gone: Gap[] = []
+    let goneCount = 0
     while (from + at < segment.file.sizeBytes) {
       const header = readRecordStart(this.#buffer, at, loaded)
       if (header === undefined) throw damaged(segment, from + at)
@@ -131,7 +141,10 @@ export class RecordFeed {
       const valueStart = at + valueStartOf(header.keyBytes, header.valueBytes)
       if (!valueIsIntact(header, this.#buffer, valueStart)) throw damaged(segment, from + at)
       if (isProvable) {
-        while (next < header.serial && gone.length < GONE_MAX) gone.push(next++)
+        const count = Math.min(header.serial - next, GONE_MAX - goneCount)
+        if (count > 0) gone.push({ first: next, count })
+        goneCount += count
+        next += count
         if (next < header.serial) break
       }
       if (start < 0) start = at
@@ -146,13 +159,10 @@ export class RecordFeed {
   }
 
   #batchOf({ start, end, next, gone }: Stretch): FeedBatch {
-    const { tree } = this.#namespace
-    const goneRoots = new Uint8Array(tree ? gone.length * NODE_BYTES : 0)
-    if (tree) {
-      gone.forEach((serial, at) => {
-        goneRoots.set(tree.leaf(serial), at * NODE_BYTES)
-      })
-    }
+    const tree = this.#withRoots ? this.#namespace.tree : undefined
+    const goneRoots = concatBytes(
+      tree ? gone.map(({ first, count }) => tree.leavesFrom(first, count)) : [],
+    )
     const from = this.#position
     this.#position = next
     return { from, next, records: this.#buffer.subarray(start, end), goneRoots }

@@ -19,6 +19,8 @@ const HEADER_BYTES = 64
 export class MountainRange {
   readonly #file: DiskFile
   #leaves: number
+  /** What the header says. */
+  #synced: number
   /** Roots of the full subtrees, left to right. */
   #peaks: { height: number; node: Uint8Array }[] = []
 
@@ -32,6 +34,7 @@ export class MountainRange {
   constructor(disk: Disk, path: string) {
     this.#file = disk.open(path, 'create')
     this.#leaves = this.#readHeader()
+    this.#synced = this.#leaves
     this.#peaks = peaksOf(this.#leaves).map(({ height, start }) => ({
       height,
       node: this.#node(height, start),
@@ -87,9 +90,11 @@ export class MountainRange {
   /** Makes what was appended durable, or only its first `leaves`, so that a crash leaves so many. */
   async sync(leaves = this.#leaves): Promise<void> {
     await this.#file.sync()
+    // Of two that run at once the one that covers less may end last: the header never goes back.
+    this.#synced = Math.max(this.#synced, leaves)
     const header = Buffer.alloc(HEADER_BYTES)
     header.writeUInt32LE(MAGIC, 0)
-    header.writeBigUInt64LE(BigInt(leaves), 8)
+    header.writeBigUInt64LE(BigInt(this.#synced), 8)
     header.writeUInt32LE(crc32c(header, 0, 60), 60)
     this.#file.write([header], 0)
     await this.#file.sync()
@@ -104,6 +109,20 @@ export class MountainRange {
   leaf(index: number): Uint8Array {
     if (index >= this.#leaves) throw new NodeError('LOG_PROOF_RANGE', `no record ${index}`)
     return this.#node(0, index)
+  }
+
+  /** Leaves `[first, first + count)` one after another, in one read. @throws NodeError `LOG_PROOF_RANGE`. */
+  leavesFrom(first: number, count: number): Uint8Array {
+    if (first + count > this.#leaves) throw new NodeError('LOG_PROOF_RANGE', `no record ${first}`)
+    const base = nodesOf(first)
+    const nodes = new Uint8Array((nodesOf(first + count) - base) * NODE_BYTES)
+    this.#file.read(nodes, HEADER_BYTES + base * NODE_BYTES)
+    const leaves = new Uint8Array(count * NODE_BYTES)
+    for (let at = 0; at < count; at++) {
+      const from = (nodesOf(first + at) - base) * NODE_BYTES
+      leaves.set(nodes.subarray(from, from + NODE_BYTES), at * NODE_BYTES)
+    }
+    return leaves
   }
 
   /** Siblings of leaf `index` in the tree of the first `size` leaves, from the leaf up. */

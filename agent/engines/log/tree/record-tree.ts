@@ -75,15 +75,21 @@ export class RecordTree {
     return this.#following
   }
 
-  /** Takes in and makes durable all that is written now. */
-  async settle(): Promise<void> {
+  /**
+   * Takes in and makes durable all that is written now.
+   *
+   * @returns Count of records that the tree has after a crash too.
+   */
+  async settle(): Promise<number> {
     const target = this.#log.written
     while (!this.#isFed && this.#range.leaves < target && !this.#isClosed) await this.follow()
     while (this.#log.durable < target && !this.#log.failure) await this.#log.makeDurable()
     if (this.#log.failure) throw this.#log.failure
-    if (this.#isClosed) return
+    const { size } = this
+    if (this.#isClosed) return 0
     // A tree that is durable beyond the log would speak of records that a crash took.
-    await this.#range.sync(this.size)
+    await this.#range.sync(size)
+    return size
   }
 
   root(size: number): Uint8Array {
@@ -93,6 +99,11 @@ export class RecordTree {
 
   leaf(index: number): Uint8Array {
     return this.#range.leaf(index)
+  }
+
+  /** Leaves `[first, first + count)`, 32 bytes each. @throws NodeError `LOG_PROOF_RANGE`. */
+  leavesFrom(first: number, count: number): Uint8Array {
+    return this.#range.leavesFrom(first, count)
   }
 
   inclusion(index: number, size: number): Uint8Array[] {
