@@ -4,7 +4,15 @@
  * Nodes have real keys: a node's account is the hash of its public key, and it signs its own transactions.
  */
 import { rmSync } from 'node:fs'
-import { AbiCoder, getAddress, type HDNodeWallet, type Signer, SigningKey, Wallet } from 'ethers'
+import {
+  AbiCoder,
+  type ContractTransactionResponse,
+  getAddress,
+  type HDNodeWallet,
+  type Signer,
+  SigningKey,
+  Wallet,
+} from 'ethers'
 import hre from 'hardhat'
 import GridModule from '../../../ignition/modules/grid.ts'
 import {
@@ -37,6 +45,7 @@ import { OrderDesk__factory } from '../../../types/ethers-contracts/factories/co
 import { Orders__factory } from '../../../types/ethers-contracts/factories/contracts/Orders__factory.ts'
 import { Policy__factory } from '../../../types/ethers-contracts/factories/contracts/Policy__factory.ts'
 import { SpecRules__factory } from '../../../types/ethers-contracts/factories/contracts/SpecRules__factory.ts'
+import { watchReverts } from './reverts.ts'
 
 export const GIB = 2n ** 30n
 export const TOKEN = 10n ** 18n
@@ -127,6 +136,7 @@ export async function deployTestGrid(options: GridOptions = {}) {
   const connection = await (options.url
     ? hre.network.create({ network: 'second', override: { url: options.url } })
     : hre.network.create())
+  watchReverts(connection.provider)
   const { ethers, networkHelpers } = connection
   const [holder, tenant, attacker, ...owners] = await ethers.getSigners()
   if (!holder || !tenant || !attacker) throw new TypeError('the network has no accounts')
@@ -229,7 +239,7 @@ export class TestGrid {
   /** Makes a farm. */
   async addFarm(owner: Signer): Promise<bigint> {
     const { nodes } = this.contracts
-    await nodes.connect(owner).createFarm('farm')
+    await mined(nodes.connect(owner).createFarm('farm'))
     return nodes.farmCount()
   }
 
@@ -249,12 +259,11 @@ export class TestGrid {
     const { capacityBytes = 100n * GIB, pricePerGibSecond = 1_000n, stake = 2n * TOKEN } = offer
     const { nodes } = this.contracts
     const wallet = this.newWallet()
-    await nodes.connect(owner).sponsor(farm, wallet.address, stake, { value: TOKEN })
-    await nodes
-      .connect(wallet)
-      .register(publicKeyOf(wallet), SEALING_KEY, { capacityBytes, pricePerGibSecond }, [
-        '/ip4/127.0.0.1/tcp/1',
-      ])
+    const registry = nodes.connect(owner)
+    await mined(registry.sponsor(farm, wallet.address, stake, { value: TOKEN }))
+    const offered = { capacityBytes, pricePerGibSecond }
+    const keys = [publicKeyOf(wallet), SEALING_KEY] as const
+    await mined(nodes.connect(wallet).register(...keys, offered, ['/ip4/127.0.0.1/tcp/1']))
     return { id: await nodes.nodeCount(), farm, owner, wallet }
   }
 
@@ -290,7 +299,8 @@ export class TestGrid {
       seconds = 100n,
       maxRate = 2n ** 96n - 1n,
     } = rest
-    await this.contracts.orders.connect(tenant).place(kind, parent, spec, slots, seconds, maxRate)
+    const book = this.contracts.orders.connect(tenant)
+    await mined(book.place(kind, parent, spec, slots, seconds, maxRate))
     return this.contracts.orders.orderCount()
   }
 
@@ -339,6 +349,11 @@ export class TestGrid {
       await networkHelpers.stopImpersonatingAccount(this.timelock)
     }
   }
+}
+
+/** Waits until a transaction counts: the second EVM says that it has one before it has run it. */
+async function mined(sent: Promise<ContractTransactionResponse>): Promise<void> {
+  await (await sent).wait()
 }
 
 /** The 64 bytes x and y of a wallet's public key. */
