@@ -1,10 +1,12 @@
 /**
  * `npm run campaign -- NAME [[--seeds] COUNT] [FIRST_SEED]`: a seeded test with many more seeds than CI has time for.
+ * `npm run campaign -- law [--acts N] [--workers N]`: the contracts' world of invariants.
  *
  * A failure prints the seed; `SEED=n CAMPAIGN_SEEDS=1` before the test repeats it.
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { runLawCampaign } from './law/campaign.ts'
 
 /** What can be run at length: the test, and how many seeds by default. */
 const CAMPAIGNS: Readonly<Record<string, { test: string; seeds: number }>> = {
@@ -17,9 +19,11 @@ const [name = '', count, firstSeed = '0'] = process.argv
   .slice(2)
   .filter((argument) => argument !== '--seeds')
 const campaign = CAMPAIGNS[name]
-if (!campaign) {
+if (name === 'law') {
+  process.exitCode = await runLawCampaign(process.argv.slice(3))
+} else if (!campaign) {
   console.error(
-    `usage: npm run campaign -- ${Object.keys(CAMPAIGNS).join('|')} [[--seeds] COUNT] [FIRST_SEED]`,
+    `usage: npm run campaign -- ${Object.keys(CAMPAIGNS).join('|')} [[--seeds] COUNT] [FIRST_SEED], or law`,
   )
   process.exitCode = 2
 } else {
