@@ -2,7 +2,7 @@
  * Mutation testing of the contracts: every place is changed as a slip of the author would, and the tests run; a mutant
  * that no test notices points at a hole in the tests.
  *
- * `npm run mutate [-- --file PART] [--workers N] [--sample N] [--seed S] [--world] [--fresh] [--json]`. All mutants are compiled at
+ * `npm run mutate [-- --file PART] [--workers N] [--sample N] [--seed S] [--fresh] [--json]`. All mutants are compiled at
  * once, each behind a choice made at run time, and each runs only the tests that reach it. What was found is kept under
  * `cache/law`, so an interrupted run goes on where it stopped; after a change of the tests only survivors are tried again,
  * unless `--fresh`. Survivors that behave as the original does are listed, each with its reason, in
@@ -11,6 +11,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { libraryTestOf } from './law/library-tests.ts'
 import { planTests, type TestPlan } from './law/mutant-tests.ts'
 import type { Reach } from './law/mutant-worker.ts'
 import { type Mutant, weaveMutants } from './law/schemata.ts'
@@ -25,18 +26,9 @@ interface Options {
   readonly workers: string
   readonly sample: string
   readonly seed: string
-  readonly world?: boolean
   readonly fresh?: boolean
   readonly json?: boolean
 }
-
-/** Which Solidity tests look at a library. */
-const OWN_SOLIDITY_TESTS: Readonly<Record<string, string>> = {
-  'contracts/libraries/CodeStore.sol': 'CodeStore.t.sol',
-  'contracts/libraries/LogProof.sol': 'LogProof.t.sol',
-}
-/** Everything together, at random. */
-const WORLD_TESTS = 'Invariants.t.sol'
 
 if (import.meta.main) {
   const options = new Command('mutate')
@@ -45,7 +37,6 @@ if (import.meta.main) {
     .option('--workers <count>', 'processes at once', '2')
     .option('--sample <count>', 'mutants to try, 0 for all', '0')
     .option('--seed <number>', 'which ones', '1')
-    .option('--world', 'let survivors meet the world of Invariants.t.sol too, which is slow')
     .option('--fresh', 'forget what earlier runs found')
     .option('--json', 'print the result as data')
     .parse()
@@ -63,7 +54,9 @@ async function run(options: Options): Promise<void> {
   )
   const verdicts = new Verdicts(build, options.fresh === true)
   const equivalent = equivalentMutants()
-  const open = chosen.filter(({ name }) => !equivalent.has(name) && !verdicts.isSettled(name))
+  const open = chosen.filter(
+    (mutant) => !equivalent.has(mutant.name) && !verdicts.isSettled(mutant),
+  )
   process.stderr.write(`${mutants.length} mutants, ${open.length} of ${chosen.length} to try\n`)
   if (open.length > 0) await tryMutants(open, build, verdicts, options)
   report(chosen, verdicts, equivalent, refused, options.json === true)
@@ -88,10 +81,8 @@ async function tryMutants(
   }
   try {
     await share(workers, plans, async (worker, plan) => {
-      const files = solidityTestsOf(plan.mutant, options.world === true)
-      const killedBy =
-        (await byMocha(worker, plan)) ?? (await bySolidity(worker, plan.mutant, files))
-      verdicts.add(plan.mutant.name, killedBy)
+      const killedBy = (await byMocha(worker, plan)) ?? (await bySolidity(worker, plan.mutant))
+      verdicts.add(plan.mutant, killedBy)
       tell(plan.mutant.name, killedBy)
     })
   } finally {
@@ -105,21 +96,10 @@ async function byMocha(worker: Worker, plan: TestPlan): Promise<string | undefin
   return killerOf(await worker.do({ kind: 'mocha', mutant: plan.mutant.number, titles, fresh }))
 }
 
-async function bySolidity(
-  worker: Worker,
-  { number }: Mutant,
-  files: readonly string[],
-): Promise<string | undefined> {
-  for (const file of files) {
-    const killer = killerOf(await worker.do({ kind: 'solidity', mutant: number, file }))
-    if (killer !== undefined) return killer
-  }
-  return undefined
-}
-
-function solidityTestsOf({ file }: Mutant, withWorld: boolean): string[] {
-  const own = OWN_SOLIDITY_TESTS[file]
-  return [...(own === undefined ? [] : [own]), ...(withWorld ? [WORLD_TESTS] : [])]
+async function bySolidity(worker: Worker, mutant: Mutant): Promise<string | undefined> {
+  const file = libraryTestOf(mutant.file)
+  if (file === undefined) return undefined
+  return killerOf(await worker.do({ kind: 'solidity', mutant: mutant.number, file }))
 }
 
 function killerOf(answer: { failed?: string; died?: boolean }): string | undefined {
@@ -158,10 +138,12 @@ function report(
   refused: readonly string[],
   asData: boolean,
 ): void {
-  const survivors = chosen.filter(({ name }) => !verdicts.isKilled(name) && !equivalent.has(name))
+  const survivors = chosen.filter(
+    (mutant) => !verdicts.isKilled(mutant) && !equivalent.has(mutant.name),
+  )
   const files = [...new Set(chosen.map(({ file }) => file))].map((file) => {
     const own = chosen.filter((mutant) => mutant.file === file)
-    const killed = own.filter(({ name }) => verdicts.isKilled(name)).length
+    const killed = own.filter((mutant) => verdicts.isKilled(mutant)).length
     const listed = own.filter(({ name }) => equivalent.has(name)).length
     return { file, mutants: own.length, killed, equivalent: listed }
   })

@@ -13,13 +13,14 @@ import { defineConfig } from 'hardhat/config'
 import type { HardhatPlugin } from 'hardhat/types/plugins'
 import base, { compilerThroughIr, npmFilesToBuild } from '../../hardhat.config.ts'
 import { root } from '../run/step.ts'
+import { WORLD } from './library-tests.ts'
 import { PROBE, PROBE_FILE, PROBE_SOURCE } from './probe.ts'
 import { wovenChain } from './woven-chain.ts'
 
 /** Room for contracts four times their size; and a mutant that loops for ever ends within a second. */
 const BLOCK_GAS_LIMIT = 200_000_000n
 
-/** Choices make the contracts ten times slower, and there is a run for every survivor. */
+/** Choices make the contracts slower, and there is a run for every mutant of a library. */
 const FUZZ_RUNS = 32
 
 const wovenPath = process.env['VARVE_WOVEN'] ?? join(root, 'cache/law/woven.json')
@@ -28,11 +29,15 @@ const place = dirname(wovenPath)
 
 /** Solidity tests have a chain of their own, so each chooses the mutant for itself when it is made. */
 function sourceOf(path: string, text: string): string {
+  if (WORLD.includes(path)) return NOTHING
   if (!path.endsWith('.t.sol')) return woven[path] ?? text
   const choice = `constructor() { ${PROBE}.choose(); }`
   const chosen = text.replace(/^contract \w+Test \{/m, (head) => `${head}\n    ${choice}\n`)
   return `${chosen}\nimport {${PROBE}} from "${PROBE_FILE}";\n`
 }
+
+/** What is left out still has to be a file. */
+const NOTHING = 'pragma solidity ^0.8.28;'
 
 const weaving: HardhatPlugin = {
   id: 'varve-weaving',
@@ -67,7 +72,7 @@ export default defineConfig({
     },
   },
   test: {
-    solidity: { fuzz: { runs: FUZZ_RUNS }, invariant: { runs: 8, depth: 32, failOnRevert: true } },
+    solidity: { fuzz: { runs: FUZZ_RUNS } },
   },
   paths: { ...base.paths, artifacts: join(place, 'artifacts'), cache: join(place, 'cache') },
 })

@@ -4,7 +4,6 @@
  * What the tests set up is kept from mutant to mutant as long as none is reached in it: then the first deployment is the
  * same as the mutant's own would be.
  */
-import { join } from 'node:path'
 import hre from 'hardhat'
 import { MUTANT_VARIABLE } from './probe.ts'
 import { loadTests, type TestSuite } from './test-suite.ts'
@@ -68,8 +67,7 @@ async function runMocha(
 async function runSolidity(mutant: number, file: string): Promise<Answer> {
   process.env[MUTANT_VARIABLE] = String(mutant)
   const task = hre.tasks.getTask(['test', 'solidity'])
-  const testFiles = [join('test/solidity', file)]
-  const result: unknown = await task.run({ testFiles, noCompile: true })
+  const result: unknown = await task.run({ testFiles: [file], noCompile: true })
   const hasPassed = typeof result === 'object' && result !== null && 'success' in result
   return hasPassed && result.success === true ? {} : { failed: file }
 }

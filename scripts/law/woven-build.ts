@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../run/step.ts'
+import { WORLD } from './library-tests.ts'
 import { PROBE_SOURCE } from './probe.ts'
 
 /** Where the woven contracts of one purpose are. */
@@ -33,7 +34,7 @@ export function buildWoven(purpose: string, sources: ReadonlyMap<string, string>
   const folder = join(root, 'cache/law', purpose)
   const woven = JSON.stringify(Object.fromEntries(sources))
   const digest = digestOf([woven, PROBE_SOURCE, ...filesUnder('contracts/interfaces', '.sol')])
-  const tests = digestOf(filesUnder('test/solidity', '.sol'))
+  const tests = digestOf(solidityTests())
   const environment = {
     ...{ HARDHAT_CONFIG: join(root, CONFIG), VARVE_WOVEN: join(folder, 'woven.json') },
     HARDHAT_DISABLE_TELEMETRY_PROMPT: 'true',
@@ -59,11 +60,20 @@ export function digestOf(texts: readonly string[]): string {
 }
 
 /** Texts of files under a folder of the checkout. */
-export function filesUnder(folder: string, ending: string): string[] {
+export function filesUnder(
+  folder: string,
+  ending: string,
+  except: readonly string[] = [],
+): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith(ending))
+    .filter((path) => path.endsWith(ending) && !except.includes(join(folder, path)))
     .sort()
     .map((path) => readFileSync(join(root, folder, path), 'utf8'))
+}
+
+/** Texts of tests in Solidity that woven builds have. */
+export function solidityTests(): string[] {
+  return filesUnder('test/solidity', '.sol', WORLD)
 }
 
 /** Enough to tell apart what one checkout ever holds. */
