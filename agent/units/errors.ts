@@ -12,6 +12,9 @@ export type UnitErrorCode =
   | 'CONTROL_BUSY'
   | 'UNIT_STOPPING'
   | 'UNIT_FAILED'
+  | 'STORE_USAGE'
+  | 'STORE_HASHER_FAILED'
+  | 'STORE_HOOK_REFUSED'
 
 export const UNIT_ERRORS: ErrorCatalogue<UnitErrorCode> = {
   CONTROL_PATH_TOO_LONG: {
@@ -50,6 +53,19 @@ export const UNIT_ERRORS: ErrorCatalogue<UnitErrorCode> = {
   UNIT_FAILED: {
     means: 'A unit failed at what it was asked, without a code of its own.',
     hint: 'See the log of the unit.',
+  },
+  STORE_USAGE: {
+    means: 'The command line of `varve-agent store` is not one that it understands.',
+    hint: '`varve-agent store --help` shows all options, with examples.',
+  },
+  STORE_HASHER_FAILED: {
+    means: 'The thread that hashes the records of provable namespaces failed.',
+    hint: 'It is started again with the next record; see the cause, most often the disk.',
+  },
+  STORE_HOOK_REFUSED: {
+    means:
+      'The program given to --hook did not end with 0 when it was told that the store is ready.',
+    hint: 'Let it answer `ready` with 0, or start the store without --hook.',
   },
   UNIT_STOPPING: {
     means: 'The unit is draining and takes no new configuration.',

@@ -8,10 +8,18 @@ export {
   type NamespaceProperties,
   type PasswordHash,
 } from './namespace-properties.ts'
-export type { LogPorts, RootBatch, RootHasher, RootJob, SyncMode } from './ports.ts'
+export type {
+  LogPorts,
+  RootBatch,
+  RootHasher,
+  RootJob,
+  StoreEvent,
+  SyncMode,
+} from './ports.ts'
 export type { ReplicaControl, ReplicaFacts } from './replication/replica-control.ts'
 export { StoreReplica, type StoreReplicaInit } from './replication/store-replica.ts'
 export type { Output } from './resp/reply-writer.ts'
+export type { RunningHook } from './resp/running-hook.ts'
 export {
   type Principal,
   RespServer,

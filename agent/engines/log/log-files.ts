@@ -94,7 +94,7 @@ export class LogFiles {
   }
 
   /** Starts the next segment and makes it the active one. @throws NodeError `DISK_*`. */
-  open(firstSerial: number, nextSeq: number): Segment {
+  open(firstSerial: number, nextSeq: number, dirtySegments: ReadonlySet<number>): Segment {
     const number = (this.segments.at(-1)?.number ?? 0) + 1
     const { ports, directory, cache } = this.#options
     const segment = createSegment(ports.disk, directory, {
@@ -107,6 +107,7 @@ export class LogFiles {
       nextSeq,
     })
     segment.cacheFile = cache.nextFile()
+    this.#tellOfJump(segment, dirtySegments)
     this.segments.push(segment)
     this.#byNumber.set(number, segment)
     this.active = segment
@@ -214,6 +215,16 @@ export class LogFiles {
     for (const segment of this.segments) segment.file.close()
   }
 
+  /** With 0-db's arguments: the file that is full, the one that follows, and for the index what was replaced where. */
+  #tellOfJump(next: Segment, dirtySegments: ReadonlySet<number>): void {
+    const { ports, directory } = this.#options
+    const last = this.segments.at(-1)
+    if (!last || !ports.onEvent) return
+    const hints = [hintPath(directory, last), hintPath(directory, next)]
+    ports.onEvent('jump-index', [...hints, dirtyList(dirtySegments)])
+    ports.onEvent('jump-data', [`${directory}/${last.name}`, `${directory}/${next.name}`])
+  }
+
   /** Brings the end of the file to a multiple of 8, where a crash tore off padding only. */
   #padActive(active: Segment): void {
     const rest = this.writtenBytes % ALIGN_BYTES
@@ -221,4 +232,9 @@ export class LogFiles {
     active.file.write([PADDING.subarray(0, ALIGN_BYTES - rest)], this.writtenBytes)
     this.writtenBytes = active.file.sizeBytes
   }
+}
+
+/** Numbers of segments as 0-db's hooks get them: ascending, separated by spaces. */
+export function dirtyList(segments: ReadonlySet<number>): string {
+  return [...segments].sort((a, b) => a - b).join(' ')
 }

@@ -373,7 +373,7 @@ export class NamespaceLog {
   }
 
   #openSegment(): void {
-    const segment = this.files.open(this.#appended, this.nextSeq)
+    const segment = this.files.open(this.#appended, this.nextSeq, this.dirtySegments)
     const { ports, directory } = this.#options
     this.#hint = new HintWriter(ports.disk, directory, segment)
     this.commit.opened(segment)

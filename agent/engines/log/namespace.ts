@@ -131,6 +131,7 @@ export class Namespace {
     this.#saving = next.catch(() => undefined)
     await next
     this.#wakeFollowers()
+    ports.onEvent?.('namespace-updated', [this.name])
   }
 
   /**
@@ -143,6 +144,7 @@ export class Namespace {
     this.log = this.#openLog()
     this.#openTree()
     if (this.log.sync !== 'never') await this.log.makeDurable()
+    this.#options.ports.onEvent?.('namespace-reloaded', [this.name])
   }
 
   /**

@@ -29,6 +29,17 @@ export interface RootHasher {
   roots(job: RootJob): Promise<RootBatch>
 }
 
+/** What happens to a store, by the names that 0-db gives its hooks; `namespace-flushed` is ours. */
+export type StoreEvent =
+  | 'namespace-created'
+  | 'namespace-updated'
+  | 'namespace-deleted'
+  | 'namespace-flushed'
+  | 'namespace-reloaded'
+  | 'namespace-closing'
+  | 'jump-index'
+  | 'jump-data'
+
 /** A reply of another store: a status, a number, bytes, nil, an error's words, or several. */
 export type PeerReply =
   | string
@@ -63,6 +74,11 @@ export interface LogPorts {
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
+  /**
+   * Told of events, with 0-db's arguments: the namespace's name, or paths on the store's disk. May not throw.
+   * Absent where nobody wants to know.
+   */
+  readonly onEvent?: (event: StoreEvent, args: readonly string[]) => void
   /** Absent: records are hashed in place. */
   readonly rootHasher?: RootHasher
   /**

@@ -18,6 +18,8 @@ import {
   NAME_BYTES_MAX,
   SEGMENT_BYTES_DEFAULT,
 } from './constants.ts'
+import { hintPath } from './hint-file.ts'
+import { dirtyList } from './log-files.ts'
 import { Namespace } from './namespace.ts'
 import {
   defaultProperties,
@@ -118,6 +120,12 @@ export class LogStore {
    * @throws NodeError `LOG_NAME_INVALID`, `LOG_NAMESPACE_EXISTS`, `LOG_READ_ONLY`, `DISK_*`.
    */
   async create(name: string, overrides: Partial<NamespaceProperties> = {}): Promise<Namespace> {
+    const namespace = await this.#create(name, overrides)
+    this.ports.onEvent?.('namespace-created', [name])
+    return namespace
+  }
+
+  async #create(name: string, overrides: Partial<NamespaceProperties>): Promise<Namespace> {
     if (name.length === 0 || name.length > NAME_BYTES_MAX) {
       throw new NodeError('LOG_NAME_INVALID', `${name.length} bytes`)
     }
@@ -148,6 +156,11 @@ export class LogStore {
    * @throws NodeError `LOG_NAMESPACE_UNKNOWN`, `LOG_READ_ONLY`, `DISK_*`.
    */
   async remove(name: string): Promise<void> {
+    await this.#remove(name)
+    this.ports.onEvent?.('namespace-deleted', [name])
+  }
+
+  async #remove(name: string): Promise<void> {
     if (this.init.readOnly) throw new NodeError('LOG_READ_ONLY', name)
     const namespace = this.namespace(name)
     const { disk, clock } = this.ports
@@ -172,12 +185,13 @@ export class LogStore {
   async empty(name: string): Promise<void> {
     const namespace = this.namespace(name)
     const { properties, secretKnown } = namespace
-    await this.remove(name)
+    await this.#remove(name)
     // Another log than before: a copy of the old one must not take it for its continuation.
-    const fresh = await this.create(name, { ...properties, logId: this.newLogId(), ancestors: [] })
+    const fresh = await this.#create(name, { ...properties, logId: this.newLogId(), ancestors: [] })
     fresh.secretKnown = secretKnown
     // Sessions that had selected the old one find the new one under its name.
     namespace.replacement = fresh
+    this.ports.onEvent?.('namespace-flushed', [name])
   }
 
   /** A name for a log that no other log has. */
@@ -201,7 +215,10 @@ export class LogStore {
     if (this.#isClosed) return
     this.#isClosed = true
     this.settle()
-    for (const namespace of this.namespaces.values()) await namespace.close()
+    for (const namespace of this.namespaces.values()) {
+      this.ports.onEvent?.('namespace-closing', closingArgs(namespace))
+      await namespace.close()
+    }
   }
 
   async #openFound(directory: string): Promise<void> {
@@ -281,6 +298,13 @@ export class LogStore {
       })
       .catch((caught: unknown) => log.error({ cause: describeError(caught) }, 'group sync failed'))
   }
+}
+
+/** As 0-db has them: name, index and data file being written, and the segments in which something was replaced. */
+function closingArgs({ name, directory, log }: Namespace): string[] {
+  const last = log.segments.at(-1)
+  const files = last ? [hintPath(directory, last), `${directory}/${last.name}`] : ['', '']
+  return [name, ...files, dirtyList(log.dirtySegments)]
 }
 
 /** A directory name for any namespace name. */

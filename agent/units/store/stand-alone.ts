@@ -2,12 +2,15 @@
 import { chmodSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { type HookRunner, hookRunner } from '../../adapters/process/hook-runner.ts'
 import { openTransport, type TransportChoice } from '../../adapters/socket/open-transport.ts'
 import { primaryDialer } from '../../adapters/socket/primary-dialer.ts'
 import { type RespListener, respListener } from '../../adapters/socket/resp-listener.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
 import { systemClock } from '../../adapters/time/system-clock.ts'
+import { NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import {
   LogStore,
@@ -35,6 +38,8 @@ export interface StandAloneInit {
   /** `mixed` lets each namespace have its own mode. */
   readonly mode: 'user' | 'seq' | 'mixed'
   readonly store: LogStoreInit
+  /** Program to run at events: absolute path of an executable. */
+  readonly hook?: string | undefined
   /** The store to follow, if any. */
   readonly replicaOf?: ReplicaOf | undefined
   /** How sockets are served, default `auto`. */
@@ -72,6 +77,12 @@ export interface StandAlone {
 export async function startStandAlone(init: StandAloneInit): Promise<StandAlone> {
   const { data, log } = init
   const unlock = init.store.readOnly ? () => undefined : lockDirectory(data)
+  const hooks = init.hook === undefined ? undefined : startHooks(init, init.hook)
+  const tellOfCrash = () => hooks?.fire('crash', [])
+  process.on('uncaughtExceptionMonitor', tellOfCrash)
+  // As in 0-db: where the index and the data will be, before anything is read.
+  const namespacesPath = join(data, 'ns')
+  await hooks?.fireAndWait('namespaces-init', [namespacesPath, namespacesPath])
   const rootHasher = threadedRootHasher(data)
   const transport = openTransport(init.sockets ?? 'auto', log)
   const store = await LogStore.open(
@@ -82,6 +93,7 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
       log,
       atEndOfTick: (task) => transport.atEndOfBurst(task),
       rootHasher,
+      ...(hooks && { onEvent: (event, args) => hooks.fire(event, absolutePaths(data, args)) }),
     },
     init.store,
   )
@@ -101,6 +113,7 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
     onStop: () => void setImmediate(stop),
     ...(init.adminPassword && { adminPassword: init.adminPassword }),
     ...(replica && { replica }),
+    ...(hooks && { hooks: () => hooks.recent() }),
   })
   const principal: Principal = init.adminPassword ? { kind: 'guest' } : { kind: 'admin' }
   const listeners: RespListener[] = []
@@ -118,6 +131,9 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
     await replica?.close()
     await store.close()
     await rootHasher.close()
+    await hooks?.fireAndWait('close', [])
+    await hooks?.drained()
+    process.off('uncaughtExceptionMonitor', tellOfCrash)
     unlock()
   }
 
@@ -127,8 +143,24 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
     await listen({ path: init.unix }, init.unix)
     chmodSync(init.unix, 0o600)
   }
+  if (hooks && (await hooks.fireAndWait('ready', [])) !== 0) {
+    await stop()
+    throw new NodeError('STORE_HOOK_REFUSED', `${init.hook} did not end with 0 at "ready"`)
+  }
   replica?.start()
   return { listening, closed: done.promise, stop }
+}
+
+/** Hooks of a store that is named by where it listens. */
+function startHooks(init: StandAloneInit, program: string): HookRunner {
+  const { host, port, unix, log } = init
+  const instance = port === 0 && unix !== undefined ? `unix://${unix}` : `tcp://${host}:${port}`
+  return hookRunner({ program, instance, log })
+}
+
+/** Events name files as the store's disk does; programs want to open them. */
+function absolutePaths(data: string, args: readonly string[]): string[] {
+  return args.map((arg) => (arg.startsWith('ns/') ? join(data, arg) : arg))
 }
 
 /** Makes what follows the primary; a store that follows none owns what it once copied. */

@@ -3,8 +3,8 @@
  *
  * `serve` is the default: it listens until SIGTERM or STOP. The other commands work on a directory that no store has open.
  */
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { TRANSPORT_CHOICES, type TransportChoice } from '../../adapters/socket/open-transport.ts'
 import { describeError, NodeError } from '../../base/errors.ts'
@@ -26,6 +26,7 @@ const USAGE = `varve-agent store --data DIR [options]     serve the store in DIR
   --segment-bytes N           size of a segment, default 256M
   --sockets auto|uring|libuv  how sockets are served, default auto: io_uring where the kernel has it
   --readonly                  serve what is there and change nothing
+  --hook PROGRAM              run PROGRAM at events, as 0-db does; an absolute path. It must end with 0 at "ready"
   --replica-of HOST:PORT[/NAMESPACE]
                               keep a copy of that store, or of one namespace of it, and take no writes for it;
                               without it, what was a copy becomes a store of its own
@@ -59,6 +60,7 @@ interface ServeOptions {
   readonly sockets: TransportChoice
   readonly store: LogStoreInit
   readonly replicaOf: ReplicaOf | undefined
+  readonly hook: string | undefined
 }
 
 /**
@@ -121,6 +123,7 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
       sockets: { type: 'string', default: 'auto' },
       readonly: { type: 'boolean', default: false },
       'replica-of': { type: 'string' },
+      hook: { type: 'string' },
       'primary-password-file': { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -152,8 +155,21 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
       mode: mode === 'seq' ? 'seq' : 'user',
       ...(segmentBytes !== undefined && { segmentBytes }),
     },
+    hook: values.hook === undefined ? undefined : checkHook(values.hook),
     replicaOf: parseReplicaOf(values['replica-of'], values['primary-password-file']),
   }
+}
+
+/** Refuses at the start what would fail at every event. */
+function checkHook(path: string): string {
+  if (!isAbsolute(path)) throw usageError('--hook is an absolute path')
+  try {
+    accessSync(path, constants.X_OK)
+    if (statSync(path).isFile()) return path
+  } catch (cause) {
+    throw new NodeError('STORE_USAGE', `--hook ${path} is no executable`, { cause })
+  }
+  throw usageError('--hook is a file')
 }
 
 function parseReplicaOf(text: string | undefined, file: string | undefined): ReplicaOf | undefined {

@@ -9,6 +9,7 @@ import type { LogStore } from '../store.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { CommandParser } from './command-parser.ts'
 import type { Output } from './reply-writer.ts'
+import type { RunningHook } from './running-hook.ts'
 import { Session } from './session.ts'
 
 /** Who speaks. */
@@ -64,17 +65,6 @@ export interface Watcher {
   /** Undefined for any. */
   readonly command: string | undefined
   seen(command: string): void
-}
-
-/** A hook that runs or ran lately. */
-export interface RunningHook {
-  readonly type: string
-  readonly args: readonly string[]
-  readonly pid: number
-  /** Seconds since 1970, 0 for not yet. */
-  readonly startedAt: number
-  readonly endedAt: number
-  readonly exitCode: number
 }
 
 /** A store that speaks. */
