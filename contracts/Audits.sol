@@ -32,6 +32,7 @@ contract Audits is AuditEpochs {
         bytes32 claim;
         uint128 bond;
         uint64 units;
+        uint32 signedAt;
     }
 
     /// @inheritdoc IAudits
@@ -112,6 +113,8 @@ contract Audits is AuditEpochs {
         _disputes[dispute].claim = bytes32(uint256(epoch));
         _disputes[dispute].target = bytes26(keccak256(abi.encode(_key(own))));
         _disputes[dispute].units = own.units;
+        _disputes[dispute].signedAt = own.epoch;
+        emit SlotDemanded(dispute, own.order, own.slot, own.generation, own.units);
     }
 
     /// @inheritdoc IAudits
@@ -119,7 +122,9 @@ contract Audits is AuditEpochs {
         Dispute storage own = _await(dispute, DisputeState.Demanded);
         SlotCommitment calldata shown = entry.commitment;
         bool demanded = bytes26(keccak256(abi.encode(_key(shown)))) == own.target;
-        require(demanded && shown.units >= own.units, AuditCommitmentInvalid(shown.order, shown.slot));
+        // What a writer signed later stands for what it wants kept, though it be less: stores are compacted.
+        bool kept = shown.units >= own.units || shown.epoch > own.signedAt;
+        require(demanded && kept, AuditCommitmentInvalid(shown.order, shown.slot));
         _checkEntry(own.node, _versionFor(own.node, _epochOf(own.claim)), entry);
         own.state = DisputeState.Answered;
         emit DisputeAnswered(dispute);
@@ -158,7 +163,7 @@ contract Audits is AuditEpochs {
     /// @inheritdoc IAudits
     function disputes(uint64 dispute) external view returns (DisputeView memory) {
         Dispute memory own = _disputes[dispute];
-        return DisputeView(own.state, own.node, _epochOf(own.claim), own.sample, own.deadline, own.challenger);
+        return DisputeView(own.state, own.node, _epochOf(own.claim), own.sample, own.deadline, own.challenger, own.bond);
     }
 
     // Rules
@@ -216,6 +221,8 @@ contract Audits is AuditEpochs {
         returns (bytes32 claim, bool batched)
     {
         require(epoch_ == epoch, AuditWrongEpoch(epoch_, epoch));
+        // Until then a node may still put right what its aggregator posted for it.
+        require(!_isOpen(_epochs[epoch_]), AuditPending(epoch_));
         uint16 samples = _epochs[epoch_].samples;
         require(sample != 0 && sample <= samples, AuditSampleInvalid(sample, samples));
         (claim, batched) = _claim(node, epoch_, account);

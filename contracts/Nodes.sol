@@ -17,7 +17,8 @@ import {WiredOnce} from "./libraries/WiredOnce.sol";
 /// @dev Invariants:
 /// - `usedBytes <= capacityBytes` of every node, and `usedBytes` is the sum of the slots that the order book locked;
 /// - the token balance of this contract is at least the sum of all stakes, sponsorships included;
-/// - a node's alive seconds never exceed the time from its registration to its last heartbeat, and never fall;
+/// - a node's alive seconds never exceed the time from its registration to its last heartbeat, and fall
+/// only when a missed audit is recorded;
 /// - an account is at most one of: unknown, sponsored, node;
 /// - only the audits take from a stake, and a node whose stake does not cover its offer gets no further slots.
 /// Time: a node lives from a heartbeat to the next if that comes within `Policy.lateSeconds`; otherwise the whole gap

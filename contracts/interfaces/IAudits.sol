@@ -62,6 +62,7 @@ enum DisputeState {
 /// @param epoch Epoch of the sample; of the demand.
 /// @param sample From 1; 0 for a demand.
 /// @param deadline When the node must have replied to what `state` waits for.
+/// @param bond Of the challenger; of the node's farm once answered.
 struct DisputeView {
     DisputeState state;
     uint32 node;
@@ -69,6 +70,7 @@ struct DisputeView {
     uint16 sample;
     uint64 deadline;
     address challenger;
+    uint128 bond;
 }
 
 /// @notice One epoch of audits.
@@ -102,6 +104,8 @@ interface IAudits {
     event AccumulatorCommitted(uint32 indexed node, bytes32 root, uint64 units);
     /// @notice A node's digests come through `aggregator`.
     event AggregatorChosen(uint32 indexed node, address aggregator);
+    /// @notice A node posted its own digest.
+    event DigestPosted(uint32 indexed epoch, address indexed account, bytes28 digest);
     /// @notice Digests of up to 256 nodes were posted: bit `b` of `members` is node `group * 256 + b`.
     event DigestsPosted(
         uint32 indexed epoch, address indexed aggregator, uint32 indexed group, bytes28 root, uint256 members
@@ -114,6 +118,8 @@ interface IAudits {
     event DisputeOpened(uint64 indexed dispute, uint32 indexed node, uint32 indexed epoch, uint16 sample);
     /// @notice The sample is in `order`'s `slot`, unit `unit` of it: the node must answer.
     event DisputeLocated(uint64 indexed dispute, uint64 indexed order, uint16 slot, uint64 unit);
+    /// @notice The node must show that it stands for the slot.
+    event SlotDemanded(uint64 indexed dispute, uint64 indexed order, uint16 slot, uint16 generation, uint64 units);
     /// @notice The node was right.
     event DisputeAnswered(uint64 indexed dispute);
     /// @notice The node was wrong, or said nothing.
@@ -206,7 +212,7 @@ interface IAudits {
     /// did their duty, had nothing committed, had announced maintenance, or are marked already are passed over.
     function markMissed(uint32 epoch, uint32[] calldata nodes) external;
 
-    /// @notice Doubts a sample of the newest epoch; pulls a bond of `AuditBond`.
+    /// @notice Doubts a sample of the newest epoch after its window has closed; pulls a bond of `AuditBond`.
     /// @param sample From 1.
     /// @return dispute Its number, from 1.
     function challenge(uint32 node, uint32 epoch, uint16 sample) external returns (uint64 dispute);
@@ -245,7 +251,7 @@ interface IAudits {
     /// @param countersignature The node's.
     function demand(Entry calldata entry, bytes calldata countersignature) external returns (uint64 dispute);
 
-    /// @notice Shows the slot, with at least as many units, in what the node committed. Anyone, before the deadline.
+    /// @notice Shows the slot, with at least as many units or as its writer signed it later, in what the node committed. Anyone, before the deadline.
     function show(uint64 dispute, Entry calldata entry) external;
 
     /// @notice Ends a dispute whose deadline has passed: slashes the node, gives the bond back with a share. Anyone.
@@ -270,6 +276,9 @@ interface IAudits {
     function proverOf(uint32 node) external view returns (uint32 missedEpoch, uint32 slashedEpoch, address aggregator);
     /// @notice True if a node has posted all it had to in an epoch, as long as that or the next one is the newest.
     function isProven(uint32 node, uint32 inEpoch) external view returns (bool);
+    /// @notice What a node posted for an epoch, itself or through its aggregator (`batched`: then the group's root); zero if
+    /// nothing. As long as that or the next one is the newest.
+    function claimOf(uint32 node, uint32 inEpoch) external view returns (bytes28 claim, bool batched);
     /// @notice True if the seed of an epoch asks the node to open its first sample on chain.
     function isDrawn(uint32 node, uint32 inEpoch) external view returns (bool);
     /// @notice A dispute as it is now.

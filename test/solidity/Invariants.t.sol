@@ -56,6 +56,7 @@ contract InvariantsTest {
         world.checkCapacity();
         world.checkDispersal();
         world.checkSequence();
+        world.checkAudits();
         world.checkMoney();
     }
 }

@@ -16,6 +16,7 @@ import {
 } from './support/grid.ts'
 
 const EPOCH = 10_000n
+const WINDOW = 5_000n
 const ANSWER = 500n
 const BOND = 50n
 const STAKE = 2n * TOKEN
@@ -36,7 +37,7 @@ describe('Audits: disputes', () => {
   let watcher: Signer
   let scene: AuditScene
   let proof: Proof
-  let restore: () => Promise<void>
+  let restoreOpen: () => Promise<void>
 
   const as = (signer: Signer) => grid.contracts.audits.connect(signer)
   const refuse = (call: Promise<unknown>, error: string) =>
@@ -50,7 +51,7 @@ describe('Audits: disputes', () => {
     grid = await deployTestGrid({
       policy: {
         ...{ HeartbeatSeconds: 20_000n, LostSeconds: 40_000n, GraceSeconds: 0n, MinSeconds: 10n },
-        ...{ AuditEpochSeconds: EPOCH, AuditWindowSeconds: 5_000n, AuditWindowBlocks: 1n },
+        ...{ AuditEpochSeconds: EPOCH, AuditWindowSeconds: WINDOW, AuditWindowBlocks: 1n },
         ...{ AuditSamples: 64n, AuditOpenOdds: 0n, AuditAnswerSeconds: ANSWER, AuditBond: BOND },
         ...{ AuditReporterShare: 1_000n, AuditFraudSlash: 2_000n, AuditMissSlash: 100n },
       },
@@ -68,10 +69,18 @@ describe('Audits: disputes', () => {
     await as(watcher).draw()
     proof = await scene.prove(1n)
     await scene.post(proof)
-    restore = await grid.snapshot()
+    restoreOpen = await grid.snapshot()
   })
-  beforeEach(() => restore())
+  beforeEach(async () => {
+    await restoreOpen()
+    await closeWindow()
+  })
 
+  /** What was posted can be doubted from now on. */
+  async function closeWindow(): Promise<void> {
+    await grid.pass(WINDOW)
+    await grid.pass(1n)
+  }
   /** A sample that falls into the store, after the first. */
   function ownSample(after = 1): number {
     const sample = proof.own.find((each) => each > after)
@@ -83,6 +92,16 @@ describe('Audits: disputes', () => {
     as(by).challengeLocated(node.id, 1n, sample, proof.location(sample))
 
   describe('a challenge', () => {
+    it('waits for the window, in which a node may still put right what its aggregator posted', async () => {
+      await restoreOpen()
+      await refuse(challenge(), 'AuditPending')
+      const tree = new BinaryTree(proof.states)
+      await refuse(
+        as(watcher).proveBroken(node.id, 1n, 2, proof.location(2), ZeroHash, tree.path(0)),
+        'AuditPending',
+      )
+    })
+
     it('is of a sample of the newest epoch for which something was posted, and costs a bond', async () => {
       const { token, audits } = grid.contracts
       await refuse(as(watcher).challenge(node.id, 0n, 1n), 'AuditWrongEpoch')
@@ -192,6 +211,12 @@ describe('Audits: disputes', () => {
       await wrong({ entry: { ...entry, mount: 9 } }, 'AuditNotWriter')
     })
 
+    it('believes a signature of the tenant also after its account was given code that denies it', async () => {
+      await grid.connection.networkHelpers.setCode(await tenant.getAddress(), '0x5f5ffd')
+      await challengeLocated()
+      expect(await stateOf(1n)).to.equal(STATE.Located)
+    })
+
     it('must name the slot that the sample falls into', async () => {
       const elsewhere = proof.states.findIndex((_, at) => !proof.own.includes(at + 1)) + 1
       expect(elsewhere).to.be.greaterThan(0)
@@ -210,6 +235,7 @@ describe('Audits: disputes', () => {
       digests[Number(node.id)] = next.digest
       const group = new BinaryTree(digests)
       await as(watcher).postDigests(2n, 0n, group.root.slice(0, 28), 1n << node.id)
+      await closeWindow()
       const path = group.path(Number(node.id))
       const sample = next.own[0] ?? 1
       await as(watcher).challenge(node.id, 2n, sample)
@@ -229,12 +255,14 @@ describe('Audits: disputes', () => {
 
   /** A proof whose first state does not follow from the seed. */
   async function forgedStart() {
+    await restoreOpen()
     const earlier = new Uint8Array(32).fill(7)
     const unit = new Uint8Array(32)
     const { nextState } = await import('../../agent/engines/audit/sampling.ts')
     const states = [nextState(earlier, unit), ...proof.states.slice(1)]
     const tree = new BinaryTree(states)
     await scene.post({ epoch: 1n, digest: tree.root })
+    await closeWindow()
     const parts = { earlier, unit, digest: tree.root, statePath: tree.path(0) }
     return { tree, states, location: scene.location(parts) }
   }
@@ -404,6 +432,18 @@ describe('Audits: disputes', () => {
       expect(await creditOf(node.owner)).to.equal(BOND)
     })
 
+    it('for more than its writer signed later is met by that', async () => {
+      await demand({}, node.wallet, scene.commitment.units + 1)
+      const later = { ...scene.commitment, epoch: 1 }
+      const entry = {
+        ...scene.entry(),
+        commitment: later,
+        signature: await scene.sign(tenant, later),
+      }
+      await as(tenant).show(1n, entry)
+      expect(await stateOf(1n)).to.equal(STATE.Answered)
+    })
+
     it('for more than is shown is not met, and costs the node its slash', async () => {
       await demand({}, node.wallet, scene.commitment.units + 1)
       await refuse(as(tenant).show(1n, scene.entry()), 'AuditCommitmentInvalid')
@@ -489,6 +529,7 @@ describe('Audits: disputes', () => {
 
   describe('a drawn node', () => {
     it('opens its first sample in the window', async () => {
+      await restoreOpen()
       await grid.asTimelock((owner) => grid.contracts.policy.connect(owner).set(16n, 1n))
       const { audits } = grid.contracts
       await refuse(
@@ -515,6 +556,7 @@ describe('Audits: disputes', () => {
         'AuditPathWrong',
       )
       await refuse(open(scene.entry(), opening, nodes[0]?.id), 'AuditNothingClaimed')
+      await refuse(open(scene.entry(), new Uint8Array(3)), 'AuditPathMalformed')
       await expect(open(scene.entry(), opening))
         .to.emit(audits, 'SampleOpened')
         .withArgs(epoch, node.id)

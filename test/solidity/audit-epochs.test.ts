@@ -169,6 +169,8 @@ describe('Audits: epochs', () => {
       await grid.at(dueAt)
       await as(node(0).wallet).postDigest(1n, DIGEST)
       expect(await grid.contracts.audits.isProven(node(0).id, 1n)).to.equal(true)
+      const claim = await grid.contracts.audits.claimOf(node(0).id, 1n)
+      expect([claim.claim, claim.batched]).to.deep.equal([DIGEST, false])
       await grid.at(dueAt + 1n)
       await refuse(as(node(1).wallet).postDigest(1n, DIGEST), 'AuditLate')
       await grid.at(dueAt + 2n)

@@ -36,6 +36,7 @@ import {
 
 const EPOCH = 21_600n
 const WINDOW = 1_800n
+const WINDOW_BLOCKS = 3
 const ANSWER = 3_600n
 const SAMPLES = 64n
 const BOND = TOKEN
@@ -86,6 +87,11 @@ describe('Audits: provers', () => {
     return nextEpoch()
   }
 
+  /** Nobody can post any more, and everybody can doubt. */
+  async function closeWindow(): Promise<void> {
+    for (let block = 0; block < WINDOW_BLOCKS; block++) await grid.pass(WINDOW)
+  }
+
   async function doubts(
     node: ProvingNode,
     transcript: Transcript | undefined,
@@ -102,6 +108,7 @@ describe('Audits: provers', () => {
 
   /** Puts a doubt on chain and returns the dispute's number. */
   async function raise(doubt: Doubt | undefined): Promise<number> {
+    await closeWindow()
     await send(grid, watcher, doubt?.act)
     return Number(await audits().disputeCount())
   }
@@ -125,7 +132,11 @@ describe('Audits: provers', () => {
     grid = await deployTestGrid({
       policy: {
         ...{ HeartbeatSeconds: 86_400n, LostSeconds: 200_000n, GraceSeconds: 0n, MinSeconds: 10n },
-        ...{ AuditEpochSeconds: EPOCH, AuditWindowSeconds: WINDOW, AuditWindowBlocks: 3n },
+        ...{
+          AuditEpochSeconds: EPOCH,
+          AuditWindowSeconds: WINDOW,
+          AuditWindowBlocks: BigInt(WINDOW_BLOCKS),
+        },
         ...{ AuditSamples: SAMPLES, AuditOpenOdds: 0n, AuditAnswerSeconds: ANSWER },
         ...{ AuditBond: BOND, AuditMissSlash: 100n, AuditFraudSlash: 2_000n },
         ...{ AuditReporterShare: 1_000n },
@@ -241,6 +252,7 @@ describe('Audits: provers', () => {
     it("answers a griefer, whose bond then is its farm's", async () => {
       await honest.work()
       const before = await tokensOf(watcherAddress)
+      await closeWindow()
       await audits().connect(watcher).challenge(honest.id, 1, 17)
       expect(await honest.work()).to.deep.equal(['locate', 'answer'])
       await grid.pass(ANSWER + 1n)
@@ -266,6 +278,7 @@ describe('Audits: provers', () => {
       await send(grid, aggregator, act)
       if (act?.method !== 'postDigests') throw new TypeError('nothing was gathered')
       honest.batches.set(1, { root: act.args[2], groupPath: group.path(honest.audit.node) })
+      await closeWindow()
       for (const sample of [1, 2, 33, 63, 64]) {
         await audits().connect(watcher).challenge(honest.id, 1, sample)
         expect(await honest.work()).to.deep.equal(['locate', 'answer'])
@@ -376,6 +389,7 @@ describe('Audits: provers', () => {
 
   it('takes a late answer from nobody', async () => {
     await other.work()
+    await closeWindow()
     await audits().connect(watcher).challenge(other.id, 1, 9)
     await other.work(['answer'])
     await grid.pass(ANSWER + 1n)
@@ -406,6 +420,8 @@ describe('Audits: provers', () => {
     const [doubt] = await doubts(other, shown)
     expect(doubt?.reason).to.equal('chain-broken')
     expect(doubt?.sample).to.equal(30)
+    await refuse(send(grid, watcher, doubt?.act), 'AuditPending')
+    await closeWindow()
     await send(grid, watcher, doubt?.act)
     expect(await stakeOf(other)).to.equal(STAKE - FRAUD)
     expect(await creditOf(watcherAddress)).to.equal(share(FRAUD))
@@ -419,6 +435,7 @@ describe('Audits: provers', () => {
     await other.post(1, digestTree(shown).root)
     const [doubt] = await doubts(other, shown)
     expect(doubt?.sample).to.equal(1)
+    await closeWindow()
     await send(grid, watcher, doubt?.act)
     expect(await stakeOf(other)).to.equal(STAKE - FRAUD)
   })
@@ -438,6 +455,7 @@ describe('Audits: provers', () => {
     honest.batches.set(1, { root: act.args[2], groupPath: group.path(honest.audit.node) })
     expect(await honest.work()).to.deep.equal(['post'])
     expect(await doubts(honest, honest.transcripts.get(1))).to.deep.equal([])
+    await closeWindow()
     await audits().connect(watcher).challenge(honest.id, 1, 5)
     expect(await honest.work()).to.deep.equal(['locate', 'answer'])
     await nextEpoch()
@@ -482,7 +500,7 @@ describe('Audits: provers', () => {
       tree: node.audit.slot(name).tree,
       sizeBytes: Number(GIB),
       newestEpoch: 1,
-      signedUnits: 0,
+      newestSigned: undefined,
       isWriter,
     })
     expect(hexlify(countersignature)).to.equal(

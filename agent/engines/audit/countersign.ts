@@ -25,8 +25,8 @@ export interface CountersignInit {
   /** Bytes that were ordered. */
   readonly sizeBytes: number
   readonly newestEpoch: number
-  /** Units of the newest commitment of the slot that this node countersigned, 0 if none. */
-  readonly signedUnits: number
+  /** The newest commitment of the slot that this node countersigned, undefined if none. */
+  readonly newestSigned: Pick<SlotCommitment, 'units' | 'epoch'> | undefined
   readonly isWriter: IsWriter
 }
 
@@ -65,7 +65,11 @@ function checkTerms(commitment: SlotCommitment, init: CountersignInit): void {
   // A shard's last unit may be filled up with zeros, so only whole units must fit.
   const hasRoom = units >= 1 && units <= UNITS_MAX && (units - 1) * UNIT_BYTES < init.sizeBytes
   if (!hasRoom) throw refusal('AUDIT_COMMITMENT_TOO_LARGE', commitment)
-  if (units < init.signedUnits) throw refusal('AUDIT_COMMITMENT_SHRINKS', commitment)
+  // Less can be shown in place of more only if it was signed in a later epoch.
+  const { newestSigned } = init
+  if (newestSigned && units < newestSigned.units && epoch <= newestSigned.epoch) {
+    throw refusal('AUDIT_COMMITMENT_SHRINKS', commitment)
+  }
 }
 
 function checkBytes(commitment: SlotCommitment, tree: SlotTree): void {

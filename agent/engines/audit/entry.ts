@@ -30,13 +30,10 @@ export interface Accumulator {
 }
 
 /**
- * Whether a commitment was signed by who may sign for its slot, as the ledger says. `signer` is undefined where no key can
- * have made the signature: a tenant that is a contract may accept it all the same (ERC-1271), which only the ledger knows.
+ * Whether an account may sign for a slot, as the ledger says: the tenant, a writer of the store, or the node of the
+ * writable mount that is named. A tenant that is a contract has writers: what a contract says may change later.
  */
-export type IsWriter = (
-  signed: SignedCommitment,
-  signer: Account | undefined,
-) => boolean | Promise<boolean>
+export type IsWriter = (signed: SignedCommitment, signer: Account) => boolean | Promise<boolean>
 
 /**
  * The leaf of a slot in an accumulator.
@@ -81,5 +78,6 @@ export async function isSignedByWriter(
   signed: SignedCommitment,
   isWriter: IsWriter,
 ): Promise<boolean> {
-  return isWriter(signed, commitmentSigner(domain, signed.commitment, signed.signature))
+  const signer = commitmentSigner(domain, signed.commitment, signed.signature)
+  return signer !== undefined && isWriter(signed, signer)
 }

@@ -67,8 +67,8 @@ export const AUDIT_ERRORS: ErrorCatalogue<AuditErrorCode> = {
     hint: 'Ask again later.',
   },
   AUDIT_COMMITMENT_SHRINKS: {
-    means: 'A commitment has fewer units than one that the node countersigned before.',
-    hint: 'The older one could still be demanded; the slot must be ordered anew to shrink.',
+    means: 'A commitment has fewer units than one that the node countersigned in this epoch.',
+    hint: 'Sign it again in the next epoch: what was signed later stands for what is kept.',
   },
   AUDIT_COMMITMENT_MISMATCH: {
     means: 'The node holds other bytes than the writer signed.',

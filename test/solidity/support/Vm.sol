@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 /// @title The cheat codes that the tests use.
 interface Vm {
     function warp(uint256 timestamp) external;
+    function roll(uint256 number) external;
     function prank(address sender) external;
     function assume(bool condition) external;
     function envOr(string calldata name, uint256 otherwise) external view returns (uint256);

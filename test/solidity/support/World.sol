@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Audits} from "../../../contracts/Audits.sol";
+import {CapacityVotes} from "../../../contracts/CapacityVotes.sol";
 import {Escrow} from "../../../contracts/Escrow.sol";
 import {GridToken} from "../../../contracts/GridToken.sol";
 import {Nodes} from "../../../contracts/Nodes.sol";
@@ -10,6 +11,7 @@ import {OrderDesk} from "../../../contracts/OrderDesk.sol";
 import {Orders} from "../../../contracts/Orders.sol";
 import {Policy} from "../../../contracts/Policy.sol";
 import {SpecRules} from "../../../contracts/SpecRules.sol";
+import {DisputeState, DisputeView} from "../../../contracts/interfaces/IAudits.sol";
 import {NodeState, NodeView, Offer} from "../../../contracts/interfaces/INodes.sol";
 import {OrderKind, OrderState, OrderView, SlotRequest} from "../../../contracts/interfaces/IOrders.sol";
 import {Parameter} from "../../../contracts/interfaces/IPolicy.sol";
@@ -30,6 +32,7 @@ contract World {
     Nodes public nodes;
     Escrow public escrow;
     Audits public audits;
+    CapacityVotes public votes;
     Orders public orders;
 
     address[] public tenants;
@@ -55,6 +58,7 @@ contract World {
         nodes.wire(address(orders));
         escrow.wire(address(orders));
         audits.wire(address(orders));
+        votes = new CapacityVotes(token, policy, nodes, audits);
         for (uint256 i = 0; i < TENANTS; ++i) {
             tenants.push(_person(100 + i));
         }
@@ -73,7 +77,7 @@ contract World {
         uint256 a = uint256(keccak256(abi.encode(seed, "a")));
         uint256 b = uint256(keccak256(abi.encode(seed, "b")));
         uint256 c = uint256(keccak256(abi.encode(seed, "c")));
-        uint256 which = seed % 24;
+        uint256 which = seed % 36;
         if (which < 2) placeStore(a, b, c);
         else if (which < 4) placeVolume(a, b, c);
         else if (which < 6) placeMount(a, b, c);
@@ -91,8 +95,18 @@ contract World {
         else if (which == 20) exit(a);
         else if (which == 21) attack(a);
         else if (which == 22) pass(a);
-        else if (a % 4 == 0) passLong(b);
-        else vote(a, b);
+        else if (which == 23 && a % 4 == 0) passLong(b);
+        else if (which == 23) vote(a, b);
+        else if (which < 26) drawEpoch(a);
+        else if (which == 26) commit(a, b);
+        else if (which < 29) postDigest(a);
+        else if (which == 29) postDigests(a);
+        else if (which == 30) chooseAggregator(a);
+        else if (which == 31) markMissed(a);
+        else if (which == 32) challenge(a);
+        else if (which == 33) endDispute(a);
+        else if (which == 34) takeOut(a);
+        else refreshVotes(a);
     }
 
     // Acts of tenants
@@ -195,12 +209,77 @@ contract World {
         if (seed & 0xf00 == 0) _act(farmers[(node - 1) % FARMS], address(nodes), abi.encodeCall(nodes.exit, (node)), 0);
     }
 
+    // Acts of audits
+
+    function drawEpoch(uint256 seed) public {
+        _act(_anybody(seed), address(audits), abi.encodeCall(audits.draw, ()), 0);
+    }
+
+    function commit(uint256 seed, uint256 units) public {
+        uint64 count = seed & 0xf00 == 0 ? 0 : uint64(units % (12 * GIB / 32));
+        bytes32 root = count == 0 ? bytes32(0) : keccak256(abi.encode(seed));
+        _act(accounts[seed % NODES], address(audits), abi.encodeCall(audits.commit, (root, count)), 0);
+    }
+
+    function postDigest(uint256 seed) public {
+        bytes memory data = abi.encodeCall(audits.postDigest, (audits.epoch(), bytes28(keccak256(abi.encode(seed)))));
+        _act(accounts[seed % NODES], address(audits), data, 0);
+    }
+
+    function postDigests(uint256 seed) public {
+        bytes28 root = bytes28(keccak256(abi.encode(seed)));
+        bytes memory data = abi.encodeCall(audits.postDigests, (audits.epoch(), 0, root, seed >> 8));
+        _act(farmers[seed % FARMS], address(audits), data, 0);
+    }
+
+    function chooseAggregator(uint256 seed) public {
+        address aggregator = seed & 0x300 == 0 ? address(0) : farmers[(seed >> 16) % FARMS];
+        _act(accounts[seed % NODES], address(audits), abi.encodeCall(audits.setAggregator, (aggregator)), 0);
+    }
+
+    function markMissed(uint256 seed) public {
+        uint32[] memory all = new uint32[](NODES);
+        for (uint256 i = 0; i < NODES; ++i) {
+            all[i] = uint32(i + 1);
+        }
+        uint32 newest = audits.epoch();
+        uint32 which = seed & 0xf0 == 0 || newest == 0 ? newest : newest - 1;
+        _act(_anybody(seed), address(audits), abi.encodeCall(audits.markMissed, (which, all)), 0);
+    }
+
+    function challenge(uint256 seed) public {
+        bytes memory data =
+            abi.encodeCall(audits.challenge, (uint32(1 + seed % NODES), audits.epoch(), uint16((seed >> 8) % 6)));
+        _act(_anybody(seed >> 16), address(audits), data, 0);
+    }
+
+    /// @dev Nobody here has the bytes, so a dispute can only be lost.
+    function endDispute(uint256 seed) public {
+        uint64 count = audits.disputeCount();
+        uint64 which = count == 0 ? 0 : uint64(1 + seed % count);
+        bool collects = seed & 0x700 == 0;
+        bytes memory data =
+            collects ? abi.encodeCall(audits.collect, (which)) : abi.encodeCall(audits.expire, (which));
+        _act(_anybody(seed >> 16), address(audits), data, 0);
+    }
+
+    function takeOut(uint256 seed) public {
+        bytes memory data = seed & 0x100 == 0
+            ? abi.encodeCall(audits.withdrawCredit, ())
+            : abi.encodeCall(audits.sweep, (uint32(1 + (seed >> 16) % NODES)));
+        _act(_anybody(seed), address(audits), data, 0);
+    }
+
+    function refreshVotes(uint256 seed) public {
+        _act(_anybody(seed), address(votes), abi.encodeCall(votes.refresh, (uint32(1 + seed % NODES))), 0);
+    }
+
     // Acts of the attacker: none of these may ever succeed
 
     function attack(uint256 seed) public {
         address attacker = address(0xa77ac);
         uint64 order = _order(seed >> 8);
-        bytes[] memory tries = new bytes[](7);
+        bytes[] memory tries = new bytes[](9);
         tries[0] = abi.encodeCall(orders.cancel, (order));
         tries[1] = abi.encodeCall(orders.replace, (order, 0, uint32(1 + seed % NODES)));
         tries[2] = abi.encodeCall(escrow.withdraw, (1));
@@ -208,10 +287,13 @@ contract World {
         tries[4] = abi.encodeCall(nodes.unlock, (new SlotRequest[](1)));
         tries[5] = abi.encodeCall(nodes.exit, (uint32(1 + seed % NODES)));
         tries[6] = abi.encodeCall(policy.set, (Parameter.MaxSlots, 1));
+        tries[7] = abi.encodeCall(nodes.slash, (1, 10_000));
+        tries[8] = abi.encodeCall(audits.refilled, (1, 2, 1, type(uint64).max));
         uint256 which = seed % tries.length;
         address target = which < 2
             ? address(orders)
-            : which < 4 ? address(escrow) : which < 6 ? address(nodes) : address(policy);
+            : which < 4 ? address(escrow) : which < 6 || which == 7 ? address(nodes) : address(policy);
+        if (which == 8) target = address(audits);
         require(!_act(attacker, target, tries[which], 0), "an attack succeeded");
     }
 
@@ -227,11 +309,13 @@ contract World {
 
     function pass(uint256 time) public {
         vm.warp(block.timestamp + time % 400);
+        vm.roll(block.number + 1 + time % 4);
         look();
     }
 
     function passLong(uint256 time) public {
         vm.warp(block.timestamp + time % 5000);
+        vm.roll(block.number + 1 + time % 400);
         look();
     }
 
@@ -332,6 +416,32 @@ contract World {
         }
     }
 
+    /// @dev Audits: what they owe is what they have, and is the sum of its parts; votes are the sum over the nodes.
+    function checkAudits() external view {
+        uint256 parts = 0;
+        for (uint64 dispute = 1; dispute <= audits.disputeCount(); ++dispute) {
+            DisputeView memory seen = audits.disputes(dispute);
+            if (seen.state != DisputeState.Lost && seen.state != DisputeState.Collected) parts += seen.bond;
+        }
+        uint256 sumVotes = 0;
+        for (uint32 node = 1; node <= NODES; ++node) {
+            (uint256 amount,,) = audits.poolOf(node);
+            parts += amount;
+            sumVotes += votes.votesOf(node);
+        }
+        uint256 sumOwners = 0;
+        for (uint256 i = 0; i < FARMS; ++i) {
+            parts += audits.creditOf(farmers[i]);
+            sumOwners += votes.getVotes(farmers[i]);
+        }
+        for (uint256 i = 0; i < TENANTS; ++i) {
+            parts += audits.creditOf(tenants[i]);
+        }
+        require(parts == audits.owed(), "what the audits owe");
+        require(token.balanceOf(address(audits)) == parts, "the audits' tokens");
+        require(sumVotes == sumOwners, "votes of nodes are votes of their farms");
+    }
+
     function checkSequence() external view {
         require(orders.sequence() == events, "one event for each change");
     }
@@ -392,6 +502,10 @@ contract World {
         }
     }
 
+    function _anybody(uint256 seed) private view returns (address) {
+        return seed & 1 == 0 ? tenants[(seed >> 8) % TENANTS] : farmers[(seed >> 8) % FARMS];
+    }
+
     function _order(uint256 seed) private view returns (uint64) {
         uint64 count = orders.orderCount();
         return count == 0 ? 0 : uint64(1 + seed % count);
@@ -410,6 +524,8 @@ contract World {
         token.approve(address(escrow), type(uint256).max);
         vm.prank(person);
         token.approve(address(nodes), type(uint256).max);
+        vm.prank(person);
+        token.approve(address(audits), type(uint256).max);
     }
 
     function _register(uint256 i) private {
@@ -437,5 +553,20 @@ contract World {
         values[uint256(Parameter.MaxSeconds)] = 5000;
         values[uint256(Parameter.DispersalAgeSeconds)] = 5;
         values[uint256(Parameter.ScrubSeconds)] = 60;
+        values[uint256(Parameter.AuditEpochSeconds)] = 700;
+        values[uint256(Parameter.AuditWindowSeconds)] = 300;
+        values[uint256(Parameter.AuditWindowBlocks)] = 1;
+        values[uint256(Parameter.AuditSamples)] = 5;
+        values[uint256(Parameter.AuditOpenOdds)] = 9;
+        values[uint256(Parameter.AuditAnswerSeconds)] = 200;
+        values[uint256(Parameter.AuditBond)] = 1e6;
+        values[uint256(Parameter.AuditMissSlash)] = 100;
+        values[uint256(Parameter.AuditFraudSlash)] = 2000;
+        values[uint256(Parameter.AuditReporterShare)] = 1000;
+        values[uint256(Parameter.VotesPerGib)] = 1e18;
+        values[uint256(Parameter.CapacityVotesPercent)] = 20;
+        values[uint256(Parameter.MaxPricePerCoreSecond)] = 1000;
+        values[uint256(Parameter.MaxPricePerMemoryGibSecond)] = 1000;
+        values[uint256(Parameter.MaxPricePerEgressGib)] = 1000;
     }
 }

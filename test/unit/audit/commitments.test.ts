@@ -38,7 +38,7 @@ async function world(): Promise<{ node: AuditNode; init: CountersignInit }> {
     tree: node.slot(SLOT).tree,
     sizeBytes: 2000,
     newestEpoch: 1,
-    signedUnits: 0,
+    newestSigned: undefined,
     isWriter: isTestWriter,
   }
   return { node, init }
@@ -122,7 +122,7 @@ describe('a node that is to countersign', () => {
       ['AUDIT_COMMITMENT_EPOCH', {}, { newestEpoch: 3 }],
       ['AUDIT_COMMITMENT_TOO_LARGE', {}, { sizeBytes: (own.units - 1) * 32 }],
       ['AUDIT_COMMITMENT_TOO_LARGE', { units: 0 }, {}],
-      ['AUDIT_COMMITMENT_SHRINKS', {}, { signedUnits: own.units + 1 }],
+      ['AUDIT_COMMITMENT_SHRINKS', {}, { newestSigned: { ...own, units: own.units + 1 } }],
       ['AUDIT_COMMITMENT_BEHIND', { units: own.units + 1 }, {}],
       ['AUDIT_COMMITMENT_MISMATCH', { root: new Uint8Array(32) }, {}],
       ['AUDIT_COMMITMENT_MISMATCH', { units: own.units - 1 }, {}],
@@ -133,5 +133,7 @@ describe('a node that is to countersign', () => {
     }
     await rejectsWith('AUDIT_COMMITMENT_UNSIGNED', () => countersign(signed(own, testKey(9)), init))
     assert.lengthOf(await countersign(signed(own), { ...init, sizeBytes: own.units * 32 }), 65)
+    const more = { units: own.units + 1, epoch: own.epoch - 1 }
+    assert.lengthOf(await countersign(signed(own), { ...init, newestSigned: more }), 65)
   })
 })
