@@ -21,6 +21,7 @@ export type LogErrorCode =
   | 'LOG_REPLICA_DIVERGED'
   | 'LOG_REPLICA_REFUSED'
   | 'LOG_PRIMARY_LOST'
+  | 'LOG_PASSWORDS_BUSY'
 
 /** The catalogue of {@link LogErrorCode}. */
 export const LOG_ERRORS: ErrorCatalogue<LogErrorCode> = {
@@ -94,6 +95,10 @@ export const LOG_ERRORS: ErrorCatalogue<LogErrorCode> = {
   LOG_PRIMARY_LOST: {
     means: 'The link to the primary broke, or carried something that is not of the protocol.',
     hint: 'It is dialled again, later each time up to 30 s.',
+  },
+  LOG_PASSWORDS_BUSY: {
+    means: 'More clients wait for their password to be checked than the store lets wait.',
+    hint: 'Try again in a few seconds.',
   },
   LOG_FORMAT_UNKNOWN: {
     means: 'A file of the store is of a version or shape that this program does not know.',

@@ -2,7 +2,7 @@
  * What a namespace is told to be, and the small file that keeps it: one line of JSON and one line with its checksum, replaced
  * as a whole by a rename, so that a crash leaves the old or the new one.
  */
-import { randomBytes, scryptSync, timingSafeEqual } from 'node:crypto'
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import type { Disk } from '../../base/disk.ts'
 import { NodeError } from '../../base/errors.ts'
 import type { Account } from '../../base/ids.ts'
@@ -152,16 +152,16 @@ export async function writeProperties(
 }
 
 /**
- * Makes the form in which a password is kept.
+ * Makes the form in which a password is kept; costs 30 ms of another thread.
  *
  * @param password - Any bytes.
  * @returns Salt and hash.
  * @example
- * const kept = hashPassword(Buffer.from('secret'))
+ * const kept = await hashPassword(Buffer.from('secret'))
  */
-export function hashPassword(password: Uint8Array): PasswordHash {
+export async function hashPassword(password: Uint8Array): Promise<PasswordHash> {
   const salt = randomBytes(SALT_BYTES)
-  const hash = scryptSync(password, salt, HASH_BYTES, SCRYPT)
+  const hash = await scryptOf(password, salt)
   return { salt: salt.toString('hex'), hash: hash.toString('hex') }
 }
 
@@ -172,11 +172,21 @@ export function hashPassword(password: Uint8Array): PasswordHash {
  * @param kept - What was kept.
  * @returns True if it is the one.
  * @example
- * isPassword(Buffer.from('secret'), kept)
+ * await isPassword(Buffer.from('secret'), kept)
  */
-export function isPassword(password: Uint8Array, kept: PasswordHash): boolean {
-  const hash = scryptSync(password, Buffer.from(kept.salt, 'hex'), HASH_BYTES, SCRYPT)
+export async function isPassword(password: Uint8Array, kept: PasswordHash): Promise<boolean> {
+  const hash = await scryptOf(password, Buffer.from(kept.salt, 'hex'))
   return timingSafeEqual(hash, Buffer.from(kept.hash, 'hex'))
+}
+
+/** On a thread of the process' pool: nobody else waits for it. */
+function scryptOf(password: Uint8Array, salt: Uint8Array): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+  scrypt(password, salt, HASH_BYTES, SCRYPT, (failure, hash) => {
+    if (failure) reject(failure)
+    else resolve(hash)
+  })
+  return promise
 }
 
 function checksum(json: string): string {

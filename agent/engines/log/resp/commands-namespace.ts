@@ -3,7 +3,12 @@ import { isNodeError } from '../../../base/errors.ts'
 import { MIB } from '../../../base/units.ts'
 import { NAME_BYTES_MAX } from '../constants.ts'
 import type { Namespace } from '../namespace.ts'
-import { hashPassword, isPassword, type NamespaceProperties } from '../namespace-properties.ts'
+import {
+  hashPassword,
+  isPassword,
+  type NamespaceProperties,
+  type PasswordHash,
+} from '../namespace-properties.ts'
 import { IS_REPLICA } from './access.ts'
 import { challengeAnswer, isChallengeAnswer } from './challenge.ts'
 import { type Command, hasArguments, isAdmin, type Replied } from './command.ts'
@@ -160,11 +165,9 @@ function nsSet(session: Session, args: CommandParser): Promise<void> | Replied {
     return writer.error('This server instance is configured to use a single runtime mode')
   }
   const value = args.copy(3)
+  if (property === 'password') return setPassword(session, namespace, value)
   const changes = parse(value.toString('latin1'))
   if (typeof changes === 'string') return writer.error(changes)
-  if (property === 'password') {
-    namespace.secretKnown = changes.password ? value : undefined
-  }
   return namespace.change(changes).then(
     () => writer.status('OK'),
     (caught: unknown) => {
@@ -174,6 +177,15 @@ function nsSet(session: Session, args: CommandParser): Promise<void> | Replied {
   )
 }
 
+async function setPassword(session: Session, namespace: Namespace, value: Buffer): Promise<void> {
+  const isRemoved = value.toString('latin1') === '*'
+  const { passwords } = session.server
+  const password = isRemoved ? null : await passwords.inTurn(() => hashPassword(value))
+  namespace.secretKnown = isRemoved ? undefined : value
+  await namespace.change({ password })
+  session.writer.status('OK')
+}
+
 const DEFAULT_MAY_CHANGE = ['mode', 'lock', 'freeze', 'sync', 'history', 'provable']
 
 type Change = Partial<NamespaceProperties>
@@ -181,9 +193,8 @@ type Change = Partial<NamespaceProperties>
 /** How each property is read: what changes, or words that refuse. */
 const PROPERTIES: Readonly<Record<string, (value: string) => Change | string>> = {
   maxsize: (value) => (/^\d{1,15}$/.test(value) ? { maxBytes: Number(value) } : INVALID_VALUE),
-  password: (value) => ({
-    password: value === '*' ? null : hashPassword(Buffer.from(value, 'latin1')),
-  }),
+  // Hashed elsewhere.
+  password: () => ({}),
   public: (value) => ({ isPublic: value.startsWith('1') }),
   worm: (value) => ({ worm: value.startsWith('1') }),
   lock: (value) => ({ isLocked: value.startsWith('1') }),
@@ -212,7 +223,7 @@ function nsJump(session: Session): Replied {
 }
 
 /** SELECT namespace [password | SECURE answer]. */
-function select(session: Session, args: CommandParser): Replied {
+function select(session: Session, args: CommandParser): Promise<void> | Replied {
   const { writer } = session
   if (args.count < 2) return writer.error('Invalid argument')
   if (!isShortName(session, args)) return
@@ -232,27 +243,39 @@ function select(session: Session, args: CommandParser): Replied {
     session.select(found, false)
     return writer.status('OK')
   }
-  const refusal = checkPassword(session, found, args)
-  if (refusal !== undefined) {
-    session.server.counts.failedLogins++
-    return writer.error(refusal)
+  if (args.count > 4) return writer.error('Too many arguments')
+  if (args.count === 3) {
+    if (args.lengthOf(2) > PASSWORD_BYTES_MAX) return writer.error('Password too long')
+    return selectWithPassword(session, found, password, args.copy(2))
   }
+  const refusal = checkChallenge(session, found, args)
+  if (refusal !== undefined) return session.server.passwords.refuse(session, refusal)
   session.select(found, true)
   writer.status('OK')
 }
 
-/** @returns Undefined if the password is right, else words that refuse. */
-function checkPassword(
+async function selectWithPassword(
+  session: Session,
+  namespace: Namespace,
+  kept: PasswordHash,
+  given: Buffer,
+): Promise<void> {
+  const { passwords } = session.server
+  const isRight = await passwords.inTurn(() => isPassword(given, kept))
+  // Meanwhile the namespace may be gone or have another password.
+  if (!isRight || namespace.isGone || namespace.properties.password?.hash !== kept.hash) {
+    return passwords.refuse(session, 'Access denied')
+  }
+  session.select(namespace, true)
+  session.writer.status('OK')
+}
+
+/** @returns Undefined if the answer is right, else words that refuse. */
+function checkChallenge(
   session: Session,
   namespace: Namespace,
   args: CommandParser,
 ): string | undefined {
-  const { password } = namespace.properties
-  if (args.count > 4 || !password) return 'Too many arguments'
-  if (args.count === 3) {
-    if (args.lengthOf(2) > PASSWORD_BYTES_MAX) return 'Password too long'
-    return isPassword(args.copy(2), password) ? undefined : 'Access denied'
-  }
   if (args.word(2) !== 'SECURE') return 'Only SECURE extra method supported'
   if (session.nonce === undefined) {
     return 'No CHALLENGE requested, secure authentication not available'

@@ -43,7 +43,7 @@ function time(session: Session): Replied {
 }
 
 /** HELLO [2|3 [AUTH user password] [SETNAME name]]. */
-function hello(session: Session, args: CommandParser): Replied {
+function hello(session: Session, args: CommandParser): Promise<void> | Replied {
   const { writer } = session
   let at = 1
   let protocol = writer.protocol
@@ -56,8 +56,8 @@ function hello(session: Session, args: CommandParser): Replied {
     const option = args.word(at)
     if (option === 'AUTH' && at + 2 < args.count) {
       if (!isAdminPassword(session, args.view(at + 2))) {
-        session.server.counts.failedLogins++
-        return writer.error('WRONGPASS invalid username-password pair or user is disabled.')
+        const words = 'WRONGPASS invalid username-password pair or user is disabled.'
+        return session.server.passwords.refuse(session, words)
       }
       session.becomeAdmin()
       at += 3
@@ -85,7 +85,7 @@ function hello(session: Session, args: CommandParser): Replied {
 }
 
 /** AUTH password | AUTH user password | AUTH SECURE CHALLENGE | AUTH SECURE answer. */
-function auth(session: Session, args: CommandParser): Replied {
+function auth(session: Session, args: CommandParser): Promise<void> | Replied {
   const { writer, server } = session
   if (args.count === 3 && args.word(1) === 'SECURE') return authSecure(session, args)
   if (args.count !== 2 && args.count !== 3) return writer.error('Unexpected arguments')
@@ -97,7 +97,7 @@ function auth(session: Session, args: CommandParser): Replied {
   writer.status('OK')
 }
 
-function authSecure(session: Session, args: CommandParser): Replied {
+function authSecure(session: Session, args: CommandParser): Promise<void> | Replied {
   const { writer, server } = session
   if (args.word(2) === 'CHALLENGE') {
     session.nonce = toHex(server.store.ports.chance.bytes(NONCE_BYTES))
@@ -118,9 +118,8 @@ function authSecure(session: Session, args: CommandParser): Replied {
   writer.status('OK')
 }
 
-function denied(session: Session): Replied {
-  session.server.counts.failedLogins++
-  session.writer.error('Access denied')
+function denied(session: Session): Promise<void> {
+  return session.server.passwords.refuse(session, 'Access denied')
 }
 
 function isAdminPassword(session: Session, given: Uint8Array): boolean {

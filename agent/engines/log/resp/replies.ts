@@ -14,6 +14,7 @@ const WORDS: Readonly<Record<string, string>> = {
   LOG_PROPERTY_INVALID: 'Invalid property',
   LOG_NOT_PROVABLE: 'Namespace is not provable (NSSET name provable 1)',
   LOG_PROOF_RANGE: 'No such record or size',
+  LOG_PASSWORDS_BUSY: 'BUSY too many passwords to check, try again later',
   DISK_FULL: 'DISKFULL no space left on the device',
   DISK_READ_ONLY: 'READONLY the disk cannot be written',
 }

@@ -8,6 +8,7 @@ import type { ReplicaControl } from '../replication/replica-control.ts'
 import type { LogStore } from '../store.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { CommandParser } from './command-parser.ts'
+import { PasswordGate } from './password-gate.ts'
 import type { Output } from './reply-writer.ts'
 import type { RunningHook } from './running-hook.ts'
 import { Session } from './session.ts'
@@ -92,12 +93,14 @@ export class RespServer {
   readonly mirrors = new Set<Session>()
   /** Replicas that are connected. */
   readonly followers: Followers
+  readonly passwords: PasswordGate
   #lastSessionId = 0
 
   constructor(store: LogStore, init: RespServerInit = {}) {
     this.store = store
     this.init = init
     this.followers = new Followers(store.ports)
+    this.passwords = new PasswordGate(store.ports.clock)
     this.startedMs = store.ports.clock.now()
     this.instanceId = store.ports.chance.below(2 ** 31)
   }

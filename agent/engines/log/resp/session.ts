@@ -58,6 +58,8 @@ export class Session {
   unlocked: Namespace | undefined
   /** Of AUTH SECURE CHALLENGE. */
   nonce: string | undefined
+  /** Wrong passwords of this connection. */
+  failedLogins = 0
   clientName = ''
   /** Commands of this session so far. */
   commands = 0
