@@ -163,7 +163,15 @@ contract Audits is AuditEpochs {
     /// @inheritdoc IAudits
     function disputes(uint64 dispute) external view returns (DisputeView memory) {
         Dispute memory own = _disputes[dispute];
-        return DisputeView(own.state, own.node, _epochOf(own.claim), own.sample, own.deadline, own.challenger, own.bond);
+        return DisputeView({
+            state: own.state,
+            node: own.node,
+            epoch: _epochOf(own.claim),
+            sample: own.sample,
+            deadline: own.deadline,
+            challenger: own.challenger,
+            bond: own.bond
+        });
     }
 
     // Rules

@@ -251,7 +251,8 @@ interface IAudits {
     /// @param countersignature The node's.
     function demand(Entry calldata entry, bytes calldata countersignature) external returns (uint64 dispute);
 
-    /// @notice Shows the slot, with at least as many units or as its writer signed it later, in what the node committed. Anyone, before the deadline.
+    /// @notice Shows the slot, with at least as many units or as its writer signed it later, in what the node
+    /// committed. Anyone, before the deadline.
     function show(uint64 dispute, Entry calldata entry) external;
 
     /// @notice Ends a dispute whose deadline has passed: slashes the node, gives the bond back with a share. Anyone.
@@ -276,8 +277,8 @@ interface IAudits {
     function proverOf(uint32 node) external view returns (uint32 missedEpoch, uint32 slashedEpoch, address aggregator);
     /// @notice True if a node has posted all it had to in an epoch, as long as that or the next one is the newest.
     function isProven(uint32 node, uint32 inEpoch) external view returns (bool);
-    /// @notice What a node posted for an epoch, itself or through its aggregator (`batched`: then the group's root); zero if
-    /// nothing. As long as that or the next one is the newest.
+    /// @notice What a node posted for an epoch, itself or through its aggregator (`batched`: then the group's
+    /// root); zero if nothing. As long as that or the next one is the newest.
     function claimOf(uint32 node, uint32 inEpoch) external view returns (bytes28 claim, bool batched);
     /// @notice True if the seed of an epoch asks the node to open its first sample on chain.
     function isDrawn(uint32 node, uint32 inEpoch) external view returns (bool);
