@@ -3,6 +3,7 @@ import { assert } from 'chai'
 import fc from 'fast-check'
 import { ReplyError } from '../../../agent/adapters/socket/resp-reply-reader.ts'
 import { isNodeError } from '../../../agent/base/errors.ts'
+import { account } from '../../../agent/base/ids.ts'
 import { RespServer } from '../../../agent/engines/log/index.ts'
 import { faultDisk } from '../../support/fault-disk.ts'
 import { openTestStore, testClient } from '../../support/log-store.ts'
@@ -51,6 +52,55 @@ describe('garbage on the wire', () => {
       }),
       { numRuns: 2000 },
     )
+  })
+
+  it('is refused in its own words, after every command before it was answered', async () => {
+    const made = await openTestStore()
+    await made.store.create('default')
+    const server = new RespServer(made.store)
+    const broken = fc.constantFrom<[bytes: string, words: string]>(
+      ['*1025\r\n', 'invalid multibulk length'],
+      ['*0\r\n', 'empty command'],
+      ['*x\r\n', 'expected a number'],
+      ['*1\r\n$1x\r\n', 'expected a number'],
+      ['*11111111111111111111\r\n', 'number too long'],
+      ['*1\r\n:4\r\n', "expected '$', got ':'"],
+      ['*1\r\n$-1\r\n', 'invalid bulk length'],
+      ['*1\r\n$8388609\r\n', 'invalid bulk length'],
+      ['*1\r\n$1\r\nabc\r\n', 'bulk without end'],
+      ['PING "open\r\n', 'unbalanced quotes in request'],
+    )
+    const echoed = fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 8 })
+    await fc.assert(
+      fc.property(echoed, broken, fc.nat(30), (values, [rude, words], cut) => {
+        const client = testClient(made, { server })
+        const asked = values.map((value) =>
+          Buffer.concat([
+            Buffer.from(`*2\r\n$4\r\nECHO\r\n$${value.length}\r\n`),
+            value,
+            Buffer.from('\r\n'),
+          ]),
+        )
+        const bytes = Buffer.concat([...asked, Buffer.from(`${rude}PING\r\n`)])
+        for (let at = 0; at < bytes.length; at += cut + 1) {
+          client.send(bytes.subarray(at, at + cut + 1))
+        }
+        const [last, ...before] = [...client.replies].reverse()
+        assert.deepEqual(before.reverse(), values.map(Buffer.from))
+        assert.equal(last instanceof ReplyError && last.words, `ERR Protocol error: ${words}`)
+        assert.isTrue(client.isClosed)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('of a peer without rights may be no longer than a refusal needs', async () => {
+    const made = await openTestStore()
+    const principal = { kind: 'peer', account: account(`0x${'1'.repeat(40)}`) } as const
+    const stranger = testClient(made, { principal })
+    stranger.send('*2\r\n$3\r\nGET\r\n$70000\r\n')
+    assert.match((stranger.replies[0] as ReplyError).words, /command too long/)
+    assert.isTrue(stranger.isClosed)
   })
 
   it('of one megabyte without a line end is cut off early', async () => {

@@ -16,6 +16,8 @@ interface Model {
 interface Real {
   made: TestStore
   client: TestClient
+  /** Versions of the key with the most that were read back. */
+  deepest: number
 }
 
 const INIT = { segmentBytes: 2048 } as const
@@ -89,7 +91,9 @@ class HistoryCommand implements fc.AsyncCommand<Model, Real> {
       if (reply[0] === null) break
       where = reply[0]
     }
-    assert.deepEqual(found, model.versions.get(this.key))
+    const versions = model.versions.get(this.key) ?? []
+    assert.deepEqual(found, versions)
+    real.deepest = Math.max(real.deepest, versions.length)
   }
   toString = () => `HISTORY ${this.key}`
 }
@@ -101,6 +105,8 @@ class ListCommand implements fc.AsyncCommand<Model, Real> {
     const listed = (await real.client.ask('LIST', '')) as Buffer[]
     assert.deepEqual(listed.map(String), expected)
     assert.equal(await real.client.ask('DBSIZE'), expected.length)
+    const valueBytes = expected.reduce((sum, key) => sum + (current(model, key)?.length ?? 0), 0)
+    assert.equal(real.made.store.namespace('a').log.valueBytes, valueBytes)
     const scanned: string[] = []
     let cursor = '0'
     do {
@@ -170,25 +176,29 @@ describe('the store as a map with history', () => {
         key.map((k) => new DeleteCommand(k)),
         key.map((k) => new GetCommand(k)),
         key.map((k) => new HistoryCommand(k)),
+        key.map((k) => new HistoryCommand(k)),
         fc.constant(new ListCommand()),
         fc.constant(new RestartCommand()),
         fc.constant(new RotateCommand()),
         fc.constant(new CompactCommand()),
       ],
-      { maxCommands: 60 },
+      // The default size gives one SET a run: hardly a key ever got a second version.
+      { maxCommands: 60, size: 'max' },
     )
+    const deepest: number[] = []
     await fc.assert(
       fc.asyncProperty(commands, async (sequence) => {
         const made = await openTestStore(INIT)
         await made.store.create('a', { historySeconds: 86_400 })
         const client = testClient(made)
         await client.ask('SELECT', 'a')
-        await fc.asyncModelRun(
-          () => ({ model: { versions: new Map() }, real: { made, client } }),
-          sequence,
-        )
+        const real = { made, client, deepest: 0 }
+        await fc.asyncModelRun(() => ({ model: { versions: new Map() }, real }), sequence)
+        deepest.push(real.deepest)
       }),
       { numRuns: 150 },
     )
+    // That a test may fail it has to get somewhere.
+    assert.isAbove(deepest.filter((versions) => versions >= 3).length, 15)
   })
 })
