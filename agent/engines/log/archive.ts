@@ -90,7 +90,8 @@ export async function exportNamespace(
  * @param store - Where to; it has no namespace of the name.
  * @param file - The file.
  * @param name - Another name, if it is to have one.
- * @returns What was read; all of it is durable.
+ * @returns What was read; all of it is durable. Killed before, it leaves nothing: the store removes what is there of it when
+ *   it is opened next, and the import can be started again.
  * @throws NodeError `LOG_ARCHIVE_INVALID` and leaves nothing behind, `LOG_NAMESPACE_EXISTS`, `DISK_*`.
  */
 export async function importNamespace(
@@ -101,7 +102,7 @@ export async function importNamespace(
   const { properties, recordsStart } = readArchiveHeader(file)
   const { records, root } = readArchiveFooter(file)
   const wanted = name ?? properties.name
-  const namespace = await store.create(wanted, { ...properties, name: wanted })
+  const namespace = await store.create(wanted, { ...properties, name: wanted, isPartial: true })
   const tree = new RootAccumulator()
   try {
     const end = file.sizeBytes - FRAME_BYTES
@@ -115,6 +116,7 @@ export async function importNamespace(
     namespace.log.flush()
     while (namespace.log.isDirty) await namespace.log.makeDurable()
     if (namespace.log.failure) throw namespace.log.failure
+    await namespace.change({ isPartial: false })
   } catch (caught) {
     await store.remove(namespace.name)
     throw caught
@@ -124,7 +126,8 @@ export async function importNamespace(
 
 /** Properties without what belongs to one store: passwords, rights, and the place in a family of copies. */
 function portableProperties(properties: NamespaceProperties): Partial<NamespaceProperties> {
-  const { password, writers, readers, logId, ancestors, isReplica, ...portable } = properties
+  const { password, writers, readers, logId, ancestors, isReplica, isPartial, ...portable } =
+    properties
   return portable
 }
 

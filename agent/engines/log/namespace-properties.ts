@@ -60,6 +60,8 @@ export interface NamespaceProperties {
   readonly ancestors: readonly LogAncestor[]
   /** Takes records from its primary and from nobody else. */
   readonly isReplica: boolean
+  /** Is being imported: a store that finds it so when it is opened removes it, because nobody was told that it exists. */
+  readonly isPartial: boolean
 }
 
 /**
@@ -92,6 +94,7 @@ export function defaultProperties(
     logId: '',
     ancestors: [],
     isReplica: false,
+    isPartial: false,
     ...overrides,
   }
 }

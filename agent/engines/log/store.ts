@@ -163,14 +163,19 @@ export class LogStore {
   async #remove(name: string): Promise<void> {
     if (this.init.readOnly) throw new NodeError('LOG_READ_ONLY', name)
     const namespace = this.namespace(name)
-    const { disk, clock } = this.ports
     this.namespaces.delete(name)
     this.#dirty.delete(namespace)
     namespace.isGone = true
     namespace.revision++
     await namespace.close()
-    const trash = `${TRASH}/${directoryOf(name)}-${Math.floor(clock.now())}`
-    disk.rename(namespace.directory, trash)
+    await this.#discard(namespace.directory)
+  }
+
+  /** Removes the directory of a namespace, so that a crash leaves it whole or gone. */
+  async #discard(directory: string): Promise<void> {
+    const { disk, clock } = this.ports
+    const trash = `${TRASH}/${directory.slice(NAMESPACES.length + 1)}-${Math.floor(clock.now())}`
+    disk.rename(directory, trash)
     await disk.syncDirectory(NAMESPACES)
     await disk.syncDirectory(TRASH)
     disk.remove(trash)
@@ -228,6 +233,11 @@ export class LogStore {
     if (!properties) {
       // Its creation was never completed, so nobody was told that it exists.
       log.warn({ path }, 'directory without properties left alone')
+      return
+    }
+    if (properties.isPartial) {
+      log.warn({ path }, 'an import that was not completed is removed')
+      if (!this.init.readOnly) await this.#discard(path)
       return
     }
     const namespace = this.#openNamespace(path, properties)

@@ -44,6 +44,8 @@ tools, on a directory that is not being served:
 examples
   varve-agent store --data /srv/store --sync always
   redis-cli -p 9900 set hello world
+  varve-agent store export /srv/store photos /mnt/photos.varve
+  varve-agent store import /srv/other /mnt/photos.varve
   varve-agent store --data /srv/copy --port 9901 --replica-of db1:9900
   redis-cli -p 9900 replwait 1 1000     how many copies have everything, at most a second later
   redis-cli -p 9901 replicaof no one    the copy goes on by itself

@@ -165,9 +165,17 @@ async function exportOne(
   print: Print,
 ): Promise<number> {
   const full = resolve(path)
-  const file = nodeDisk(dirname(full)).open(basename(full), 'new')
+  if (existsSync(full)) throw new NodeError('DISK_EXISTS', full)
+  const namespace = store.namespace(name)
+  const disk = nodeDisk(dirname(full))
+  // Under its own name the file is whole; what an interrupted run left is written anew.
+  const part = `${basename(full)}.part`
+  disk.remove(part)
+  const file = disk.open(part, 'new')
   try {
-    const { records, root } = await exportNamespace(store.namespace(name), file)
+    const { records, root } = await exportNamespace(namespace, file)
+    disk.rename(part, basename(full))
+    await disk.syncDirectory('')
     print(`${records} records written, root ${root}`)
   } finally {
     file.close()

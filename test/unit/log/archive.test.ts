@@ -3,7 +3,9 @@ import { assert } from 'chai'
 import { codeOf } from '../../../agent/base/errors.ts'
 import { zeroDbChecksum } from '../../../agent/engines/log/import-zero-db.ts'
 import { exportNamespace, importNamespace, importZeroDb } from '../../../agent/engines/log/index.ts'
+import { Crash, type FaultDisk, faultDisk } from '../../support/fault-disk.ts'
 import { openTestStore, silentLog, type TestStore, testClient } from '../../support/log-store.ts'
+import { seededChance } from '../../support/seeded-chance.ts'
 
 async function codeIn(promise: Promise<unknown>): Promise<string | undefined> {
   try {
@@ -83,6 +85,42 @@ describe('export and import', () => {
     const short = made.disk.open('short', 'new')
     short.write([bytes.subarray(0, bytes.length - 70)], 0)
     assert.equal(await codeIn(importNamespace(made.store, short, 'b')), 'LOG_ARCHIVE_INVALID')
+  })
+
+  it('leaves nothing of an import that was killed, and can be started again', async () => {
+    const made = await openTestStore()
+    await made.store.create('a')
+    const client = testClient(made)
+    await client.ask('SELECT', 'a')
+    for (let at = 0; at < 40; at++) await client.ask('SET', `k${at}`, 'x'.repeat(3000))
+    const { path } = await exported(made)
+    const copy = async (disk: FaultDisk) => {
+      const file = made.disk.open(path, 'read')
+      try {
+        const other = await openTestStore({}, disk)
+        return await importNamespace(other.store, file)
+      } finally {
+        file.close()
+      }
+    }
+    const whole = faultDisk(seededChance(5))
+    const { records } = await copy(whole)
+    for (let dieAt = 1; dieAt < whole.operations; dieAt++) {
+      const disk = faultDisk(seededChance(dieAt))
+      let isDead = false
+      disk.onOperation = () => {
+        isDead ||= disk.operations >= dieAt
+        if (isDead) throw new Crash('power lost')
+      }
+      await copy(disk).catch(() => undefined)
+      assert.isTrue(isDead)
+      disk.onOperation = undefined
+      disk.crash()
+      const found = (await openTestStore({}, disk)).store.namespaces.get('a')
+      // The last thing that an import does makes it whole: whoever sees it at all sees all of it.
+      if (found) assert.equal(found.log.index.liveKeys, records)
+      else assert.equal((await copy(disk)).records, records)
+    }
   })
 })
 
