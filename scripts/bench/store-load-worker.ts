@@ -2,9 +2,14 @@
  * The load of `npm run bench -- store`: a process of its own that speaks to one server and prints what it measured.
  *
  * Commands are built once into a buffer a connection and only their keys are patched, and replies are skipped over
- * rather than parsed into values, so that the client costs less than the server that is measured.
+ * rather than parsed into values, and bytes are moved as the store's server moves them (io_uring where there is one), so that
+ * the client costs less than the server that is measured.
  */
 import { Socket } from 'node:net'
+import { openTransport, type TransportChoice } from '../../agent/adapters/socket/open-transport.ts'
+import type { SocketLink } from '../../agent/adapters/socket/transport.ts'
+import { NodeError } from '../../agent/base/errors.ts'
+import type { Log } from '../../agent/base/ports.ts'
 
 /** What to do; given as JSON in the first argument. */
 export interface LoadJob {
@@ -17,6 +22,8 @@ export interface LoadJob {
   /** First key for `set`; for `get` keys are taken from `[0, keys)`. */
   readonly firstKey: number
   readonly keys: number
+  /** How the client moves bytes, the same for every server. */
+  readonly client?: TransportChoice
 }
 
 /** What was measured. */
@@ -28,10 +35,12 @@ export interface LoadResult {
 }
 
 const KEY_BYTES = 16
-const WINDOW_BYTES = 1024 * 1024
 const CR = 13
 const DOLLAR = 36
 const MINUS = 45
+
+const quiet = () => undefined
+const log: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => log }
 
 if (import.meta.main) {
   const job = JSON.parse(process.argv[2] ?? '{}') as LoadJob
@@ -44,7 +53,7 @@ async function runLoad(job: LoadJob): Promise<LoadResult> {
   const latencies = new Float64Array(batches)
   const state = { started: 0, done: 0, misses: 0, nextKey: job.firstKey, random: 12_345 }
   const finished = Promise.withResolvers<void>()
-  const window = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+  const transport = openTransport(job.client ?? 'auto', log)
 
   const nextKey = (): number => {
     if (job.op === 'set') return state.nextKey++
@@ -52,25 +61,21 @@ async function runLoad(job: LoadJob): Promise<LoadResult> {
     return state.random % job.keys
   }
 
-  function connection(): { socket: Socket; send: () => void } {
+  async function connection(): Promise<{ link: SocketLink; send: () => void }> {
     const { request, keyAt, stampAt } = buildRequest(job)
+    const parts = [request]
     const replies = replyCounter((isMiss) => {
       if (isMiss) state.misses++
       if (++outstanding === job.pipeline) complete()
     })
     let outstanding = 0
     let sentAt = 0
-    const socket = new Socket({
-      onread: {
-        buffer: window,
-        callback(bytes) {
-          replies(window, bytes)
-          return true
-        },
-      },
-    } as ConstructorParameters<typeof Socket>[0])
-    socket.setNoDelay(true)
-    socket.on('error', finished.reject)
+    const link = transport.link(await connectPaused(job.port))
+    link.start({
+      received: replies,
+      ended: () => finished.reject(new NodeError('BENCH_PEER', 'the server ended a connection')),
+      closed: quiet,
+    })
 
     function complete(): void {
       latencies[state.done++] = performance.now() - sentAt
@@ -84,28 +89,31 @@ async function runLoad(job: LoadJob): Promise<LoadResult> {
       for (const at of stampAt) writeKey(request, at, state.nextKey)
       outstanding = 0
       sentAt = performance.now()
-      socket.write(request)
+      link.send({ parts }, quiet)
     }
-    return { socket, send }
+    return { link, send }
   }
 
-  const connections = Array.from({ length: job.connections }, connection)
-  await Promise.all(
-    connections.map(
-      ({ socket }) =>
-        new Promise<void>((resolve) =>
-          socket.connect({ port: job.port, host: '127.0.0.1' }, resolve),
-        ),
-    ),
-  )
+  const connections = await Promise.all(Array.from({ length: job.connections }, connection))
   const from = performance.now()
   for (const { send } of connections) send()
   await finished.promise
   const seconds = (performance.now() - from) / 1000
-  for (const { socket } of connections) socket.destroy()
+  for (const { link } of connections) link.destroy()
   latencies.sort()
   const at = (share: number) => latencies[Math.min(batches - 1, Math.floor(batches * share))] ?? 0
   return { seconds, p50Ms: at(0.5), p99Ms: at(0.99), misses: state.misses }
+}
+
+/** Connects without reading, which is left to the transport. */
+function connectPaused(port: number): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>()
+  const socket = new Socket()
+  socket.pause()
+  socket.setNoDelay(true)
+  socket.once('error', reject)
+  socket.connect({ port, host: '127.0.0.1' }, () => resolve(socket))
+  return promise
 }
 
 /** One pipeline of commands, where their keys are, and where a value must differ from all others. */

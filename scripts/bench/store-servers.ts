@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { TransportChoice } from '../../agent/adapters/socket/open-transport.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 
 /** How writes are acknowledged: after an fsync, or before. */
@@ -34,16 +35,22 @@ const TICKS = 100
 const PAGE_BYTES = 4096
 const START_MS_MAX = 20_000
 
-/** This store. */
-export const OWN: ServerKind = {
-  name: 'varve',
-  command: ({ directory, port, sync }) => ({
-    file: process.execPath,
-    args: [
-      fileURLToPath(new URL('./store-server-worker.ts', import.meta.url)),
-      ...['--data', directory, '--port', String(port), '--sync', sync],
-    ],
-  }),
+/** Name of this store in tables. */
+export const OWN_NAME = 'varve'
+
+/** This store, its sockets served as asked. */
+export function ownKind(sockets: TransportChoice): ServerKind {
+  const file = fileURLToPath(new URL('./store-server-worker.ts', import.meta.url))
+  return {
+    name: OWN_NAME,
+    command: ({ directory, port, sync }) => ({
+      file: process.execPath,
+      args: [
+        ...[file, '--data', directory, '--port', String(port)],
+        ...['--sync', sync, '--sockets', sockets],
+      ],
+    }),
+  }
 }
 
 /** A peer named on the command line: `0db=BINARY` or `redis=BINARY`. */

@@ -1,21 +1,27 @@
 /**
- * Benchmark of the store against its peers: `npm run bench -- store [--quick] [--json] [--rounds N] [--peer 0db=BINARY]
- * [--peer redis=BINARY] [--only TEXT]`.
+ * Benchmark of the store against its peers: `npm run bench -- store [--quick] [--json] [--rounds N] [--only TEXT]
+ * [--peer 0db=BINARY] [--peer redis=BINARY] [--client auto|uring|libuv] [--sockets auto|uring|libuv]`.
  *
  * Every round starts each server afresh and runs all cells on them in turn, the order reversed every other round; what is
- * printed is the median of the rounds. CPU is that of the server alone, from /proc.
+ * printed is the median of the rounds. CPU is that of the server alone, from /proc. `--client` says how the load moves its
+ * bytes, the same for every server; `--sockets` how this store does.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import {
+  TRANSPORT_CHOICES,
+  type TransportChoice,
+} from '../../agent/adapters/socket/open-transport.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 import { formatBytes, KIB, MIB } from '../../agent/base/units.ts'
 import type { LoadJob, LoadResult } from './store-load-worker.ts'
 import {
   type BenchSync,
-  OWN,
+  OWN_NAME,
+  ownKind,
   peerKind,
   type Server,
   type ServerKind,
@@ -30,6 +36,7 @@ interface Cell {
   readonly connections: number
   readonly pipeline: number
   readonly operations: number
+  readonly client?: TransportChoice
 }
 
 /** What one server did in one cell. */
@@ -61,9 +68,12 @@ export async function run(argv: readonly string[]): Promise<void> {
       rounds: { type: 'string' },
       peer: { type: 'string', multiple: true, default: [] },
       only: { type: 'string', default: '' },
+      client: { type: 'string', default: 'auto' },
+      sockets: { type: 'string', default: 'auto' },
     },
   })
-  const kinds = [OWN, ...values.peer.map(peerKind)]
+  const client = choiceOf('--client', values.client)
+  const kinds = [ownKind(choiceOf('--sockets', values.sockets)), ...values.peer.map(peerKind)]
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 5))
   const cells = (values.quick ? quickCells() : allCells()).filter((cell) =>
     nameOf(cell).includes(values.only),
@@ -74,7 +84,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     const order = round % 2 === 0 ? kinds : [...kinds].reverse()
     for (const sync of ['group', 'always'] as const) {
       const mine = cells.filter((cell) => cell.sync === sync)
-      if (mine.length > 0) await runRound(order, sync, mine, found)
+      if (mine.length > 0) await runRound({ kinds: order, sync, cells: mine, client }, found)
     }
     if (!values.quick && values.only === '') await measureMemory(order, resident)
   }
@@ -83,18 +93,23 @@ export async function run(argv: readonly string[]): Promise<void> {
 }
 
 async function runRound(
-  kinds: readonly ServerKind[],
-  sync: BenchSync,
-  cells: readonly Cell[],
+  round: {
+    readonly kinds: readonly ServerKind[]
+    readonly sync: BenchSync
+    readonly cells: readonly Cell[]
+    readonly client: TransportChoice
+  },
   found: Map<string, Measured[]>,
 ): Promise<void> {
+  const { kinds, sync, client } = round
   const servers = new Map<ServerKind, Server>()
   try {
     for (const [at, kind] of kinds.entries()) {
       servers.set(kind, await startServer(kind, FIRST_PORT + at, sync))
     }
     let nextKey = 10_000_000
-    for (const cell of cells) {
+    for (const shape of round.cells) {
+      const cell = { ...shape, client }
       for (const [kind, server] of servers) {
         if (cell.op === 'get') await preload(server, cell)
         await warmUp(server, cell, nextKey + 500_000_000)
@@ -131,8 +146,15 @@ async function preload(server: Server, cell: Cell): Promise<void> {
   const keys = keysOf(cell)
   const pipeline = cell.valueBytes <= 4 * KIB ? 16 : 1
   const operations = Math.ceil(keys / pipeline) * pipeline
-  const { valueBytes } = cell
-  const job = { port: server.port, op: 'set', valueBytes, connections: 1, pipeline } as const
+  const { valueBytes, client = 'auto' } = cell
+  const job = {
+    port: server.port,
+    op: 'set',
+    valueBytes,
+    connections: 1,
+    pipeline,
+    client,
+  } as const
   await load({ ...job, operations, firstKey: 0, keys })
 }
 
@@ -180,6 +202,14 @@ async function measureMemory(
       await server.stop()
     }
   }
+}
+
+function choiceOf(option: string, text: string): TransportChoice {
+  const choice = TRANSPORT_CHOICES.find((one) => one === text)
+  if (choice === undefined) {
+    throw new NodeError('BENCH_USAGE', `${option} is ${TRANSPORT_CHOICES.join(', ')}, not ${text}`)
+  }
+  return choice
 }
 
 function allCells(): Cell[] {
@@ -259,7 +289,7 @@ function ratio(
   cell: Cell,
   field: 'opsPerSecond' | 'cpuSeconds',
 ): number {
-  const own = found.get(`${OWN.name} ${nameOf(cell)}`) ?? []
+  const own = found.get(`${OWN_NAME} ${nameOf(cell)}`) ?? []
   const other = found.get(`${kind.name} ${nameOf(cell)}`) ?? []
   return median(own.map((one, round) => one[field] / (other[round]?.[field] ?? Number.NaN)))
 }
@@ -307,7 +337,7 @@ function printTable(
   for (const cell of cells) {
     for (const kind of kinds) {
       const one = medians(found.get(`${kind.name} ${nameOf(cell)}`) ?? [])
-      const isOwn = kind === OWN
+      const isOwn = kind.name === OWN_NAME
       const cols = [
         nameOf(cell).padEnd(30),
         kind.name.padEnd(7),

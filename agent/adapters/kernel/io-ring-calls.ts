@@ -28,13 +28,8 @@ export type CallResult = number
 /** The calls. Every result is `>= 0`, or the negative error number. */
 export interface RingCalls {
   setup(entries: number, params: Uint8Array): CallResult
-  /** `flags` says what `argument` is. */
-  enter(
-    fd: number,
-    counts: { readonly submit: number; readonly wait: number },
-    flags: number,
-    argument: MappedMemory | undefined,
-  ): CallResult
+  /** Waits for nothing. */
+  enter(fd: number, submit: number, flags: number): CallResult
   register(fd: number, operation: number, argument: MappedMemory, count: number): CallResult
   /** Maps a part of a ring, or anonymous memory where `fd` is -1. */
   map(fd: number, lengthBytes: number, offset: number): MappedMemory | undefined
@@ -77,13 +72,7 @@ export function loadRingCalls(): RingCalls {
 
   return {
     setup: (entries, params) => orErrno(setup(SYS_IO_URING_SETUP, entries, params)),
-    enter: (fd, counts, flags, argument) =>
-      orErrno(
-        enter(
-          ...[SYS_IO_URING_ENTER, fd, counts.submit, counts.wait, flags],
-          ...[argument?.address ?? 0, argument?.lengthBytes ?? 0],
-        ),
-      ),
+    enter: (fd, submit, flags) => orErrno(enter(SYS_IO_URING_ENTER, fd, submit, 0, flags, 0, 0)),
     register: (fd, operation, argument, count) =>
       orErrno(register(SYS_IO_URING_REGISTER, fd, operation, argument.address, count)),
     map(fd, lengthBytes, offset) {

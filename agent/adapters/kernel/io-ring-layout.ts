@@ -13,7 +13,6 @@ export const FEAT_SINGLE_MMAP = 1 << 0
 export const FEAT_NODROP = 1 << 1
 export const FEAT_SUBMIT_STABLE = 1 << 2
 export const FEAT_FAST_POLL = 1 << 5
-export const FEAT_EXT_ARG = 1 << 8
 
 /** Where the parts of a ring are mapped. */
 export const OFF_RINGS = 0
@@ -21,7 +20,6 @@ export const OFF_SQES = 0x1000_0000
 
 /** Flags of io_uring_enter(2). */
 export const ENTER_GETEVENTS = 1 << 0
-export const ENTER_EXT_ARG = 1 << 3
 
 /** Operations of io_uring_register(2). */
 export const REGISTER_EVENTFD = 4
@@ -66,7 +64,6 @@ export const MSGHDR_BYTES = 56
 export const EINTR = 4
 export const EAGAIN = 11
 export const EBUSY = 16
-export const ETIME = 62
 export const ENOBUFS = 105
 export const ECANCELED = 125
 

@@ -14,11 +14,7 @@ export const GATHER_BYTES = uapi.MSGHDR_BYTES + 8 + SEND_PARTS_MAX * uapi.IOVEC_
 const CONTROL_BYTES = 4096
 /** What a kernel must tell of; those that have DEFER_TASKRUN (6.1) tell all. */
 const FEATURES =
-  uapi.FEAT_SINGLE_MMAP |
-  uapi.FEAT_NODROP |
-  uapi.FEAT_SUBMIT_STABLE |
-  uapi.FEAT_FAST_POLL |
-  uapi.FEAT_EXT_ARG
+  uapi.FEAT_SINGLE_MMAP | uapi.FEAT_NODROP | uapi.FEAT_SUBMIT_STABLE | uapi.FEAT_FAST_POLL
 /** Completions run only when this thread asks, so memory is touched only then and nothing interrupts it. */
 const SETUP =
   uapi.SETUP_CQSIZE |
@@ -51,7 +47,6 @@ export interface MadeRing {
   readonly rings: MappedMemory
   readonly sqes: MappedMemory
   readonly bufferRing: MappedMemory
-  readonly control: MappedMemory
   readonly gather: MappedMemory
   readonly arrivals: MappedMemory
 }
@@ -108,7 +103,6 @@ function makeParts(init: IoRingInit, undo: (() => void)[]): MadeRing {
   closeSync(wakeFd)
   undo.pop()
   undo.push(() => wake.destroy())
-  new Uint8Array(calls.view(control)).fill(0)
   return {
     calls,
     init,
@@ -119,7 +113,6 @@ function makeParts(init: IoRingInit, undo: (() => void)[]): MadeRing {
     rings,
     sqes,
     bufferRing,
-    control,
     gather,
     arrivals,
   }

@@ -20,13 +20,11 @@ import {
   SEND_PARTS_MAX,
 } from './io-ring-setup.ts'
 
-/** The argument of a wait: `io_uring_getevents_arg` and its timespec. */
-const WAIT_BYTES = 24
-const TIMESPEC_AT = 32
-const NS_PER_US = 1000
 const TWO_32 = 0x1_0000_0000
-/** How long the first operation of a new ring may take, before the kernel counts as one that has none. */
-const PROBE_US = 1_000_000
+const SEND_FLAGS = uapi.MSG_NOSIGNAL | uapi.MSG_WAITALL
+/** Where the vector of a gathered send follows its header. */
+const VECTOR_AT = uapi.MSGHDR_BYTES + 8
+
 /** Rings that failed, kept for their memory. */
 const abandoned: IoRing[] = []
 
@@ -57,8 +55,6 @@ export class IoRing {
   readonly #fd: number
   readonly #maps: readonly MappedMemory[]
   readonly #offsets: uapi.RingOffsets
-  readonly #waitArgument: MappedMemory
-  #control: DataView
   #gather: Uint32Array
   readonly #gatherAddress: number
   readonly #arrivalAddress: number
@@ -70,8 +66,9 @@ export class IoRing {
   #bufferRing: Uint32Array
   #bufferTail = 0
   #tail: number
-  /** Sends queued since the last call: they complete within it, unless the other side is slow to read. */
-  #sends = 0
+  /** Operations in the queue, and those for which it had no room. */
+  #queued = 0
+  #late: (() => void)[] = []
   #isClosed = false
 
   private constructor(made: MadeRing) {
@@ -84,11 +81,6 @@ export class IoRing {
     this.#rings = new Uint32Array(calls.view(made.rings))
     this.#sqes = new Uint32Array(calls.view(made.sqes))
     this.#bufferRing = new Uint32Array(calls.view(made.bufferRing))
-    this.#control = new DataView(calls.view(made.control))
-    this.#waitArgument = { address: made.control.address, lengthBytes: WAIT_BYTES }
-    // sigmask_sz, and where the timespec is.
-    this.#control.setUint32(8, 8, true)
-    this.#control.setBigUint64(16, BigInt(made.control.address + TIMESPEC_AT), true)
     this.#gather = new Uint32Array(calls.view(made.gather))
     this.#gatherAddress = made.gather.address
     this.#arrivalAddress = made.arrivals.address
@@ -124,7 +116,7 @@ export class IoRing {
 
   /** Operations queued and not yet handed over. */
   get queued(): number {
-    return (this.#tail - Atomics.load(this.#rings, this.#offsets.sq.head >>> 2)) >>> 0
+    return this.#queued + this.#late.length
   }
 
   /** Whether {@link enter} would find something at once. */
@@ -145,82 +137,66 @@ export class IoRing {
 
   /** Receives into the ring's buffers, one completion an arrival, until a completion says otherwise. */
   receive(fd: number, name: OperationName): void {
-    const at = this.#next()
-    const sqes = this.#sqes
-    sqes[at] = uapi.OP_RECV | (uapi.SQE_BUFFER_SELECT << 8) | (uapi.RECV_MULTISHOT << 16)
-    sqes[at + 1] = fd
-    sqes[at + 8] = name.owner
-    sqes[at + 9] = name.kind
+    if (this.#isFull) {
+      this.#late.push(() => this.receive(fd, name))
+      return
+    }
+    const opcode = uapi.OP_RECV | (uapi.SQE_BUFFER_SELECT << 8) | (uapi.RECV_MULTISHOT << 16)
+    this.#queue(opcode, fd, 0, 0, 0, name)
   }
 
   /** Sends bytes of a buffer as a whole: short only where the connection breaks. */
   send(fd: number, part: Buffer, name: OperationName): void {
-    const address = this.#addressOf(part)
-    const at = this.#next()
-    this.#sends++
-    const sqes = this.#sqes
-    sqes[at] = uapi.OP_SEND
-    sqes[at + 1] = fd
-    setAddress(sqes, at + 4, address)
-    sqes[at + 6] = part.byteLength
-    sqes[at + 7] = uapi.MSG_NOSIGNAL | uapi.MSG_WAITALL
-    sqes[at + 8] = name.owner
-    sqes[at + 9] = name.kind
+    if (this.#isFull) {
+      this.#late.push(() => this.send(fd, part, name))
+      return
+    }
+    this.#queue(uapi.OP_SEND, fd, this.#addressOf(part), part.byteLength, SEND_FLAGS, name)
   }
 
   /** Sends at most {@link SEND_PARTS_MAX} buffers in turn, as {@link send}. */
   sendAll(fd: number, parts: readonly Buffer[], name: OperationName): void {
     assert(parts.length <= SEND_PARTS_MAX, 'a gathered send has few parts')
-    const addresses = parts.map((part) => this.#addressOf(part))
-    const at = this.#next()
-    this.#sends++
+    if (this.#isFull) {
+      this.#late.push(() => this.sendAll(fd, parts, name))
+      return
+    }
     // The kernel copies header and vector when it takes the submission, so each place of the queue has its own.
-    const from = (at / (uapi.SQE_BYTES / 4)) * (GATHER_BYTES / 4)
+    const place = this.#tail & (this.#offsets.sqEntries - 1)
     const words = this.#gather
-    const header = this.#gatherAddress + from * 4
-    const vector = header + uapi.MSGHDR_BYTES + 8
-    words.fill(0, from, from + (uapi.MSGHDR_BYTES + 8) / 4)
-    setAddress(words, from + 4, vector)
+    const from = place * (GATHER_BYTES / 4)
+    const header = this.#gatherAddress + place * GATHER_BYTES
+    let word = from + VECTOR_AT / 4
+    words.fill(0, from, word)
+    setAddress(words, from + 4, header + VECTOR_AT)
     words[from + 6] = parts.length
-    let word = from + (uapi.MSGHDR_BYTES + 8) / 4
-    for (const [place, part] of parts.entries()) {
-      setAddress(words, word, addresses[place] as number)
+    for (const part of parts) {
+      setAddress(words, word, this.#addressOf(part))
       words[word + 2] = part.byteLength
       words[word + 3] = 0
       word += uapi.IOVEC_BYTES / 4
     }
-    const sqes = this.#sqes
-    sqes[at] = uapi.OP_SENDMSG
-    sqes[at + 1] = fd
-    setAddress(sqes, at + 4, header)
-    sqes[at + 6] = 1
-    sqes[at + 7] = uapi.MSG_NOSIGNAL | uapi.MSG_WAITALL
-    sqes[at + 8] = name.owner
-    sqes[at + 9] = name.kind
+    this.#queue(uapi.OP_SENDMSG, fd, header, 1, SEND_FLAGS, name)
   }
 
   /** Ends the operations of one name; each still completes, and so does this. */
   cancel(target: OperationName, name: OperationName): void {
-    const at = this.#next()
-    const sqes = this.#sqes
-    sqes[at] = uapi.OP_ASYNC_CANCEL
-    sqes[at + 1] = uapi.NO_DESCRIPTOR
-    sqes[at + 4] = target.owner
-    sqes[at + 5] = target.kind
-    sqes[at + 7] = uapi.ASYNC_CANCEL_ALL
-    sqes[at + 8] = name.owner
-    sqes[at + 9] = name.kind
+    if (this.#isFull) {
+      this.#late.push(() => this.cancel(target, name))
+      return
+    }
+    const address = target.kind * TWO_32 + target.owner
+    this.#queue(uapi.OP_ASYNC_CANCEL, uapi.NO_DESCRIPTOR, address, 0, uapi.ASYNC_CANCEL_ALL, name)
   }
 
   /** Ends every operation on a descriptor; each still completes, and so does this. */
   cancelAll(fd: number, name: OperationName): void {
-    const at = this.#next()
-    const sqes = this.#sqes
-    sqes[at] = uapi.OP_ASYNC_CANCEL
-    sqes[at + 1] = fd
-    sqes[at + 7] = uapi.ASYNC_CANCEL_ALL | uapi.ASYNC_CANCEL_FD
-    sqes[at + 8] = name.owner
-    sqes[at + 9] = name.kind
+    if (this.#isFull) {
+      this.#late.push(() => this.cancelAll(fd, name))
+      return
+    }
+    const flags = uapi.ASYNC_CANCEL_ALL | uapi.ASYNC_CANCEL_FD
+    this.#queue(uapi.OP_ASYNC_CANCEL, fd, 0, 0, flags, name)
   }
 
   /** The buffer of an arrival, until it is given back. */
@@ -235,28 +211,20 @@ export class IoRing {
   }
 
   /**
-   * Hands over what is queued and lets what is due complete.
+   * Hands over what is queued and lets what is due complete; waits for nothing.
    *
-   * @param waitUs - How long to wait for more than the sends handed over to complete, in microseconds; 0 not at all.
    * @throws NodeError `IO_RING_FAILED`: the ring is of no more use.
    */
-  enter(waitUs: number): void {
-    assert(!this.#isClosed, 'a closed ring is not used')
-    Atomics.store(this.#rings, this.#offsets.sq.tail >>> 2, this.#tail)
-    const submit = this.queued
-    // One more than what completes by itself, so that the wait is for an arrival.
-    const wait = this.#sends + 1
-    this.#sends = 0
-    let result: number
-    if (waitUs === 0) {
-      result = this.#calls.enter(this.#fd, { submit, wait: 0 }, uapi.ENTER_GETEVENTS, undefined)
-    } else {
-      this.#control.setUint32(TIMESPEC_AT, Math.floor(waitUs / 1_000_000), true)
-      this.#control.setUint32(TIMESPEC_AT + 8, (waitUs % 1_000_000) * NS_PER_US, true)
-      const flags = uapi.ENTER_GETEVENTS | uapi.ENTER_EXT_ARG
-      result = this.#calls.enter(this.#fd, { submit, wait }, flags, this.#waitArgument)
+  enter(): void {
+    while (this.#late.length > 0) {
+      this.#call()
+      // Out of memory for the moment, or too much to reap.
+      if (this.#isFull) return
+      const late = this.#late
+      this.#late = []
+      for (const queue of late) queue()
     }
-    if (result < 0 && !PASSING.has(-result)) throw failed(`io_uring_enter: errno ${-result}`)
+    this.#call()
   }
 
   /**
@@ -266,25 +234,26 @@ export class IoRing {
    */
   reap(receiver: CompletionReceiver): number {
     const { cq, cqEntries } = this.#offsets
+    const rings = this.#rings
     const headAt = cq.head >>> 2
     const first = cq.cqes >>> 2
-    const mask = cqEntries - 1
-    const end = Atomics.load(this.#rings, cq.tail >>> 2)
-    let head = this.#rings[headAt] as number
-    const count = (end - head) >>> 0
-    while (head !== end && !this.#isClosed) {
-      const rings = this.#rings
-      const at = first + (head & mask) * (uapi.CQE_BYTES / 4)
-      const owner = rings[at] as number
-      const kind = rings[at + 1] as number
-      const result = (rings[at + 2] as number) | 0
-      const flags = rings[at + 3] as number
-      head = (head + 1) >>> 0
-      // Before the call, so that one that throws is not told again.
-      Atomics.store(rings, headAt, head)
-      receiver.completed(owner, kind, result, flags)
+    const start = rings[headAt] as number
+    // Only `enter` adds completions, which nothing calls meanwhile.
+    const end = Atomics.load(rings, cq.tail >>> 2)
+    let head = start
+    try {
+      while (head !== end) {
+        const at = first + (head & (cqEntries - 1)) * (uapi.CQE_BYTES / 4)
+        // Before the call, so that one that throws is not told again.
+        head = (head + 1) >>> 0
+        const result = (rings[at + 2] as number) | 0
+        const flags = rings[at + 3] as number
+        receiver.completed(rings[at] as number, rings[at + 1] as number, result, flags)
+      }
+    } finally {
+      if (!this.#isClosed) Atomics.store(rings, headAt, head)
     }
-    return count
+    return (head - start) >>> 0
   }
 
   /** Gives everything back to the system; nothing may be in flight. */
@@ -296,7 +265,6 @@ export class IoRing {
     this.#sqes = new Uint32Array(0)
     this.#bufferRing = new Uint32Array(0)
     this.#gather = new Uint32Array(0)
-    this.#control = new DataView(new ArrayBuffer(0))
     this.#arrivals = []
     closeSync(this.#fd)
     for (const map of this.#maps) this.#calls.unmap(map)
@@ -314,14 +282,39 @@ export class IoRing {
     return this.#rings[offset >>> 2] as number
   }
 
-  /** A cleared place in the queue. @returns Its first word. */
-  #next(): number {
-    if (this.queued >= this.#offsets.sqEntries) this.enter(0)
-    assert(this.queued < this.#offsets.sqEntries, 'the kernel takes what is submitted')
+  get #isFull(): boolean {
+    return this.#queued >= this.#offsets.sqEntries
+  }
+
+  /** Fills the next place; the words that no operation here needs stay zero for good. */
+  #queue(
+    opcode: number,
+    fd: number,
+    address: number,
+    lengthBytes: number,
+    flags: number,
+    name: OperationName,
+  ): void {
     const at = (this.#tail & (this.#offsets.sqEntries - 1)) * (uapi.SQE_BYTES / 4)
     this.#tail = (this.#tail + 1) >>> 0
-    this.#sqes.fill(0, at, at + uapi.SQE_BYTES / 4)
-    return at
+    this.#queued++
+    const sqes = this.#sqes
+    sqes[at] = opcode
+    sqes[at + 1] = fd
+    setAddress(sqes, at + 4, address)
+    sqes[at + 6] = lengthBytes
+    sqes[at + 7] = flags
+    sqes[at + 8] = name.owner
+    sqes[at + 9] = name.kind
+  }
+
+  #call(): void {
+    assert(!this.#isClosed, 'a closed ring is not used')
+    const { sq } = this.#offsets
+    Atomics.store(this.#rings, sq.tail >>> 2, this.#tail)
+    const result = this.#calls.enter(this.#fd, this.#queued, uapi.ENTER_GETEVENTS)
+    this.#queued = (this.#tail - Atomics.load(this.#rings, sq.head >>> 2)) >>> 0
+    if (result < 0 && !PASSING.has(-result)) throw failed(`io_uring_enter: errno ${-result}`)
   }
 
   #addressOf(part: Buffer): number {
@@ -352,10 +345,8 @@ export class IoRing {
   }
 
   #probe(): void {
-    const at = this.#next()
-    this.#sqes[at] = uapi.OP_NOP
-    this.#sqes[at + 9] = 1
-    this.enter(PROBE_US)
+    this.#queue(uapi.OP_NOP, uapi.NO_DESCRIPTOR, 0, 0, 0, { owner: 0, kind: 1 })
+    this.enter()
     let answers = 0
     this.reap({
       completed: (_owner, kind, result) => {
@@ -367,7 +358,7 @@ export class IoRing {
 }
 
 /** Results of io_uring_enter(2) that only say: later. */
-const PASSING = new Set([uapi.ETIME, uapi.EINTR, uapi.EAGAIN, uapi.EBUSY])
+const PASSING = new Set([uapi.EINTR, uapi.EAGAIN, uapi.EBUSY])
 
 /** Stores both halves; the first is cut to its 32 bits by the array. */
 function setAddress(words: Uint32Array, at: number, address: number): void {

@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net'
 import { assert } from '../../base/assert.ts'
-import type { IoRing } from '../kernel/io-ring.ts'
+import type { IoRing, OperationName } from '../kernel/io-ring.ts'
 import {
   CQE_BUFFER,
   CQE_MORE,
@@ -36,6 +36,9 @@ export interface RingLinkHost {
   gone(link: RingLink): void
 }
 
+const NO_PARTS: readonly Buffer[] = []
+const NO_SENDS: readonly Waiting[] = []
+
 interface Waiting {
   readonly sending: Sending
   readonly done: () => void
@@ -49,6 +52,7 @@ export class RingLink implements SocketLink {
   readonly #socket: Socket
   readonly #fd: number
   readonly #host: RingLinkHost
+  readonly #sendName: OperationName
   #receiver: LinkReceiver | undefined
   /** Operations the kernel has or will have. */
   #operations = 0
@@ -60,17 +64,19 @@ export class RingLink implements SocketLink {
   #isEnding = false
   #isDestroyed = false
   #isGone = false
-  /** Parts in flight, and what they belong to, oldest first. */
-  #sendParts: Buffer[] = []
-  #sends: Waiting[] = []
-  /** Sends whose parts are all in flight or written. */
-  #sendsTaken = 0
+  /** Parts in flight. */
+  #parts: readonly Buffer[] = NO_PARTS
+  /** The oldest send not answered, those behind it, and how many of those are in flight with it. */
+  #first: Waiting | undefined
+  #behind: Waiting[] = []
+  #taken = 0
 
   constructor(socket: Socket, fd: number, owner: number, host: RingLinkHost) {
     this.#socket = socket
     this.#fd = fd
     this.owner = owner
     this.#host = host
+    this.#sendName = { owner, kind: SEND }
     this.peerName = peerNameOf(socket)
     socket.on('error', () => undefined)
   }
@@ -85,8 +91,13 @@ export class RingLink implements SocketLink {
       setImmediate(done)
       return
     }
-    this.#sends.push({ sending, done })
-    if (this.#sendParts.length === 0) this.#sendNext()
+    const waiting = { sending, done }
+    if (this.#first) {
+      this.#behind.push(waiting)
+      return
+    }
+    this.#first = waiting
+    this.#sendNext(waiting)
   }
 
   pause(): void {
@@ -104,7 +115,7 @@ export class RingLink implements SocketLink {
     this.#isEnding = true
     // The end of the other side is seen only by who reads.
     this.resume()
-    if (this.#sends.length === 0) this.#endNow()
+    if (!this.#first) this.#endNow()
   }
 
   destroy(): void {
@@ -123,7 +134,8 @@ export class RingLink implements SocketLink {
   abandon(): void {
     this.#isDestroyed = true
     this.#operations = 0
-    if (this.#sendParts.length > 0) abandoned.push(this.#sends.splice(0, this.#sendsTaken))
+    if (this.#first) abandoned.push([this.#first, ...this.#behind.splice(0, this.#taken)])
+    this.#first = undefined
     this.#letGo()
   }
 
@@ -168,7 +180,7 @@ export class RingLink implements SocketLink {
   #otherEnded(): void {
     if (this.#hasEnded || this.#isDestroyed) return
     this.#hasEnded = true
-    if (this.#isEnding && this.#sends.length === 0) this.destroy()
+    if (this.#isEnding && !this.#first) this.destroy()
     else if (!this.#isEnding) this.#receiver?.ended()
   }
 
@@ -178,42 +190,44 @@ export class RingLink implements SocketLink {
     else this.#socket.end()
   }
 
-  /** Hands over parts of as many sends as fit. */
-  #sendNext(): void {
-    const parts: Buffer[] = []
-    for (let at = 0; at < this.#sends.length; at++) {
-      const more = (this.#sends[at] as Waiting).sending.parts
-      if (parts.length > 0 && parts.length + more.length > SEND_PARTS_MAX) break
-      parts.push(...more)
-      this.#sendsTaken = at + 1
+  /** Hands over the parts of the oldest send and of as many behind it as fit. */
+  #sendNext(first: Waiting): void {
+    let { parts } = first.sending
+    this.#taken = 0
+    while (this.#taken < this.#behind.length) {
+      const more = (this.#behind[this.#taken] as Waiting).sending.parts
+      if (parts.length + more.length > SEND_PARTS_MAX) break
+      parts = [...parts, ...more]
+      this.#taken++
     }
-    this.#sendParts = parts
-    this.#handOver()
+    this.#handOver(parts)
   }
 
-  #handOver(): void {
-    const parts = this.#sendParts
-    const name = { owner: this.owner, kind: SEND }
+  #handOver(parts: readonly Buffer[]): void {
+    const { ring } = this.#host
+    this.#parts = parts
     this.#operations++
-    if (parts.length === 1) this.#host.ring.send(this.#fd, parts[0] as Buffer, name)
-    else this.#host.ring.sendAll(this.#fd, parts.slice(0, SEND_PARTS_MAX), name)
+    if (parts.length === 1) ring.send(this.#fd, parts[0] as Buffer, this.#sendName)
+    else ring.sendAll(this.#fd, parts.slice(0, SEND_PARTS_MAX), this.#sendName)
     this.#host.queued()
   }
 
   #sent(result: number): void {
     if (result < 0 && result !== -EINTR && result !== -EAGAIN) this.destroy()
     if (this.#isDestroyed) return
-    this.#sendParts = rest(this.#sendParts, Math.max(result, 0))
-    if (this.#sendParts.length > 0) {
-      this.#handOver()
+    const left = rest(this.#parts, result)
+    if (left.length > 0) {
+      this.#handOver(left)
       return
     }
-    const written = this.#sends.splice(0, this.#sendsTaken)
-    this.#sendsTaken = 0
-    for (const one of written) one.done()
-    if (this.#sendParts.length > 0) return
-    if (this.#sends.length > 0) this.#sendNext()
-    else if (this.#isEnding) this.#endNow()
+    const written = this.#first
+    const behind = this.#taken > 0 ? this.#behind.splice(0, this.#taken) : NO_SENDS
+    const next = this.#behind.shift()
+    this.#first = next
+    if (next) this.#sendNext(next)
+    written?.done()
+    for (const one of behind) one.done()
+    if (!this.#first && this.#isEnding) this.#endNow()
   }
 
   #stopReceiving(): void {
@@ -232,13 +246,17 @@ export class RingLink implements SocketLink {
     this.#socket.destroy()
     this.#host.gone(this)
     this.#receiver?.closed()
-    for (const one of this.#sends.splice(0)) one.done()
+    const first = this.#first
+    this.#first = undefined
+    first?.done()
+    for (const one of this.#behind.splice(0)) one.done()
   }
 }
 
-/** What is left of parts after their first bytes. */
-function rest(parts: Buffer[], writtenBytes: number): Buffer[] {
-  let skip = writtenBytes
+/** What is left of parts after their first bytes; a failed call, a negative count, wrote none. */
+function rest(parts: readonly Buffer[], writtenBytes: number): readonly Buffer[] {
+  if (parts.length === 1 && parts[0]?.byteLength === writtenBytes) return NO_PARTS
+  let skip = Math.max(writtenBytes, 0)
   let at = 0
   for (; at < parts.length && skip >= (parts[at] as Buffer).byteLength; at++) {
     skip -= (parts[at] as Buffer).byteLength

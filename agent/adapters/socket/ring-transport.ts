@@ -1,9 +1,9 @@
 /**
  * Links over io_uring: one system call hands over all replies of a burst and brings all that arrived.
  *
- * While clients are busy the thread stays with the ring, in turns short enough for Node's event loop; when nothing comes
- * it goes back to that loop, which a counter of the ring wakes. Waiting in the ring for some microseconds is cheaper than
- * being woken, but only if something comes in that time, so it is done where it was worth it the last times.
+ * While something is there the thread stays with the ring, in turns short enough for Node's event loop; then it goes back
+ * to that loop, which a counter of the ring wakes. Whether something is there shows in shared memory, without a call.
+ * Waiting in the ring for some microseconds instead of being woken was tried: setting its timer costs more than it saves.
  */
 import type { Socket } from 'node:net'
 import { assert } from '../../base/assert.ts'
@@ -23,11 +23,6 @@ const ARRIVALS = 128
 const ARRIVAL_BYTES = 16 * 1024
 /** How long timers, fsync and other sockets may wait for the event loop; a turn of it costs 2 µs. */
 const BURST_MS_MAX = 0.25
-/** How long to wait for the next arrival: the round trip of a client that just got its reply. */
-const STAY_US = 50
-/** Waits in vain before the thread stops to wait at once. */
-const STAYS_MAX = 4
-
 /** Sizes that tests make small. */
 export interface RingTransportInit {
   readonly log: Log
@@ -48,9 +43,6 @@ export class RingTransport implements Transport, RingLinkHost {
   #isInBurst = false
   #next: NodeJS.Immediate | undefined
   #isWaking = false
-  #idleSinceMs = 0
-  /** How often waiting may fail from now on. */
-  #stays = 0
   /** For sockets that the ring cannot take. */
   #streams: Transport | undefined
   #hasFailed = false
@@ -129,11 +121,7 @@ export class RingTransport implements Transport, RingLinkHost {
   }
 
   #woken(): void {
-    if (this.#isClosed || this.#hasFailed) return
-    if (performance.now() - this.#idleSinceMs < (2 * STAY_US) / 1000) {
-      this.#stays = Math.min(this.#stays + 1, STAYS_MAX)
-    }
-    this.#turn()
+    if (!this.#isClosed && !this.#hasFailed) this.#turn()
   }
 
   #turn(): void {
@@ -157,14 +145,11 @@ export class RingTransport implements Transport, RingLinkHost {
   /** Hands over, takes what came, and ends the burst. @returns Whether there may be more at once. */
   #round(): boolean {
     const { ring } = this
-    const hasWork = ring.hasWork
-    const isStaying = !hasWork && this.#stays > 0
-    if (hasWork || isStaying || ring.queued > 0) ring.enter(isStaying ? STAY_US : 0)
+    if (ring.hasWork || ring.queued > 0) ring.enter()
     else if (this.#tasks.length === 0) return false
     this.#isInBurst = true
     try {
       const count = ring.reap(this)
-      if (count === 0 && isStaying) this.#stays--
       const tasks = this.#tasks
       this.#tasks = []
       for (const task of tasks) task()
@@ -175,7 +160,6 @@ export class RingTransport implements Transport, RingLinkHost {
   }
 
   #becomeIdle(): void {
-    this.#idleSinceMs = performance.now()
     this.#setWaking(true)
     // What came before waking was on would wake nobody.
     if (this.ring.hasWork) this.queued()
