@@ -18,6 +18,7 @@ import {
 } from './abi.ts'
 import type {
   LedgerNode,
+  MoneyName,
   MountOrder,
   Order,
   OrderCommon,
@@ -326,7 +327,15 @@ export function decodePolicy(data: string): Policy {
   return { version: number(version), values: Object.fromEntries(entries) as PolicyValues }
 }
 
-const MONEY: ReadonlySet<string> = new Set(['stakePerGib', 'maxPricePerGibSecond'])
+const MONEY: ReadonlySet<string> = new Set([
+  'stakePerGib',
+  'maxPricePerGibSecond',
+  'auditBond',
+  'votesPerGib',
+  'maxPricePerCoreSecond',
+  'maxPricePerMemoryGibSecond',
+  'maxPricePerEgressGib',
+] satisfies MoneyName[])
 
 function number(value: bigint | number): number {
   const result = Number(value)

@@ -136,7 +136,15 @@ export interface Policy {
 }
 
 type ParameterName = (typeof PARAMETERS)[number]
-type MoneyName = 'stakePerGib' | 'maxPricePerGibSecond'
+/** Parameters in units of the token, or of votes. */
+export type MoneyName =
+  | 'stakePerGib'
+  | 'maxPricePerGibSecond'
+  | 'auditBond'
+  | 'votesPerGib'
+  | 'maxPricePerCoreSecond'
+  | 'maxPricePerMemoryGibSecond'
+  | 'maxPricePerEgressGib'
 
 /** A value for each parameter: seconds, blocks, counts, a bit set of order kinds, or token units (`bigint`). */
 export type PolicyValues = Readonly<

@@ -74,6 +74,8 @@ const ERRORS: readonly (readonly [fragment: string, hint?: string])[] = [
   ['NodeBatchLength(uint256 groups, uint256 members)', 'Give one member set for each group.'],
   ['NodeMaintenanceInvalid(uint32 node, uint64 from, uint64 until)', 'Announce a silence that begins later, and not a long one.'],
   ['NodeNotOfFarm(uint32 node, uint32 farm)', 'Name nodes of your own farm.'],
+  ['NodeUnderstaked(uint32 node)', 'The node was slashed and its stake does not cover its offer: choose another.'],
+  ['NodesOnlyAudits(address caller)'],
   ['NodesOnlyOrders(address caller)'],
   // Money
   ['EscrowAmountInvalid(uint256 amount)', 'Give an amount above zero.'],

@@ -8,7 +8,14 @@ import { AbiCoder } from 'ethers/abi'
 import { toHex } from '../../agent/base/bytes.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 import type { Account } from '../../agent/base/ids.ts'
-import { GRID_ABI, NODES_ABI, ORDERS_ABI, POLICY_ABI, SPEC_TYPES } from '../../agent/ledger/abi.ts'
+import {
+  GRID_ABI,
+  NODES_ABI,
+  ORDERS_ABI,
+  PARAMETERS,
+  POLICY_ABI,
+  SPEC_TYPES,
+} from '../../agent/ledger/abi.ts'
 import type { LedgerSource, LogEntry } from '../../agent/ledger/ports.ts'
 import type { BlockRef } from '../../agent/ledger/types.ts'
 import { aNode } from './fake-orders.ts'
@@ -25,6 +32,8 @@ const ADDRESSES = {
 }
 export const FAKE_GRID = ADDRESSES.grid as Account
 const TENANT = at(0x777)
+/** The first parameters of the policy, from FinalityDepth on. */
+const POLICY: readonly bigint[] = [1n, 10n, 30n, 100n, 0n, 1000n, 14n, 20n, 1n, 1000n, 5n, 60n]
 
 /** An order as the fake contract keeps it. */
 export interface FakeOrder {
@@ -277,7 +286,8 @@ function encode(type: string, fields: readonly unknown[]): string {
 function genesis(): FakeWorld {
   return {
     // Finality depth 1, heartbeat 10 s, lost after 30 s, grace 100 s.
-    policy: [1n, 10n, 30n, 100n, 0n, 1000n, 14n, 20n, 1n, 1000n, 5n, 60n],
+    // What no test looks at is 0.
+    policy: PARAMETERS.map((_, index) => POLICY[index] ?? 0n),
     policyVersion: 1,
     orders: [],
     sequence: 0,

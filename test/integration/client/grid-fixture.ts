@@ -54,7 +54,7 @@ async function build(count: number, directory: string, devnet: Devnet): Promise<
     // Blocks come four times faster than the chain's clock counts, so times are longer.
     parameters: {
       ...usual,
-      votingPeriodSeconds: 12,
+      votingPeriodSeconds: 20,
       policy: { ...usual.policy, HeartbeatSeconds: 600n, LostSeconds: 1300n },
     },
     deploymentDir: join(directory, 'deployment'),
