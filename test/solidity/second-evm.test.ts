@@ -5,7 +5,17 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { assert } from 'chai'
 import type { ContractTransactionResponse, Signer } from 'ethers'
-import { deployTestGrid, GIB, KIND, mountSpec, storeSpec, volumeSpec } from './support/grid.ts'
+import { AuditScene } from './support/audit-scene.ts'
+import {
+  deployTestGrid,
+  GIB,
+  KIND,
+  mountSpec,
+  storeSpec,
+  type TestGrid,
+  type TestNode,
+  volumeSpec,
+} from './support/grid.ts'
 
 /** Where the package of the second EVM keeps its program; undefined where it has none for this machine. */
 function anvilPath(): string | undefined {
@@ -32,11 +42,61 @@ async function startAnvil(path: string): Promise<{ child: ChildProcess; url: str
   throw new TypeError('the second EVM ended before it listened')
 }
 
+/**
+ * An epoch of audits: one node proves, is doubted and answers, another misses. Seeds differ from chain to chain, so only acts
+ * that carry nothing of them cost the same gas.
+ */
+async function auditOut(
+  grid: TestGrid,
+  nodes: readonly TestNode[],
+  begun: bigint,
+  add: (name: string, sent: Promise<ContractTransactionResponse>) => Promise<void>,
+): Promise<unknown> {
+  const { audits, token, votes } = grid.contracts
+  const { tenant } = grid.actors
+  const [proving, missing] = nodes as [TestNode, TestNode]
+  const at = (after: bigint) => grid.at(begun + after)
+  const shards = [1, 2, 3].map((seed) => new Uint8Array(1000 * seed).fill(seed))
+  // It takes from a balance that streams, so its time counts.
+  await at(190n)
+  const scene = await AuditScene.make(grid, proving, { shards })
+  await token.connect(tenant).approve(await audits.getAddress(), 5n)
+  const digest = `0x${'d1'.repeat(28)}`
+  await scene.commit()
+  await at(200n)
+  await add('commit', audits.connect(missing.wallet).commit(`0x${'a5'.repeat(32)}`, 77n))
+  await at(210n)
+  await add('draw', audits.draw())
+  await at(220n)
+  await add('digest', audits.connect(proving.wallet).postDigest(1n, digest))
+  const proof = await scene.prove(1n)
+  await scene.post(proof)
+  await at(400n)
+  await audits.connect(tenant).challengeLocated(proving.id, 1n, 8, proof.location(8))
+  await audits.answer(1n, proof.opening(8))
+  await at(1_300n)
+  await add('next draw', audits.draw())
+  await grid.beat([proving, missing])
+  await at(1_400n)
+  await add('mark', audits.markMissed(1n, [proving.id, missing.id]))
+  await at(1_410n)
+  await add('collect', audits.collect(1n))
+  await at(1_420n)
+  await add('refresh', votes.refresh(proving.id))
+  const provers = await Promise.all([proving, missing].map(({ id }) => audits.proverOf(id)))
+  const { state } = await audits.disputes(1n)
+  return { state, owed: await audits.owed(), provers: provers.map((each) => [...each]) }
+}
+
 /** Acts that touch every contract; returns the gas of each and what the ledger says afterwards. */
 async function actOut(url?: string): Promise<{ gas: Record<string, bigint>; state: unknown }> {
   const grid = await deployTestGrid({
     ...(url === undefined ? {} : { url }),
-    policy: { HeartbeatSeconds: 40_000n, LostSeconds: 80_000n, GraceSeconds: 5n },
+    policy: {
+      ...{ HeartbeatSeconds: 40_000n, LostSeconds: 80_000n, GraceSeconds: 5n },
+      ...{ AuditEpochSeconds: 1_000n, AuditWindowSeconds: 100n, AuditWindowBlocks: 1n },
+      ...{ AuditAnswerSeconds: 100n, AuditSamples: 8n, AuditOpenOdds: 0n, AuditBond: 5n },
+    },
   })
   const { tenant, owners } = grid.actors
   const { orders, escrow, nodes, policy } = grid.contracts
@@ -73,6 +133,7 @@ async function actOut(url?: string): Promise<{ gas: Record<string, bigint>; stat
   await add('cancel', book.cancel(2n))
   await at(90n)
   await add('release', book.settle(2n))
+  const disputed = await auditOut(grid, made, begun, add)
   const since = (time: bigint) => (time === 0n ? 0n : time - begun)
   const views = await Promise.all([1n, 2n, 3n, 4n].map((id) => grid.order(id)))
   const seen = {
@@ -85,6 +146,7 @@ async function actOut(url?: string): Promise<{ gas: Record<string, bigint>; stat
     totals: [...(await escrow.totals())],
     earned: await escrow.freeBalance(await owner.getAddress()),
     policy: [...(await policy.all())[1]],
+    disputed,
   }
   await grid.connection.close()
   return { gas, state: seen }
