@@ -42,11 +42,10 @@ export interface MadeRing {
   readonly fd: number
   readonly wake: Socket
   readonly offsets: uapi.RingOffsets
-  /** All that is mapped. */
-  readonly maps: readonly MappedMemory[]
   readonly rings: MappedMemory
   readonly sqes: MappedMemory
   readonly bufferRing: MappedMemory
+  readonly control: MappedMemory
   readonly gather: MappedMemory
   readonly arrivals: MappedMemory
 }
@@ -78,11 +77,9 @@ function makeParts(init: IoRingInit, undo: (() => void)[]): MadeRing {
   const offsets = uapi.readOffsets(params)
   if ((offsets.features & FEATURES) !== FEATURES) throw unavailable('features are missing')
 
-  const maps: MappedMemory[] = []
   const map = (of: number, lengthBytes: number, offset: number) => {
     const memory = calls.map(of, lengthBytes, offset)
     if (!memory) throw unavailable('memory cannot be mapped')
-    maps.push(memory)
     undo.push(() => calls.unmap(memory))
     return memory
   }
@@ -109,10 +106,10 @@ function makeParts(init: IoRingInit, undo: (() => void)[]): MadeRing {
     fd,
     wake,
     offsets,
-    maps,
     rings,
     sqes,
     bufferRing,
+    control,
     gather,
     arrivals,
   }

@@ -53,7 +53,7 @@ export class IoRing {
   readonly wake: Socket
   readonly #calls: RingCalls
   readonly #fd: number
-  readonly #maps: readonly MappedMemory[]
+  readonly #maps: Record<'ringMemory' | 'bufferMemory', readonly MappedMemory[]>
   readonly #offsets: uapi.RingOffsets
   #gather: Uint32Array
   readonly #gatherAddress: number
@@ -76,7 +76,10 @@ export class IoRing {
     this.#calls = calls
     this.#fd = made.fd
     this.wake = made.wake
-    this.#maps = made.maps
+    this.#maps = {
+      ringMemory: [made.rings, made.sqes],
+      bufferMemory: [made.bufferRing, made.gather, made.arrivals, made.control],
+    }
     this.#offsets = made.offsets
     this.#rings = new Uint32Array(calls.view(made.rings))
     this.#sqes = new Uint32Array(calls.view(made.sqes))
@@ -259,23 +262,28 @@ export class IoRing {
   /** Gives everything back to the system; nothing may be in flight. */
   close(): void {
     if (this.#isClosed) return
+    this.#endRing()
+    this.#arrivals = []
+    for (const map of this.#maps.bufferMemory) this.#calls.unmap(map)
+  }
+
+  /** Ends the ring, whose operations then end some time, and keeps the memory that they may still touch. */
+  abandon(): void {
+    if (this.#isClosed) return
+    abandoned.push(this)
+    this.#endRing()
+  }
+
+  #endRing(): void {
     this.#isClosed = true
     // What touches these by mistake finds nothing, instead of memory that is gone.
     this.#rings = new Uint32Array(0)
     this.#sqes = new Uint32Array(0)
     this.#bufferRing = new Uint32Array(0)
     this.#gather = new Uint32Array(0)
-    this.#arrivals = []
     closeSync(this.#fd)
-    for (const map of this.#maps) this.#calls.unmap(map)
-  }
-
-  /** Lets go of the ring itself, and keeps all memory that it may still touch. */
-  abandon(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    abandoned.push(this)
-    closeSync(this.#fd)
+    // A ring lives as long as it is mapped.
+    for (const map of this.#maps.ringMemory) this.#calls.unmap(map)
   }
 
   #word(offset: number): number {
