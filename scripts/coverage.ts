@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { type Branch, weaveBranches } from './law/branches.ts'
 import { libraryTests } from './law/library-tests.ts'
+import { reachOf } from './law/reach.ts'
 import { parseContracts } from './law/syntax.ts'
-import { Worker } from './law/worker-pool.ts'
 import { buildWoven, type WovenBuild } from './law/woven-build.ts'
 import { root } from './run/step.ts'
 
@@ -49,18 +49,10 @@ async function run(asData: boolean): Promise<void> {
   process.exitCode = missed.length + stale.length === 0 ? 0 : 1
 }
 
-async function marksOfMocha({ environment }: WovenBuild): Promise<number[]> {
-  const worker = new Worker({ ...environment, VARVE_RECORD: '1' })
-  try {
-    const { reach } = await worker.do({ kind: 'record' })
-    if (!reach) throw new TypeError('nothing was recorded')
-    return [
-      ...Object.values(reach.setups).flat(),
-      ...Object.values(reach.tests).flatMap(({ reached }) => reached),
-    ]
-  } finally {
-    worker.stop()
-  }
+async function marksOfMocha(build: WovenBuild): Promise<number[]> {
+  const { setups, tests } = await reachOf(build)
+  const reached = Object.values(tests).flatMap((test) => test.reached)
+  return [...Object.values(setups).flat(), ...reached]
 }
 
 function marksOfSolidity({ environment }: WovenBuild): number[] {

@@ -8,17 +8,17 @@
  * unless `--fresh`. Survivors that behave as the original does are listed, each with its reason, in
  * `contracts/mutants.json`.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { libraryTestOf } from './law/library-tests.ts'
 import { planTests, type TestPlan } from './law/mutant-tests.ts'
-import type { Reach } from './law/mutant-worker.ts'
+import { reachOf } from './law/reach.ts'
 import { type Mutant, weaveMutants } from './law/schemata.ts'
 import { parseContracts } from './law/syntax.ts'
-import { testsDigest, Verdicts } from './law/verdicts.ts'
+import { Verdicts } from './law/verdicts.ts'
 import { share, Worker } from './law/worker-pool.ts'
-import { buildWoven, digestOf, type WovenBuild } from './law/woven-build.ts'
+import { buildWoven, type WovenBuild } from './law/woven-build.ts'
 import { root } from './run/step.ts'
 
 interface Options {
@@ -30,10 +30,17 @@ interface Options {
   readonly json?: boolean
 }
 
+/** As many tests as look at one function, about. */
+const RECENT_KILLERS = 12
+
 if (import.meta.main) {
   const options = new Command('mutate')
     .description('Changes the contracts one place at a time and runs their tests.')
-    .option('--file <part>', 'only files whose path contains this', '')
+    .option(
+      '--file <part>',
+      'only files whose path contains this, or one of these with commas between',
+      '',
+    )
     .option('--workers <count>', 'processes at once', '2')
     .option('--sample <count>', 'mutants to try, 0 for all', '0')
     .option('--seed <number>', 'which ones', '1')
@@ -47,8 +54,9 @@ if (import.meta.main) {
 async function run(options: Options): Promise<void> {
   const { mutants, sources, refused } = weaveMutants(parseContracts())
   const build = buildWoven('mutants', sources)
+  const parts = options.file.split(',')
   const chosen = sampleOf(
-    mutants.filter(({ file }) => file.includes(options.file)),
+    mutants.filter(({ file }) => parts.some((part) => file.includes(part))),
     Number(options.sample),
     Number(options.seed),
   )
@@ -73,6 +81,7 @@ async function tryMutants(
     { length: Number(options.workers) },
     () => new Worker(build.environment),
   )
+  const killers = new Map<string, readonly string[]>()
   let done = 0
   const tell = (name: string, killedBy: string | undefined) => {
     done += 1
@@ -81,13 +90,28 @@ async function tryMutants(
   }
   try {
     await share(workers, plans, async (worker, plan) => {
-      const killedBy = (await byMocha(worker, plan)) ?? (await bySolidity(worker, plan.mutant))
+      const known = killers.get(placeOf(plan.mutant)) ?? []
+      const titles = likeliestFirst(plan, known)
+      const killedBy =
+        (await byMocha(worker, { ...plan, titles })) ?? (await bySolidity(worker, plan.mutant))
+      if (killedBy !== undefined) killers.set(placeOf(plan.mutant), [killedBy, ...known])
       verdicts.add(plan.mutant, killedBy)
       tell(plan.mutant.name, killedBy)
     })
   } finally {
     for (const worker of workers) worker.stop()
   }
+}
+
+/** What killed other mutants of the same function is likely to kill this one. */
+function likeliestFirst({ titles }: TestPlan, killers: readonly string[]): string[] {
+  const recent = new Set(killers.slice(0, RECENT_KILLERS).filter((title) => titles.includes(title)))
+  return [...recent, ...titles.filter((title) => !recent.has(title))]
+}
+
+/** Contract and function: what stands before the colon of a name. */
+function placeOf({ name }: Mutant): string {
+  return name.slice(0, name.indexOf(':'))
 }
 
 async function byMocha(worker: Worker, plan: TestPlan): Promise<string | undefined> {
@@ -106,23 +130,6 @@ function killerOf(answer: { failed?: string; died?: boolean }): string | undefin
   // The worker says why on its error output; a mutant cannot end it, so this is a fault of ours.
   if (answer.died) throw new TypeError('a worker ended over a mutant')
   return answer.failed
-}
-
-/** What each test reaches, recorded once for a state of contracts and tests. */
-async function reachOf({ folder, digest, environment }: WovenBuild): Promise<Reach> {
-  const path = join(folder, `reach-${digestOf([digest, testsDigest()])}.json`)
-  if (!existsSync(path)) {
-    process.stderr.write('recording what each test reaches\n')
-    const worker = new Worker({ ...environment, VARVE_RECORD: '1' })
-    try {
-      const { reach } = await worker.do({ kind: 'record' })
-      if (!reach) throw new TypeError('nothing was recorded')
-      writeFileSync(path, JSON.stringify(reach))
-    } finally {
-      worker.stop()
-    }
-  }
-  return JSON.parse(readFileSync(path, 'utf8')) as Reach
 }
 
 /** Mutants known to behave as the original does, by name. */

@@ -1,7 +1,7 @@
 /**
  * Chooses the tests of a mutant: those that reach it, likeliest killers first. The others behave as without it.
  */
-import type { Reach } from './mutant-worker.ts'
+import type { Reach } from './reach.ts'
 import type { Mutant } from './schemata.ts'
 
 /** What to run for one mutant. */
@@ -18,7 +18,7 @@ export interface TestPlan {
  *
  * @param mutants - Which.
  * @param reach - What the tests reached without a mutant.
- * @returns One plan each; those that keep setups come first.
+ * @returns One plan each; those that keep setups come first, and of these the quick ones.
  */
 export function planTests(mutants: readonly Mutant[], reach: Reach): TestPlan[] {
   const tests = Object.entries(reach.tests).map(([title, { seconds, reached }]) => ({
@@ -43,7 +43,9 @@ export function planTests(mutants: readonly Mutant[], reach: Reach): TestPlan[] 
       )
     return { mutant, titles: chosen.map(({ title }) => title), fresh: suites.length > 0 }
   })
-  return plans.toSorted((a, b) => Number(a.fresh) - Number(b.fresh))
+  return plans.toSorted(
+    (a, b) => Number(a.fresh) - Number(b.fresh) || a.titles.length - b.titles.length,
+  )
 }
 
 /** Suites are named after their contract. */

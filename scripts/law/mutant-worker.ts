@@ -6,12 +6,13 @@
  */
 import hre from 'hardhat'
 import { MUTANT_VARIABLE } from './probe.ts'
+import type { Reach } from './reach.ts'
 import { loadTests, type TestSuite } from './test-suite.ts'
 import { wovenChain } from './woven-chain.ts'
 
 /** What a worker is asked. */
 export type Task =
-  | { readonly kind: 'record' }
+  | { readonly kind: 'record'; files: readonly string[] }
   /** Tests by full title, likeliest killers first. `fresh` if the mutant is reached in what they set up. */
   | { readonly kind: 'mocha'; mutant: number; titles: readonly string[]; fresh: boolean }
   | { readonly kind: 'solidity'; mutant: number; file: string }
@@ -19,13 +20,8 @@ export type Task =
 /** What a worker answers: which test failed, if any; or what each test reached. */
 export interface Answer {
   readonly failed?: string
-  readonly reach?: Reach
-}
-
-/** What the tests reach, by the numbers of mutants. */
-export interface Reach {
-  readonly setups: Readonly<Record<string, readonly number[]>>
-  readonly tests: Readonly<Record<string, { seconds: number; reached: readonly number[] }>>
+  /** By file. */
+  readonly reach?: Readonly<Record<string, Reach>>
 }
 
 let suite: TestSuite | undefined
@@ -41,7 +37,11 @@ process.on('message', (task: Task) => {
 async function answer(task: Task): Promise<Answer> {
   if (task.kind === 'solidity') return runSolidity(task.mutant, task.file)
   suite ??= await loadTests()
-  if (task.kind === 'record') return { reach: await recordReach(suite) }
+  if (task.kind === 'record') {
+    const reach: Record<string, Reach> = {}
+    for (const file of task.files) reach[file] = await recordReach(suite, suite.titlesOf(file))
+    return { reach }
+  }
   return runMocha(suite, task)
 }
 
@@ -72,7 +72,7 @@ async function runSolidity(mutant: number, file: string): Promise<Answer> {
   return hasPassed && result.success === true ? {} : { failed: file }
 }
 
-async function recordReach(tests: TestSuite): Promise<Reach> {
+async function recordReach(tests: TestSuite, titles: readonly string[]): Promise<Reach> {
   const setups: Record<string, Set<number>> = {}
   const reached: Record<string, Set<number>> = {}
   const seconds: Record<string, number> = {}
@@ -80,7 +80,7 @@ async function recordReach(tests: TestSuite): Promise<Reach> {
   wovenChain.record((marks) => {
     for (const mark of marks) current.add(mark)
   })
-  const { failed } = await tests.run(undefined, {
+  const { failed } = await tests.run(titles, {
     onSetup: (title) => {
       current = setups[title] ??= new Set()
     },
@@ -92,6 +92,7 @@ async function recordReach(tests: TestSuite): Promise<Reach> {
     },
   })
   if (failed !== undefined) throw new TypeError(`fails while recording: ${failed}`)
+  await wovenChain.closeAll()
   const testsOf = Object.entries(reached).map(
     ([title, numbers]) => [title, { seconds: seconds[title] ?? 0, reached: [...numbers] }] as const,
   )

@@ -3,14 +3,21 @@
  * first failure.
  */
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import Mocha from 'mocha'
 import { root } from '../run/step.ts'
 
 /** Where the tests are. */
-const FOLDER = 'test/solidity'
+export const TEST_FOLDER = 'test/solidity'
 /** Compares generated files, or two chains with each other: any change of the contracts' text or none would show. */
 const BLIND_TESTS = new Set(['generated.test.ts', 'second-evm.test.ts'])
+
+/** Names of the files of tests that count. */
+export function testFiles(): string[] {
+  return readdirSync(join(root, TEST_FOLDER)).filter(
+    (name) => name.endsWith('.test.ts') && !BLIND_TESTS.has(name),
+  )
+}
 
 /** Longer than the slowest honest test on a busy machine. */
 const TEST_MS_MAX = 60_000
@@ -42,9 +49,7 @@ export async function loadTests(): Promise<TestSuite> {
         if (!setups.kept) await act.call(this)
       })) as typeof before
   })
-  for (const file of readdirSync(join(root, FOLDER))) {
-    if (file.endsWith('.test.ts') && !BLIND_TESTS.has(file)) mocha.addFile(join(root, FOLDER, file))
-  }
+  for (const name of testFiles()) mocha.addFile(join(root, TEST_FOLDER, name))
   await mocha.loadFilesAsync()
   return new TestSuite(mocha, setups)
 }
@@ -62,6 +67,16 @@ export class TestSuite {
   /** From now on, whether `before` hooks are left out, because what they made is still there. */
   keepSetups(kept: boolean): void {
     this.#setups.kept = kept
+  }
+
+  /** Full titles of the tests of a file. */
+  titlesOf(file: string): string[] {
+    const titles: string[] = []
+    for (const suite of this.#mocha.suite.suites) {
+      if (basename(suite.file ?? '') === file)
+        suite.eachTest((test) => titles.push(test.fullTitle()))
+    }
+    return titles
   }
 
   /** Runs tests by full title in this order as far as their nesting allows; all if no list is given. */

@@ -17,7 +17,7 @@ interface Verdict {
 }
 
 /** Changes with any test. */
-export function testsDigest(): string {
+function testsDigest(): string {
   return digestOf([...filesUnder('test/solidity', '.ts'), ...solidityTests()])
 }
 

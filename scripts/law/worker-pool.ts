@@ -8,8 +8,8 @@ import { root } from '../run/step.ts'
 import type { Answer, Task } from './mutant-worker.ts'
 
 const WORKER = fileURLToPath(new URL('./mutant-worker.ts', import.meta.url))
-/** Longer than all tests together take on a busy machine, setups included; a mutant that loops for ever ends here. */
-const TASK_MS_MAX = 300_000
+/** Longer than all tests take on a busy machine while they are recorded; a mutant that loops for ever ends here. */
+const TASK_MS_MAX = 900_000
 
 /** One process and what it does. */
 export class Worker {

@@ -1,0 +1,60 @@
+/** What each test reaches, recorded once for a state of the contracts and of the test's file. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from '../run/step.ts'
+import { TEST_FOLDER, testFiles } from './test-suite.ts'
+import { Worker } from './worker-pool.ts'
+import { digestOf, filesUnder, type WovenBuild } from './woven-build.ts'
+
+/** What tests reach, by the numbers of mutants or the marks of branches. */
+export interface Reach {
+  /** In `before` hooks, by title of the suite. */
+  readonly setups: Readonly<Record<string, readonly number[]>>
+  /** By full title. */
+  readonly tests: Readonly<Record<string, { seconds: number; reached: readonly number[] }>>
+}
+
+/**
+ * Finds what all tests reach, and runs those of which that is not known.
+ *
+ * @param build - The woven contracts.
+ * @returns Everything, of all files together.
+ * @throws TypeError if a test fails.
+ */
+export async function reachOf(build: WovenBuild): Promise<Reach> {
+  const folder = join(build.folder, 'reach')
+  mkdirSync(folder, { recursive: true })
+  const support = filesUnder(`${TEST_FOLDER}/support`, '.ts')
+  const files = testFiles().map((name) => {
+    const text = readFileSync(join(root, TEST_FOLDER, name), 'utf8')
+    return { name, path: join(folder, `${digestOf([build.digest, name, text, ...support])}.json`) }
+  })
+  const unknown = files.filter(({ path }) => !existsSync(path))
+  if (unknown.length > 0) {
+    const recorded = await record(
+      build,
+      unknown.map(({ name }) => name),
+    )
+    for (const { name, path } of unknown) writeFileSync(path, JSON.stringify(recorded[name]))
+  }
+  const all = files.map(({ path }) => JSON.parse(readFileSync(path, 'utf8')) as Reach)
+  return {
+    setups: Object.assign({}, ...all.map(({ setups }) => setups)) as Reach['setups'],
+    tests: Object.assign({}, ...all.map(({ tests }) => tests)) as Reach['tests'],
+  }
+}
+
+async function record(
+  { environment }: WovenBuild,
+  files: readonly string[],
+): Promise<Readonly<Record<string, Reach>>> {
+  process.stderr.write(`recording what is reached by ${files.join(', ')}\n`)
+  const worker = new Worker({ ...environment, VARVE_RECORD: '1' })
+  try {
+    const { reach } = await worker.do({ kind: 'record', files })
+    if (!reach) throw new TypeError('nothing was recorded')
+    return reach
+  } finally {
+    worker.stop()
+  }
+}
