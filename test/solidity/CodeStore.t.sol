@@ -47,6 +47,18 @@ contract CodeStoreTest {
         }
     }
 
+    /// @dev A 63rd part of the gas is left to say so, when the rest did not suffice for the code.
+    function test_saysWhenTheContractCannotBeMade() public {
+        Maker maker = new Maker();
+        bytes memory data = new bytes(CodeStore.MAX_BYTES);
+        data[0] = 0x01;
+        try maker.write{gas: 3_000_000}(data) {
+            revert("made for too little gas");
+        } catch (bytes memory reason) {
+            require(bytes4(reason) == CodeStore.CodeStoreFailed.selector, "named");
+        }
+    }
+
     function test_readsNothingWhereNothingIs() public view {
         require(CodeStore.read(address(0xdead)).length == 0, "empty");
     }

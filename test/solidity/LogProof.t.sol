@@ -47,6 +47,29 @@ contract LogProofTest {
         require(!LogProof.isConsistent(bytes32(0), 6, bytes32(0), 5, none), "older is not larger");
     }
 
+    /// @dev Five records became six: their trees share a node that goes up unchanged in the older one.
+    function test_followsANodeThatGoesUpUnchanged() public pure {
+        bytes32[3] memory nodes = [bytes32(uint256(4)), bytes32(uint256(5)), bytes32(uint256(0x0123))];
+        bytes32 five = LogProof.mixInLength(LogProof.hashPair(nodes[2], nodes[0]), 5);
+        bytes32 pair = LogProof.hashPair(nodes[0], nodes[1]);
+        bytes32 six = LogProof.mixInLength(LogProof.hashPair(nodes[2], pair), 6);
+        bytes32[] memory path = new bytes32[](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            path[i] = nodes[i];
+        }
+        require(LogProof.isConsistent(five, 5, six, 6, path), "five begin six");
+        require(!LogProof.isConsistent(six, 6, six, 6, path), "no path between equals");
+        require(!LogProof.isConsistent(five, 5, six, 6, _longer(path)), "a node too many");
+        require(!LogProof.isIncluded(six, 6, 4, nodes[0], _longer(path)), "a node too many");
+    }
+
+    function _longer(bytes32[] memory path) private pure returns (bytes32[] memory longer) {
+        longer = new bytes32[](path.length + 1);
+        for (uint256 i = 0; i < path.length; ++i) {
+            longer[i] = path[i];
+        }
+    }
+
     function _inclusion(bytes memory proof) private pure returns (bool) {
         (bytes32 root, uint256 size, uint256 index, bytes32 leaf) =
             abi.decode(proof, (bytes32, uint256, uint256, bytes32));

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { type Signer, ZeroHash } from 'ethers'
 import { fromHex, toHex } from '../../agent/base/bytes.ts'
 import { BinaryTree } from '../../agent/engines/audit/tree/binary-tree.ts'
+import { POLICY_PARAMETERS } from '../../ignition/modules/parameters.ts'
 import { AuditScene, type Proof } from './support/audit-scene.ts'
 import {
   deployTestGrid,
@@ -129,6 +130,18 @@ describe('Audits: disputes', () => {
       expect(await audits.owed()).to.equal(BOND)
     })
 
+    it('costs nothing where policy asks for no bond', async () => {
+      const bond = BigInt(POLICY_PARAMETERS.indexOf('AuditBond'))
+      await grid.asTimelock((owner) => grid.contracts.policy.connect(owner).set(bond, 0n))
+      await expect(challenge()).to.changeTokenBalance(
+        grid.connection.ethers,
+        grid.contracts.token,
+        await watcher.getAddress(),
+        0n,
+      )
+      expect(await stateOf(1n)).to.equal(STATE.Challenged)
+    })
+
     it('is not made while the node has said that it would be away', async () => {
       const from = BigInt(await grid.time.latest()) + 4_000n
       await grid.contracts.nodes
@@ -217,11 +230,39 @@ describe('Audits: disputes', () => {
       expect(await stateOf(1n)).to.equal(STATE.Located)
     })
 
+    it('must lead to as many units as the node committed to', async () => {
+      await restoreOpen()
+      const { root, units } = scene.accumulator
+      await as(node.wallet).commit(root, units + 1)
+      await grid.pass(EPOCH)
+      await as(watcher).draw()
+      const next = await scene.prove(2n)
+      await scene.post(next)
+      await closeWindow()
+      await as(watcher).challenge(node.id, 2n, 1n)
+      await refuse(as(tenant).locate(1n, next.location(1)), 'AuditPathWrong')
+    })
+
     it('must name the slot that the sample falls into', async () => {
       const elsewhere = proof.states.findIndex((_, at) => !proof.own.includes(at + 1)) + 1
       expect(elsewhere).to.be.greaterThan(0)
       await challenge(elsewhere)
       await refuse(as(tenant).locate(1n, proof.location(elsewhere)), 'AuditUnitWrong')
+    })
+
+    it('must not name a slot behind the one that the sample falls into', async () => {
+      const init = { shards: SHARDS, otherSlots: 60, isStoreLast: true }
+      const last = await AuditScene.make(grid, nodes[3] as TestNode, init)
+      await last.commit()
+      await grid.pass(EPOCH)
+      await as(watcher).draw()
+      const next = await last.prove(2n)
+      await last.post(next)
+      await closeWindow()
+      const elsewhere = next.states.findIndex((_, at) => !next.own.includes(at + 1)) + 1
+      expect(elsewhere).to.be.greaterThan(0)
+      await as(watcher).challenge(last.node.id, 2n, elsewhere)
+      await refuse(as(tenant).locate(1n, next.location(elsewhere)), 'AuditUnitWrong')
     })
 
     it('goes through the group where an aggregator posted', async () => {
@@ -298,6 +339,11 @@ describe('Audits: disputes', () => {
         `${toHex(opening.slice(0, 32))}7fffffffffff${toHex(opening.slice(38))}`,
       )
       await refuse(as(tenant).answer(1n, beyond), 'AuditUnitWrong')
+      const later = scene.opening(scene.commitment.units - 1)
+      const before = fromHex(
+        `${toHex(later.slice(0, 32))}${'00'.repeat(6)}${toHex(later.slice(38))}`,
+      )
+      await refuse(as(tenant).answer(1n, before), 'AuditUnitWrong')
       await grid.at(await deadlineOf(1n))
       await as(tenant).answer(1n, opening)
       expect(await stateOf(1n)).to.equal(STATE.Answered)

@@ -195,6 +195,17 @@ describe('Audits: epochs', () => {
       expect(await proven()).to.deep.equal([false, false, true, false])
     })
 
+    it('of an aggregator does not last either', async () => {
+      const { audits } = grid.contracts
+      await as(node(0).wallet).setAggregator(await keeper.getAddress())
+      await as(keeper).draw()
+      await as(keeper).postDigests(1n, 0n, DIGEST, 1n << node(0).id)
+      expect(await audits.claimOf(node(0).id, 1n)).to.deep.equal([DIGEST, true])
+      await nextEpoch()
+      await nextEpoch()
+      expect(await audits.claimOf(node(0).id, 3n)).to.deep.equal([`0x${'00'.repeat(28)}`, true])
+    })
+
     it('lasts through the next epoch and not longer', async () => {
       const { audits } = grid.contracts
       await as(keeper).draw()
@@ -260,6 +271,15 @@ describe('Audits: epochs', () => {
       await registry.connect(node(1).wallet).heartbeat()
       await as(keeper).markMissed(2n, [node(1).id])
       expect(await missedEpochOf(node(1))).to.equal(2n)
+    })
+
+    it('is marked of a node that drains as of any other', async () => {
+      await commit([node(1)])
+      await as(keeper).draw()
+      await grid.contracts.nodes.connect(node(1).wallet).setDraining(node(1).id, true)
+      await nextEpoch()
+      await as(keeper).markMissed(1n, [node(1).id])
+      expect(await missedEpochOf(node(1))).to.equal(1n)
     })
 
     it('is excused to the second: maintenance that ended before the draw, or begins after the window', async () => {

@@ -60,6 +60,22 @@ describe('Contractors', () => {
     expect(await grid.contracts.contractors.agreementCount()).to.equal(1n)
   })
 
+  it('tells what was agreed, numbered from one', async () => {
+    const { contractors } = grid.contracts
+    const parties = [await contractor.getAddress(), await reviewer.getAddress()] as const
+    const milestones = [{ amount: 1n, dueBy: due }]
+    await grid.asTimelock(async (owner) => {
+      const given = await as(owner).agree.staticCall(...parties, TERMS, HOLD, milestones)
+      expect(given).to.equal(2n)
+      await expect(as(owner).agree(...parties, TERMS, HOLD, milestones))
+        .to.emit(contractors, 'AgreementMade')
+        .withArgs(2n, ...parties, TERMS)
+    })
+    const view = await contractors.agreements(2n)
+    expect([view.holdSeconds, view.cancelled]).to.deep.equal([HOLD, false])
+    expect([...(view.milestones[0] ?? [])]).to.deep.equal([1n, due, STATE.Open, 0n, ZeroHash])
+  })
+
   it('is agreed only by vote, and only if there is something to agree', async () => {
     await refuse(
       as(stranger).agree(anAccount(1), ZeroAddress, TERMS, 0n, [{ amount: 1n, dueBy: due }]),
@@ -86,6 +102,23 @@ describe('Contractors', () => {
     expect(await balanceOf(await contractor.getAddress())).to.equal(300n)
     expect(await stateOf(0)).to.equal(STATE.Paid)
     await refuse(as(stranger).collect(1n, 0n), 'MilestoneWrongState')
+  })
+
+  it('keeps what was handed in, up to the last second of its time', async () => {
+    await grid.at(due)
+    await as(contractor).deliver(1n, 0n, EVIDENCE)
+    const [first] = (await grid.contracts.contractors.agreements(1n)).milestones
+    expect(first?.evidence).to.equal(EVIDENCE)
+  })
+
+  it('judges only what was handed in', async () => {
+    await refuse(as(reviewer).accept(1n, 0n), 'MilestoneWrongState')
+    await refuse(as(reviewer).reject(1n, 0n, TERMS), 'MilestoneWrongState')
+    await refuse(as(stranger).collect(1n, 0n), 'MilestoneWrongState')
+    await grid.asTimelock((owner) => refuse(as(owner).clawBack(1n, 0n), 'MilestoneWrongState'))
+    await as(contractor).deliver(1n, 0n, EVIDENCE)
+    await grid.at(due + 1n)
+    await refuse(as(stranger).lapse(1n, 0n), 'MilestoneWrongState')
   })
 
   it('lets each step be taken only by whom it is for', async () => {
@@ -129,13 +162,21 @@ describe('Contractors', () => {
     await grid.asTimelock((owner) => as(owner).clawBack(1n, 0n))
     expect(await balanceOf(grid.timelock)).to.equal(before + 300n)
     expect(await stateOf(0)).to.equal(STATE.Returned)
-    await grid.pass(HOLD)
-    await grid.asTimelock((owner) => refuse(as(owner).clawBack(1n, 1n), 'MilestoneWrongTime'))
+    const { payableAt } = (await grid.contracts.contractors.agreements(1n)).milestones[1]!
+    await grid.asTimelock(async (owner) => {
+      await grid.time.increaseTo(payableAt - 1n)
+      await as(owner).clawBack.staticCall(1n, 1n, { blockTag: 'latest' })
+      await grid.time.increaseTo(payableAt)
+      await refuse(as(owner).clawBack(1n, 1n), 'MilestoneWrongTime')
+      await refuse(as(owner).clawBack.staticCall(1n, 1n), 'MilestoneWrongTime')
+    })
   })
 
   it('returns what was not delivered in time, by anyone', async () => {
     await refuse(as(stranger).lapse(1n, 0n), 'MilestoneWrongTime')
     const before = await balanceOf(grid.timelock)
+    await grid.at(due)
+    await refuse(as(stranger).lapse(1n, 0n), 'MilestoneWrongTime')
     await grid.at(due + 1n)
     await as(stranger).lapse(1n, 0n)
     expect(await balanceOf(grid.timelock)).to.equal(before + 300n)
@@ -146,7 +187,12 @@ describe('Contractors', () => {
     await as(contractor).deliver(1n, 0n, EVIDENCE)
     await as(reviewer).accept(1n, 0n)
     const before = await balanceOf(grid.timelock)
-    await grid.asTimelock((owner) => as(owner).cancel(1n))
+    await grid.asTimelock((owner) =>
+      expect(as(owner).cancel(1n))
+        .to.emit(grid.contracts.contractors, 'AgreementCancelled')
+        .withArgs(1n, grid.timelock),
+    )
+    expect((await grid.contracts.contractors.agreements(1n)).cancelled).to.equal(true)
     expect(await balanceOf(grid.timelock)).to.equal(before + 500n)
     expect(await stateOf(1)).to.equal(STATE.Returned)
     await grid.pass(HOLD)
@@ -166,6 +212,8 @@ describe('Contractors', () => {
     await refuse(as(contractor).deliver(0n, 0n, EVIDENCE), 'MilestoneUnknown')
     await refuse(as(contractor).deliver(2n, 0n, EVIDENCE), 'MilestoneUnknown')
     await refuse(as(contractor).deliver(1n, 2n, EVIDENCE), 'MilestoneUnknown')
-    await refuse(as(contractor).cancel(2n), 'MilestoneUnknown')
+    await expect(as(contractor).cancel(2n))
+      .to.be.revertedWithCustomError(grid.contracts.contractors, 'MilestoneUnknown')
+      .withArgs(2n, 0n)
   })
 })

@@ -4,6 +4,12 @@ import { ZeroAddress } from 'ethers'
 import { POLICY_PARAMETERS } from '../../ignition/modules/parameters.ts'
 import { deployTestGrid, KIND, storeSpec, type TestGrid, TOKEN } from './support/grid.ts'
 
+/** Numbers of the parameters of audits. */
+const AUDIT = {
+  EpochSeconds: POLICY_PARAMETERS.indexOf('AuditEpochSeconds'),
+  WindowSeconds: POLICY_PARAMETERS.indexOf('AuditWindowSeconds'),
+  AnswerSeconds: POLICY_PARAMETERS.indexOf('AuditAnswerSeconds'),
+} as const
 const DIGEST = `0x${'d1'.repeat(32)}`
 
 describe('The DAO', () => {
@@ -256,6 +262,11 @@ describe('The DAO', () => {
         await refusePolicy(as.set(9, 9n), 'PolicyInconsistent')
         await as.set(9, 10n)
         await refusePolicy(as.set(8, 11n), 'PolicyInconsistent')
+        await as.set(AUDIT.EpochSeconds, 10_000n)
+        await as.set(AUDIT.WindowSeconds, 10_000n)
+        await as.set(AUDIT.AnswerSeconds, 10_000n)
+        await refusePolicy(as.set(AUDIT.WindowSeconds, 10_001n), 'PolicyInconsistent')
+        await refusePolicy(as.set(AUDIT.AnswerSeconds, 10_001n), 'PolicyInconsistent')
       })
     })
 

@@ -242,6 +242,9 @@ describe('Nodes', () => {
       await as(stranger).addStake(node.id, 4n)
       expect((await grid.node(node.id)).stake).to.equal(2n * TOKEN + 4n)
       expect(await stakeHeld()).to.equal(2n * TOKEN + 4n)
+      await as(owner).setDraining(node.id, true)
+      await as(stranger).addStake(node.id, 1n)
+      expect((await grid.node(node.id)).stake).to.equal(2n * TOKEN + 5n)
       await refuse(as(stranger).addStake(99n, 4n), 'NodeClosed')
     })
 

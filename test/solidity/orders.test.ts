@@ -150,6 +150,7 @@ describe('Orders', () => {
       ['a volume spec of no version', 'SpecVersionUnknown', KIND.Volume, volumeSpec({ version: 0 }), volumeSlots(5)],
       ['an unknown mode', 'SpecModeUnknown', KIND.Store, storeSpec({ mode: 2 }), slotsOn(1)],
       ['a store without writers', 'SpecAccessInvalid', KIND.Store, storeSpec({ writers: [] }), slotsOn(1)],
+      ['65 writers', 'SpecAccessInvalid', KIND.Store, storeSpec({ writers: Array.from({ length: 65 }, () => anAccount(7)) }), slotsOn(1)],
       ['65 readers', 'SpecAccessInvalid', KIND.Store, storeSpec({ readers: Array.from({ length: 65 }, () => anAccount(7)) }), slotsOn(1)],
       ['no data shard', 'SpecShardsInvalid', KIND.Volume, volumeSpec({ dataShards: 0 }), volumeSlots(3)],
       ['256 shards', 'SpecShardsInvalid', KIND.Volume, volumeSpec({ dataShards: 200, parityShards: 56 }), volumeSlots(8)],

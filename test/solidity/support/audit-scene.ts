@@ -29,6 +29,8 @@ export interface SceneInit {
   readonly shards: readonly Uint8Array[]
   /** Other slots that the node stands for. */
   readonly otherSlots?: number
+  /** Whether those come before the store. */
+  readonly isStoreLast?: boolean
   readonly sizeBytes?: bigint
   /** Accounts in the store's spec. */
   readonly writers?: string[]
@@ -102,8 +104,13 @@ export class AuditScene {
     const { hash, sum } = this.#slot.root()
     const name = { order: orderId(order), slot: 0, generation: 0, node: nodeId(node.id) }
     this.commitment = { ...name, units: sum, root: hash, epoch: 0 }
+    // In the order of their names: of orders that come later, or slots of the one before.
+    const nameOf = (at: number) =>
+      init.isStoreLast
+        ? { order: orderId(order - 1n), slot: at }
+        : { order: orderId(1_000_000n + BigInt(at)) }
     const others = Array.from({ length: init.otherSlots ?? 0 }, (_, at) => ({
-      commitment: { ...this.commitment, order: orderId(1_000_000n + BigInt(at)), units: 1 },
+      commitment: { ...this.commitment, ...nameOf(at), units: 1 },
       mount: 0,
       signature,
     }))
