@@ -101,7 +101,9 @@ describe('Escrow', () => {
     expect(await grid.contracts.escrow.heldOf(address)).to.equal(10n)
     // More than is held cannot be paid out, to nobody and not in parts.
     await expect(as(book).pay(address, [anAccount(1)], [6n], 5n)).to.be.revertedWithPanic(0x11)
-    await as(book).pay(address, [anAccount(1), anAccount(2)], [6n, 0n], 4n)
+    await expect(as(book).pay(address, [anAccount(1), anAccount(2)], [6n, 0n], 4n))
+      .to.emit(grid.contracts.escrow, 'Earned')
+      .withArgs(anAccount(1), address, 6n)
     expect(await grid.contracts.escrow.freeBalance(anAccount(1))).to.equal(6n)
     expect(await grid.contracts.escrow.freeBalance(address)).to.equal(4n)
   })

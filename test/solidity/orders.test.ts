@@ -654,6 +654,38 @@ describe('Orders', () => {
       expect(await orders.paidUntil(id)).to.equal(begun + 40n)
     })
 
+    it('lets nobody withdraw what has streamed already', async () => {
+      const { escrow } = grid.contracts
+      await deposit(100n * RATE)
+      await stream(1)
+      const begun = await now()
+      await grid.at(begun + 40n)
+      await expect(escrow.connect(tenant).withdraw(60n * RATE + 1n)).to.be.revertedWithCustomError(
+        escrow,
+        'EscrowBalanceTooLow',
+      )
+    })
+
+    it('is brought up to date by anyone, and ends for good only once', async () => {
+      const { escrow } = grid.contracts
+      const address = await tenant.getAddress()
+      await deposit(100n * RATE)
+      await stream(1)
+      const begun = await now()
+      await grid.at(begun + 30n)
+      await escrow.connect(attacker).accrue(address)
+      expect((await escrow.totals())[3]).to.equal(30n * RATE)
+      await grid.at(begun + 100n + GRACE)
+      await expect(escrow.connect(attacker).accrue(address))
+        .to.emit(escrow, 'StreamEnded')
+        .withArgs(address, 0n, begun + 100n)
+      const ended = await escrow.streamOf(address)
+      expect([ended.ratePerSecond, ended.epoch]).to.deep.equal([0n, 1n])
+      await expect(escrow.accrue(address)).to.not.emit(escrow, 'StreamEnded')
+      expect((await escrow.streamOf(address)).epoch).to.equal(1n)
+      await expect(escrow.accrue(await attacker.getAddress())).to.not.emit(escrow, 'StreamEnded')
+    })
+
     it('lasts for ever where nothing is asked', async () => {
       const free = await grid.addNode(nodes[0]!.owner, nodes[0]!.farm, { pricePerGibSecond: 0n })
       const id = await stream(Number(free.id))
