@@ -1,6 +1,6 @@
 // Disputes of audits: every act from its good side and from each bad one, and the money that moves.
 import { expect } from 'chai'
-import { type Signer, ZeroHash } from 'ethers'
+import { type Signer, ZeroAddress, ZeroHash } from 'ethers'
 import { fromHex, toHex } from '../../agent/base/bytes.ts'
 import { BinaryTree } from '../../agent/engines/audit/tree/binary-tree.ts'
 import { POLICY_PARAMETERS } from '../../ignition/modules/parameters.ts'
@@ -263,6 +263,21 @@ describe('Audits: disputes', () => {
       expect(elsewhere).to.be.greaterThan(0)
       await as(watcher).challenge(last.node.id, 2n, elsewhere)
       await refuse(as(tenant).locate(1n, next.location(elsewhere)), 'AuditUnitWrong')
+    })
+
+    it('is not signed by nobody, although the spec of the store names the account zero', async () => {
+      const init = { shards: SHARDS, writers: [ZeroAddress] }
+      const open = await AuditScene.make(grid, nodes[3] as TestNode, init)
+      await open.commit()
+      await grid.pass(EPOCH)
+      await as(watcher).draw()
+      const next = await open.prove(2n)
+      await open.post(next)
+      await closeWindow()
+      await as(watcher).challenge(open.node.id, 2n, 1n)
+      const location = next.location(1)
+      const entry = { ...location.entry, signature: new Uint8Array(3) }
+      await refuse(as(tenant).locate(1n, { ...location, entry }), 'AuditNotWriter')
     })
 
     it('goes through the group where an aggregator posted', async () => {
