@@ -126,8 +126,17 @@ export async function importNamespace(
 
 /** Properties without what belongs to one store: passwords, rights, and the place in a family of copies. */
 function portableProperties(properties: NamespaceProperties): Partial<NamespaceProperties> {
-  const { password, writers, readers, logId, ancestors, isReplica, isPartial, ...portable } =
-    properties
+  const {
+    password,
+    writers,
+    readers,
+    logId,
+    ancestors,
+    isReplica,
+    isReplicated,
+    isPartial,
+    ...portable
+  } = properties
   return portable
 }
 

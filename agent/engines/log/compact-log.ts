@@ -21,6 +21,8 @@ export interface CompactLogOptions {
   readonly deadShareMin: number
   /** Segments that end beyond this serial stay as they are. */
   readonly endSerialMax: number
+  /** Whether deletions stay whose key has no value again. */
+  readonly keepsDeletions: boolean
   /** Lets others have their turn. */
   readonly breathe: () => Promise<void>
 }
@@ -51,7 +53,8 @@ export async function compactLog(log: NamespaceLog, options: CompactLogOptions):
     endSerial: endOf(last),
     nextSeq: log.nextSeq,
     nowMs,
-    wantedEntry: (segment, record) => wantedEntry(log, segment, record, beginsLog, since),
+    wantedEntry: (segment, record) =>
+      wantedEntry(log, segment, record, { beginsLog, since, ...options }),
     breathe: options.breathe,
   }
   const result = await copyWanted(job)
@@ -72,9 +75,13 @@ function wantedEntry(
   log: NamespaceLog,
   segment: Segment,
   record: FoundRecord,
-  beginsLog: boolean,
-  since: number,
+  rules: {
+    readonly beginsLog: boolean
+    readonly since: number
+    readonly keepsDeletions: boolean
+  },
 ): Entry {
+  const { beginsLog, since, keepsDeletions } = rules
   const { index } = log
   const { key, header } = record
   const entry = index.find(key, 0, key.byteLength)
@@ -84,6 +91,9 @@ function wantedEntry(
     index.offsetOf(entry) === record.offset
   const wanted = isNewest ? entry : -1
   if (isNewest && header.kind === KIND_SET) return wanted
+  // A replica that was away may have a value that this deletes.
+  const isLast = entry < 0 || isNewest
+  if (header.kind === KIND_DELETE && keepsDeletions && isLast) return wanted
   // What a deletion hides may still be in an older segment.
   if (header.kind === KIND_DELETE && !beginsLog) return wanted
   if (since === Number.POSITIVE_INFINITY) return UNWANTED

@@ -60,6 +60,8 @@ export interface NamespaceProperties {
   readonly ancestors: readonly LogAncestor[]
   /** Takes records from its primary and from nobody else. */
   readonly isReplica: boolean
+  /** Has or had replicas: compaction keeps deletions, because one that was away must still hear of them. */
+  readonly isReplicated: boolean
   /** Is being imported: a store that finds it so when it is opened removes it, because nobody was told that it exists. */
   readonly isPartial: boolean
 }
@@ -94,6 +96,7 @@ export function defaultProperties(
     logId: '',
     ancestors: [],
     isReplica: false,
+    isReplicated: false,
     isPartial: false,
     ...overrides,
   }

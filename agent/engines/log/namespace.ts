@@ -244,9 +244,18 @@ export class Namespace {
     await this.change({ isReplica: false, logId, ancestors: known.slice(-ANCESTORS_MAX) })
   }
 
-  /** Gives the log a name, if it has none: it was made by an earlier build. */
-  async nameLog(logId: string): Promise<void> {
-    if (this.#properties.logId === '') await this.change({ logId })
+  /**
+   * Prepares for replicas: the log gets a name if it has none, and compaction keeps deletions from here on.
+   *
+   * @param logId - A name that no log has.
+   * @throws NodeError `LOG_READ_ONLY`, `DISK_*`.
+   */
+  async beginReplication(logId: string): Promise<void> {
+    const { logId: known, isReplicated } = this.#properties
+    if (isReplicated && known !== '') return
+    await this.change({ logId: known === '' ? logId : known, isReplicated: true })
+    // One that runs already may take deletions.
+    await this.#compacting
   }
 
   /** True where what is written becomes durable a little later without anyone asking. */
@@ -298,7 +307,7 @@ export class Namespace {
   }
 
   async #compactRuns(deadShareMin: number): Promise<number> {
-    const { historySeconds } = this.#properties
+    const { historySeconds, isReplicated: keepsDeletions } = this.#properties
     const { log } = this
     // A small share asked for says that room is needed now, also that of the segment being written.
     if (deadShareMin < COMPACT_DEAD_SHARE) log.rotate()
@@ -309,7 +318,13 @@ export class Namespace {
       // While the tree caught up writers may have filled more segments: their roots are not safe yet.
       const endSerialMax = this.tree ? await this.tree.settle() : Number.POSITIVE_INFINITY
       const breathe = () => this.#options.ports.clock.sleep(0)
-      const freed = await compactLog(log, { historySeconds, deadShareMin, endSerialMax, breathe })
+      const freed = await compactLog(log, {
+        historySeconds,
+        deadShareMin,
+        endSerialMax,
+        keepsDeletions,
+        breathe,
+      })
       if (freed === 0) break
       freedBytes += freed
     }

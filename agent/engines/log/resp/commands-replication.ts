@@ -83,7 +83,7 @@ async function accept(
 ): Promise<void> {
   const { writer, server } = session
   try {
-    await namespace.nameLog(server.store.newLogId())
+    await namespace.beginReplication(server.store.newLogId())
     await settledSize(namespace)
     checkClaim(namespace, claim)
   } catch (caught) {
