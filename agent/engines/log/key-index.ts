@@ -105,6 +105,8 @@ class KeyIndex implements RecordIndex {
     this.#releaseKey(words[at + KEY] as number)
     words[at + KEY] = NO_KEY
     words[at + SEGMENT] = this.#freeEntry
+    // No record is at 0: compaction, which asks whether an entry still is where it was, must not take a free one for it.
+    words[at + OFFSET] = 0
     this.#freeEntry = entry
   }
 
