@@ -3,12 +3,12 @@
  * [--peer 0db=BINARY] [--peer redis=BINARY] [--client auto|uring|libuv] [--sockets auto|uring|libuv]`.
  *
  * Every round starts each server afresh and runs all cells on them in turn, the order reversed every other round; what is
- * printed is the median of the rounds. CPU is that of the server alone, from /proc. `--client` says how the load moves its
- * bytes, the same for every server; `--sockets` how this store does.
+ * printed is the median of the rounds. Each cell is told on stderr as soon as all servers ran it, so that an interrupted run
+ * has told what it knew. CPU is that of the server alone, from /proc. `--client` says how the load moves its bytes, the
+ * same for every server; `--sockets` how this store does.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import {
@@ -16,38 +16,17 @@ import {
   type TransportChoice,
 } from '../../agent/adapters/socket/open-transport.ts'
 import { NodeError } from '../../agent/base/errors.ts'
-import { formatBytes, KIB, MIB } from '../../agent/base/units.ts'
+import { KIB, MIB } from '../../agent/base/units.ts'
+import { type Cell, type Measured, nameOf, StoreFigures, TABLE_HEAD } from './store-figures.ts'
 import type { LoadJob, LoadResult } from './store-load-worker.ts'
 import {
   type BenchSync,
-  OWN_NAME,
   ownKind,
   peerKind,
   type Server,
   type ServerKind,
   startServer,
 } from './store-servers.ts'
-
-/** One shape of load. */
-interface Cell {
-  readonly sync: BenchSync
-  readonly op: 'set' | 'get'
-  readonly valueBytes: number
-  readonly connections: number
-  readonly pipeline: number
-  readonly operations: number
-  readonly client?: TransportChoice
-}
-
-/** What one server did in one cell. */
-interface Measured {
-  readonly opsPerSecond: number
-  readonly mbPerSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  /** Seconds of CPU a million operations. */
-  readonly cpuSeconds: number
-}
 
 const FIRST_PORT = 19_900
 /** More in flight than this would measure the client's memory. */
@@ -78,18 +57,23 @@ export async function run(argv: readonly string[]): Promise<void> {
   const cells = (values.quick ? quickCells() : allCells()).filter((cell) =>
     nameOf(cell).includes(values.only),
   )
-  const found = new Map<string, Measured[]>()
-  const resident = new Map<string, number[]>()
+  const figures = new StoreFigures(kinds.map((kind) => kind.name))
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? kinds : [...kinds].reverse()
+    tell(`round ${round + 1} of ${rounds}, medians so far\n${TABLE_HEAD}`)
     for (const sync of ['group', 'always'] as const) {
       const mine = cells.filter((cell) => cell.sync === sync)
-      if (mine.length > 0) await runRound({ kinds: order, sync, cells: mine, client }, found)
+      if (mine.length > 0) await runRound({ kinds: order, sync, cells: mine, client }, figures)
     }
-    if (!values.quick && values.only === '') await measureMemory(order, resident)
+    if (!values.quick && values.only === '') await measureMemory(order, figures)
   }
-  if (values.json) console.log(JSON.stringify(asData(kinds, cells, found, resident), null, 2))
-  else printTable(kinds, cells, found, resident)
+  if (values.json) console.log(JSON.stringify(figures.data(cells), null, 2))
+  else console.log(figures.table(cells))
+}
+
+/** Progress goes beside the result, which may be read by a program. */
+function tell(text: string): void {
+  process.stderr.write(`${text}\n`)
 }
 
 async function runRound(
@@ -99,7 +83,7 @@ async function runRound(
     readonly cells: readonly Cell[]
     readonly client: TransportChoice
   },
-  found: Map<string, Measured[]>,
+  figures: StoreFigures,
 ): Promise<void> {
   const { kinds, sync, client } = round
   const servers = new Map<ServerKind, Server>()
@@ -113,9 +97,9 @@ async function runRound(
       for (const [kind, server] of servers) {
         if (cell.op === 'get') await preload(server, cell)
         await warmUp(server, cell, nextKey + 500_000_000)
-        const key = `${kind.name} ${nameOf(cell)}`
-        found.set(key, [...(found.get(key) ?? []), await measure(server, cell, nextKey)])
+        figures.add(kind.name, cell, await measure(server, cell, nextKey))
       }
+      tell(figures.linesOf(cell).join('\n'))
       nextKey += cell.operations + 64 * cell.connections
     }
   } finally {
@@ -178,10 +162,7 @@ async function load(job: LoadJob): Promise<LoadResult> {
   return JSON.parse(text) as LoadResult
 }
 
-async function measureMemory(
-  kinds: readonly ServerKind[],
-  resident: Map<string, number[]>,
-): Promise<void> {
+async function measureMemory(kinds: readonly ServerKind[], figures: StoreFigures): Promise<void> {
   for (const kind of kinds) {
     const server = await startServer(kind, FIRST_PORT, 'group')
     try {
@@ -196,8 +177,7 @@ async function measureMemory(
         firstKey: 0,
         keys: RSS_KEYS,
       })
-      const grown = ((server.residentBytes() - before) / RSS_KEYS) * 1e6
-      resident.set(kind.name, [...(resident.get(kind.name) ?? []), grown])
+      figures.addResident(kind.name, ((server.residentBytes() - before) / RSS_KEYS) * 1e6)
     } finally {
       await server.stop()
     }
@@ -256,103 +236,4 @@ function cellOf(
   const small = sync === 'always' ? 400 + inFlight : Math.min(400_000, 8000 + 500 * inFlight)
   const operations = Math.floor(Math.min(small, CELL_BYTES_MAX / valueBytes) * scale)
   return { sync, op, valueBytes, connections, pipeline, operations }
-}
-
-function nameOf(cell: Cell): string {
-  const { sync, op, valueBytes, connections, pipeline } = cell
-  const size = valueBytes < KIB ? `${valueBytes} B` : formatBytes(valueBytes).replace('.00', '')
-  return `${op.toUpperCase()} ${size} c${connections} P${pipeline} ${sync}`
-}
-
-function medians(all: readonly Measured[]): Measured {
-  const of = (field: keyof Measured) => median(all.map((one) => one[field]))
-  return {
-    opsPerSecond: of('opsPerSecond'),
-    mbPerSecond: of('mbPerSecond'),
-    p50Ms: of('p50Ms'),
-    p99Ms: of('p99Ms'),
-    cpuSeconds: of('cpuSeconds'),
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const half = sorted.length >> 1
-  if (sorted.length % 2 === 1) return sorted[half] ?? 0
-  return ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2
-}
-
-/** A ratio a round, so that what disturbs a round disturbs both sides; the median of those. */
-function ratio(
-  found: ReadonlyMap<string, Measured[]>,
-  kind: ServerKind,
-  cell: Cell,
-  field: 'opsPerSecond' | 'cpuSeconds',
-): number {
-  const own = found.get(`${OWN_NAME} ${nameOf(cell)}`) ?? []
-  const other = found.get(`${kind.name} ${nameOf(cell)}`) ?? []
-  return median(own.map((one, round) => one[field] / (other[round]?.[field] ?? Number.NaN)))
-}
-
-function asData(
-  kinds: readonly ServerKind[],
-  cells: readonly Cell[],
-  found: ReadonlyMap<string, Measured[]>,
-  resident: ReadonlyMap<string, number[]>,
-): object {
-  return {
-    machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
-    node: process.version,
-    cells: cells.map((cell) => ({
-      name: nameOf(cell),
-      ...cell,
-      servers: Object.fromEntries(
-        kinds.map((kind) => [kind.name, medians(found.get(`${kind.name} ${nameOf(cell)}`) ?? [])]),
-      ),
-      ratios: Object.fromEntries(
-        kinds.slice(1).map((kind) => [
-          kind.name,
-          {
-            opsPerSecond: ratio(found, kind, cell, 'opsPerSecond'),
-            cpuSeconds: ratio(found, kind, cell, 'cpuSeconds'),
-          },
-        ]),
-      ),
-    })),
-    residentBytesPerMillionKeys: Object.fromEntries(
-      [...resident].map(([name, values]) => [name, median(values)]),
-    ),
-  }
-}
-
-function printTable(
-  kinds: readonly ServerKind[],
-  cells: readonly Cell[],
-  found: ReadonlyMap<string, Measured[]>,
-  resident: ReadonlyMap<string, number[]>,
-): void {
-  console.log(
-    'cell                          server       ops/s     MB/s   p50 ms   p99 ms  CPU s/M   ops x   CPU x',
-  )
-  for (const cell of cells) {
-    for (const kind of kinds) {
-      const one = medians(found.get(`${kind.name} ${nameOf(cell)}`) ?? [])
-      const isOwn = kind.name === OWN_NAME
-      const cols = [
-        nameOf(cell).padEnd(30),
-        kind.name.padEnd(7),
-        one.opsPerSecond.toFixed(0).padStart(10),
-        one.mbPerSecond.toFixed(1).padStart(8),
-        one.p50Ms.toFixed(3).padStart(8),
-        one.p99Ms.toFixed(3).padStart(8),
-        one.cpuSeconds.toFixed(2).padStart(8),
-        isOwn ? '' : ratio(found, kind, cell, 'opsPerSecond').toFixed(2).padStart(7),
-        isOwn ? '' : ratio(found, kind, cell, 'cpuSeconds').toFixed(2).padStart(7),
-      ]
-      console.log(cols.join(' ').trimEnd())
-    }
-  }
-  for (const [name, values] of resident) {
-    console.log(`${name}: ${formatBytes(median(values))} resident a million keys of 16 bytes`)
-  }
 }
