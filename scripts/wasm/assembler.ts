@@ -1,5 +1,5 @@
 /**
- * A WebAssembly assembler of the size that two kernels need: expressions are nested calls that read like folded WAT and
+ * A WebAssembly assembler of the size that three kernels need: expressions are nested calls that read like folded WAT and
  * give bytes, and `module` wraps functions over one imported memory.
  *
  * A tool chain (wabt, AssemblyScript, emscripten) would be a dependency a hundred times the size of the kernels, and
@@ -27,8 +27,16 @@ export const i32 = {
   const: (value: number): Code => [0x41, ...sleb(BigInt(value | 0))],
   load: access([0x28], 2),
   load8: access([0x2d], 0),
+  store: (address: Code, value: Code, offset = 0): Code => [
+    ...address,
+    ...value,
+    0x36,
+    2,
+    ...uleb(offset),
+  ],
   add: operation(0x6a),
   sub: operation(0x6b),
+  and: operation(0x71),
   shl: operation(0x74),
   lessUnsigned: operation(0x49),
   greaterUnsigned: operation(0x4b),
@@ -61,6 +69,14 @@ export const v128 = {
   swizzle: vector(0x0e),
   relaxedSwizzle: vector(0x100),
 }
+
+/** Fills `bytes` of memory from `address` on with a byte. */
+export const fillMemory = (address: Code, byte: Code, bytes: Code): Code => [
+  ...address,
+  ...byte,
+  ...bytes,
+  ...[0xfc, 0x0b, 0x00],
+]
 
 /** Value of a local. */
 export const get = (local: number): Code => [0x20, ...uleb(local)]

@@ -6,6 +6,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { checksumFoldModule } from './checksum-fold.ts'
 import { gearModule } from './gear.ts'
 import { reedSolomonModule } from './reed-solomon.ts'
 
@@ -35,6 +36,10 @@ export function generateKernels(): readonly GeneratedFile[] {
     {
       path: 'agent/engines/chunks/kernel/gear-wasm.ts',
       text: render('gear', { GEAR: gearModule() }),
+    },
+    {
+      path: 'agent/engines/log/kernel/checksum-fold-wasm.ts',
+      text: render('checksum-fold', { CHECKSUM_FOLD: checksumFoldModule() }),
     },
   ]
 }

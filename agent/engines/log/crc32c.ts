@@ -2,9 +2,11 @@
  * CRC-32C of a part of a buffer, fast for both short and long parts.
  *
  * The native function takes about 0.2 µs a call and needs a view; below some 200 bytes the table-driven
- * loop is faster and makes no garbage.
+ * loop is faster and makes no garbage. It runs in one dependent chain, 6 GB/s here; what lies in the memory of the
+ * checksum kernel is first made short by it, at three times that.
  */
 import { crc32c as native } from '@node-rs/crc32'
+import { ChecksumMemory, FOLD_BYTES_MAX, FOLD_BYTES_MIN } from './checksum-memory.ts'
 
 const NATIVE_FROM_BYTES = 192
 const POLYNOMIAL = 0x82f63b78
@@ -24,8 +26,38 @@ const TABLES = makeTables()
  * crc32c(Buffer.from('123456789'), 0, 9) // 0xe3069283
  */
 export function crc32c(bytes: Uint8Array, start: number, end: number, initial = 0): number {
-  if (end - start >= NATIVE_FROM_BYTES) return native(bytes.subarray(start, end), initial)
-  return short(bytes, start, end, initial)
+  const lengthBytes = end - start
+  if (lengthBytes < NATIVE_FROM_BYTES) return short(bytes, start, end, initial)
+  const memory = lengthBytes >= FOLD_BYTES_MIN ? ChecksumMemory.of(bytes.buffer) : undefined
+  if (memory) return folded(memory, bytes.byteOffset + start, lengthBytes, initial)
+  return native(bytes.subarray(start, end), initial)
+}
+
+/** The checksum of what is in the memory of the kernel, piece by piece. */
+function folded(
+  memory: ChecksumMemory,
+  from: number,
+  lengthBytes: number,
+  initial: number,
+): number {
+  let crc = initial
+  let at = from
+  let missing = lengthBytes
+  while (missing > 0) {
+    const piece = pieceOf(missing)
+    const left = memory.shorten(at, piece, ~crc)
+    // The register was used up, so what is left starts with none.
+    crc = short(memory.left, 0, left, 0xffff_ffff)
+    at += piece
+    missing -= piece
+  }
+  return crc
+}
+
+/** As long as may be, but the last one not too short for the kernel. */
+function pieceOf(missing: number): number {
+  if (missing <= FOLD_BYTES_MAX) return missing
+  return missing < FOLD_BYTES_MAX + FOLD_BYTES_MIN ? missing >>> 1 : FOLD_BYTES_MAX
 }
 
 function short(bytes: Uint8Array, start: number, end: number, initial: number): number {
