@@ -1,6 +1,6 @@
 /**
  * `npm test`: builds what is built, checks the tree, runs the contracts' tests and every test of the agent and client,
- * and ends with one line `N passed, N failed, N skipped`.
+ * and ends with one line `N passed, N failed, N skipped`. Two lanes run beside each other, for the two cores of the machines that run it.
  */
 import { check } from './check.ts'
 import { type StepResult, step } from './run/step.ts'
@@ -18,8 +18,11 @@ const COUNTED: readonly [keyof Count, RegExp][] = [
   ['skipped', /^\s*(\d+) (?:pending|skipped)\b/gm],
 ]
 
-/** Every test that is not a contract's; those run under Hardhat. */
-const TESTS = 'test/{unit,conformance,sim,golden,integration,e2e}/**/*.{test,sim}.ts'
+/** Tests that compute: one core is busy all the time. */
+const COMPUTING = 'test/{unit,conformance,sim}/**/*.{test,sim}.ts'
+
+/** Tests with processes, kernel mounts and chains, which wait more than they compute: they run beside the others. */
+const WAITING = 'test/{integration,e2e}/**/*.test.ts'
 
 function count(results: readonly StepResult[]): Count {
   const sum: Count = { passed: 0, failed: 0, skipped: 0 }
@@ -34,10 +37,17 @@ function count(results: readonly StepResult[]): Count {
 
 const built = await step('build contracts and their types', 'hardhat', ['build'])
 const failedChecks = await check()
-const suites = [
-  await step('contracts', 'hardhat', ['test', '--no-compile']),
-  await step('agent, client and scripts', 'mocha', [TESTS]),
-]
+
+/** The contracts' tests, then those that compute: the first lane. */
+async function computing(): Promise<StepResult[]> {
+  return [
+    await step('contracts', 'hardhat', ['test', '--no-compile']),
+    await step('units, conformance and simulation', 'mocha', [COMPUTING]),
+  ]
+}
+
+const waiting = step('integration and end to end', 'mocha', [WAITING], 'atTheEnd')
+const suites = [...(await computing()), await waiting]
 const sum = count(suites)
 
 // A suite that dies without saying so has failed all the same.

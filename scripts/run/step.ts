@@ -21,14 +21,16 @@ const KEPT_CHARACTERS_MAX = 4_000_000
  * @param title - Printed before.
  * @param command - Name of a binary in node_modules/.bin, or a path of a script of ours ending in `.ts`.
  * @param args - Its arguments.
+ * @param shown - `asItComes`, or `atTheEnd` for one that runs beside another, so that their lines do not mix.
  * @returns Exit code, both output streams joined, and the wall time.
  */
 export async function step(
   title: string,
   command: string,
   args: readonly string[],
+  shown: 'asItComes' | 'atTheEnd' = 'asItComes',
 ): Promise<StepResult> {
-  console.log(`\n== ${title}`)
+  console.log(shown === 'asItComes' ? `\n== ${title}` : `\n== ${title}: begun, shown when it ends`)
   const started = performance.now()
   const isScript = command.endsWith('.ts')
   const file = isScript ? process.execPath : join(root, 'node_modules/.bin', command)
@@ -40,7 +42,7 @@ export async function step(
   })
   let output = ''
   const keep = (to: NodeJS.WriteStream) => (data: Buffer) => {
-    to.write(data)
+    if (shown === 'asItComes') to.write(data)
     output = (output + data.toString('utf8')).slice(-KEPT_CHARACTERS_MAX)
   }
   child.stdout.on('data', keep(process.stdout))
@@ -49,5 +51,6 @@ export async function step(
     child.once('error', reject)
     child.once('close', (code) => resolve(code ?? 1))
   })
+  if (shown === 'atTheEnd') console.log(`\n== ${title}\n${output}`)
   return { exitCode, output, seconds: (performance.now() - started) / 1000 }
 }
