@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {
@@ -11,6 +10,7 @@ import {
     MilestoneState,
     MilestoneView
 } from "./interfaces/IContractors.sol";
+import {OwnedByVotes} from "./libraries/OwnedByVotes.sol";
 
 /// @title Contractors: work agreed with outsiders, paid in milestones from the treasury.
 /// @dev Invariants:
@@ -18,7 +18,7 @@ import {
 /// - each milestone pays once: to its contractor or back to the owner;
 /// - Open -> Delivered (-> Open when rejected) -> Accepted -> Paid, and Returned from any but Paid; nothing is erased;
 /// - only votes agree, only the reviewer or a vote accepts, and only a vote claws back.
-contract Contractors is IContractors, Ownable {
+contract Contractors is IContractors, OwnedByVotes {
     using SafeERC20 for IERC20;
 
     struct Agreement {
@@ -38,7 +38,7 @@ contract Contractors is IContractors, Ownable {
 
     /// @param token What is paid in.
     /// @param treasury The timelock: owner of this contract and of the money.
-    constructor(IERC20 token, address treasury) Ownable(treasury) {
+    constructor(IERC20 token, address treasury) OwnedByVotes(treasury) {
         _token = token;
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {AuditTerms, IPolicy, OrderTerms, Parameter, Release} from "./interfaces/IPolicy.sol";
+import {OwnedByVotes} from "./libraries/OwnedByVotes.sol";
 
 /// @title Policy: bounded parameters that every agent obeys, and the approved releases.
 /// @dev Invariants:
@@ -10,9 +10,10 @@ import {AuditTerms, IPolicy, OrderTerms, Parameter, Release} from "./interfaces/
 /// - `version` equals one plus the number of changes since deployment;
 /// - a release is never removed, and one that was revoked stays so;
 /// - only the owner (the timelock) changes anything, but for one pause an appointment by a guardian that it appointed;
+/// - there always is an owner;
 /// - a pause ends by itself within {MAX_PAUSE_SECONDS}.
 /// The values are 64-bit so that four share a word: placing an order reads what it needs in three.
-contract Policy is IPolicy, Ownable {
+contract Policy is IPolicy, OwnedByVotes {
     /// @dev Members of {Parameter}; an array's length must be a literal. Checked in the constructor.
     uint256 private constant PARAMETERS = 27;
 
@@ -46,7 +47,7 @@ contract Policy is IPolicy, Ownable {
 
     /// @param owner_ The timelock.
     /// @param initial One value for each parameter, in the order of the enum.
-    constructor(address owner_, uint256[] memory initial) Ownable(owner_) {
+    constructor(address owner_, uint256[] memory initial) OwnedByVotes(owner_) {
         assert(PARAMETERS == uint256(type(Parameter).max) + 1);
         require(initial.length == PARAMETERS, PolicyValueCount(initial.length, PARAMETERS));
         for (uint256 i = 0; i < PARAMETERS; ++i) {

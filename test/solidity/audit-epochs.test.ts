@@ -179,7 +179,10 @@ describe('Audits: epochs', () => {
 
     it('in batches counts for those who chose the aggregator, and for members alone', async () => {
       const { audits } = grid.contracts
-      await as(node(0).wallet).setAggregator(await keeper.getAddress())
+      const chosen = as(node(0).wallet).setAggregator(await keeper.getAddress())
+      await expect(chosen)
+        .to.emit(audits, 'AggregatorChosen')
+        .withArgs(node(0).id, await keeper.getAddress())
       await as(node(1).wallet).setAggregator(await keeper.getAddress())
       await refuse(as(keeper).setAggregator(await keeper.getAddress()), 'AuditNotNode')
       await as(keeper).draw()

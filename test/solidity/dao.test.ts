@@ -46,6 +46,38 @@ describe('The DAO', () => {
     expect(await governor.state(id)).to.equal(7n)
   })
 
+  it('changes how it votes by vote only', async () => {
+    const { governor, token } = grid.contracts
+    const voter = grid.actors.holder
+    await token.delegate(await voter.getAddress())
+    await grid.pass(1n)
+    const call = governor.interface.encodeFunctionData('setVotingDelay', [3n])
+    const proposal = [[await governor.getAddress()], [0n], [call]] as [string[], bigint[], string[]]
+    const described = grid.connection.ethers.id('x')
+    await governor.propose(...proposal, 'x')
+    await grid.pass(2n)
+    await governor.castVote(await governor.hashProposal(...proposal, described), 1)
+    await grid.pass(5n)
+    await governor.queue(...proposal, described)
+    await grid.pass(2n)
+    await governor.execute(...proposal, described)
+    expect(await governor.votingDelay()).to.equal(3n)
+    await expect(governor.setVotingDelay(1n)).to.be.revertedWithCustomError(
+      governor,
+      'GovernorOnlyExecutor',
+    )
+  })
+
+  it('cannot be left without power over its policy and its contractors', async () => {
+    const { policy, contractors } = grid.contracts
+    await grid.asTimelock(async (lock) => {
+      await refusePolicy(policy.connect(lock).renounceOwnership(), 'OwnerNeeded')
+      const renounced = contractors.connect(lock).renounceOwnership()
+      await expect(renounced).to.be.revertedWithCustomError(contractors, 'OwnerNeeded')
+    })
+    expect(await policy.owner()).to.equal(grid.timelock)
+  })
+
   it('defeats what has no quorum', async () => {
     const { governor, policy, token } = grid.contracts
     const small = grid.actors.tenant

@@ -90,11 +90,7 @@ describe('Escrow', () => {
   })
 
   it('checks what the order book asks', async () => {
-    const orders = await grid.contracts.orders.getAddress()
-    const { networkHelpers, ethers } = grid.connection
-    await networkHelpers.impersonateAccount(orders)
-    await networkHelpers.setBalance(orders, TOKEN)
-    const book = await ethers.getSigner(orders)
+    const book = await asOrderBook(grid)
     const address = await tenant.getAddress()
     await refuse(as(book).hold(address, address, 1n << 120n), 'EscrowAmountInvalid')
     await as(book).hold(address, address, 10n)
@@ -107,7 +103,44 @@ describe('Escrow', () => {
     expect(await grid.contracts.escrow.freeBalance(anAccount(1))).to.equal(6n)
     expect(await grid.contracts.escrow.freeBalance(address)).to.equal(4n)
   })
+
+  it('pays single units', async () => {
+    const book = await asOrderBook(grid)
+    const address = await tenant.getAddress()
+    await as(book).hold(address, address, 2n)
+    await as(book).pay(address, [anAccount(1)], [1n], 1n)
+    expect(await grid.contracts.escrow.freeBalance(anAccount(1))).to.equal(1n)
+    expect(await grid.contracts.escrow.freeBalance(address)).to.equal(1n)
+    expect(await grid.contracts.escrow.heldOf(address)).to.equal(0n)
+  })
+
+  it('takes nothing for a stream that ended from what is paid or refunded later', async () => {
+    const book = await asOrderBook(grid)
+    const payer = await tenant.getAddress()
+    const payee = anAccount(7)
+    const graceSeconds = 100n
+    for (const account of [payer, payee]) {
+      await as(tenant).deposit(account, 10n)
+      await as(book).stream(account, 1n, graceSeconds, 0n)
+    }
+    await grid.pass(10n + graceSeconds)
+    await grid.fund(grid.actors.holder)
+    await as(book).hold(await grid.actors.holder.getAddress(), payer, 12n)
+    await as(book).pay(payer, [payee], [7n], 5n)
+    expect(await grid.contracts.escrow.freeBalance(payee)).to.equal(7n)
+    expect(await grid.contracts.escrow.freeBalance(payer)).to.equal(5n)
+    expect(await grid.contracts.escrow.heldOf(payer)).to.equal(10n)
+  })
 })
+
+/** A signer that is the order book itself. */
+async function asOrderBook(grid: TestGrid): Promise<Signer> {
+  const orders = await grid.contracts.orders.getAddress()
+  const { networkHelpers, ethers } = grid.connection
+  await networkHelpers.impersonateAccount(orders)
+  await networkHelpers.setBalance(orders, TOKEN)
+  return ethers.getSigner(orders)
+}
 
 async function signPermit(
   grid: TestGrid,
