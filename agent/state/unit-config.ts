@@ -17,6 +17,8 @@ export interface NamespaceConfig {
   readonly state: 'live' | 'suspended'
   readonly writers: readonly Account[]
   readonly readers: readonly Account[]
+  /** Seconds since 1970: what is replaced or deleted from then on stays for audits; 0: nothing does; absent: as it is. */
+  readonly keptSince?: number
 }
 
 /** Desired state of `unit store`. A namespace that is not listed is left alone; only `ended` removes. */

@@ -17,6 +17,8 @@ import type { Segment } from './segment.ts'
 export interface CompactLogOptions {
   /** Keys changed since so long keep their older versions; 0 for none. */
   readonly historySeconds: number
+  /** Seconds since 1970: what was replaced or deleted since then stays; 0 for no such time. */
+  readonly keptSince: number
   /** Share of dead bytes from which a segment is worth it. */
   readonly deadShareMin: number
   /** Segments that end beyond this serial stay as they are. */
@@ -44,8 +46,9 @@ export async function compactLog(log: NamespaceLog, options: CompactLogOptions):
   if (!last || log.failure) return 0
   const beginsLog = run[0] === log.segments[0]
   const nowMs = log.ports.clock.now()
-  const since =
+  const historySince =
     options.historySeconds === 0 ? Number.POSITIVE_INFINITY : nowMs / 1000 - options.historySeconds
+  const since = options.keptSince === 0 ? historySince : Math.min(historySince, options.keptSince)
   const job: CompactionOptions = {
     disk: log.ports.disk,
     directory: log.directory,

@@ -41,6 +41,17 @@ export class LiveBytes {
     this.dirtySegments.add(segment.number)
   }
 
+  /** Counts the segments' live bytes anew: what compaction kept for history counted as live, and may have had its time. */
+  recount(): void {
+    const index = this.#index
+    for (const segment of this.#files.segments) segment.liveBytes = 0
+    for (let entry = index.nextEntry(0); entry >= 0; entry = index.nextEntry(entry + 1)) {
+      const segment = this.#files.find(index.segmentOf(entry))
+      if (!segment) continue
+      segment.liveBytes += recordBytesOf(index.keyBytesOf(entry), index.valueBytesOf(entry))
+    }
+  }
+
   /** Takes the records of the arena back out of the index, newest first. */
   takeBack(arena: Arena, reader: RecordReader): void {
     const { bytes, usedBytes } = arena

@@ -75,6 +75,7 @@ export class NamespaceLog {
 
   readonly #options: NamespaceLogOptions
   readonly #live: LiveBytes
+  #keepsDeleted: boolean
   /** Of the active segment. */
   #hint: HintWriter | undefined
   #appended: number
@@ -93,6 +94,7 @@ export class NamespaceLog {
   constructor(options: NamespaceLogOptions) {
     const { ports, directory, index, readOnly, sync } = options
     this.#options = options
+    this.#keepsDeleted = options.keepsDeleted
     this.index = index
     const recovered = recoverLog({ ...options, disk: ports.disk, log: ports.log })
     const { segments, hints, nextSerial } = recovered
@@ -185,7 +187,17 @@ export class NamespaceLog {
   }
 
   get keepsDeleted(): boolean {
-    return this.#options.keepsDeleted
+    return this.#keepsDeleted
+  }
+
+  /** Looks anew at what may go, after less history is wanted than before. */
+  recountLive(): void {
+    this.#live.recount()
+  }
+
+  /** From here on the index knows which keys were deleted, until the log is opened anew. */
+  keepDeleted(): void {
+    this.#keepsDeleted = true
   }
 
   get directory(): string {
@@ -257,7 +269,7 @@ export class NamespaceLog {
     const stamp = this.#stampFor(KIND_DELETE, entry, timeSeconds, serial)
     this.#put(at, stamp, key, 0, key.byteLength, EMPTY, 0, 0, bytes)
     if (entry >= 0) this.#live.release(entry)
-    if (this.#options.keepsDeleted) {
+    if (this.#keepsDeleted) {
       const target = entry >= 0 ? entry : this.index.add(key, 0, key.byteLength)
       this.index.place(target, (this.files.active as Segment).number, at, 0, 0, true)
     } else if (entry >= 0) {

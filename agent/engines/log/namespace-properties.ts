@@ -50,6 +50,8 @@ export interface NamespaceProperties {
   readonly sync: SyncMode
   /** Seconds for which replaced and deleted values stay readable; -1 for ever. */
   readonly historySeconds: number
+  /** Seconds since 1970: what was replaced or deleted since then stays readable, however long; 0 for no such time. */
+  readonly keptSince: number
   /** Whether records are committed to a Merkle mountain range. */
   readonly isProvable: boolean
   readonly writers: readonly Account[]
@@ -90,6 +92,7 @@ export function defaultProperties(
     password: null,
     sync: 'group',
     historySeconds: -1,
+    keptSince: 0,
     isProvable: false,
     writers: [],
     readers: [],

@@ -117,12 +117,15 @@ export class Namespace {
     if (modeChanges && this.log.appended > 0) {
       throw new NodeError('LOG_PROPERTY_INVALID', 'the mode of a used namespace cannot change')
     }
+    const { keptSince } = this.#properties
     // The tree of a replica is fed, that of a primary follows its log.
     const roleChanges =
       changes.isReplica !== undefined && changes.isReplica !== this.#properties.isReplica
     this.#properties = { ...this.#properties, ...changes }
     this.revision++
     this.log.sync = this.#properties.sync
+    if (tracksDeleted(this.#properties)) this.log.keepDeleted()
+    if (this.#properties.keptSince !== keptSince) this.log.recountLive()
     if (!this.#properties.isProvable || roleChanges) await this.#closeTree()
     this.#openTree()
     if (modeChanges) await this.reload()
@@ -307,7 +310,7 @@ export class Namespace {
   }
 
   async #compactRuns(deadShareMin: number): Promise<number> {
-    const { historySeconds, isReplicated: keepsDeletions } = this.#properties
+    const { historySeconds, keptSince, isReplicated: keepsDeletions } = this.#properties
     const { log } = this
     // A small share asked for says that room is needed now, also that of the segment being written.
     if (deadShareMin < COMPACT_DEAD_SHARE) log.rotate()
@@ -320,6 +323,7 @@ export class Namespace {
       const breathe = () => this.#options.ports.clock.sleep(0)
       const freed = await compactLog(log, {
         historySeconds,
+        keptSince,
         deadShareMin,
         endSerialMax,
         keepsDeletions,
@@ -353,14 +357,14 @@ export class Namespace {
 
   #openLog(): NamespaceLog {
     const { ports, directory, segmentBytes, cache, readOnly, onAppend } = this.#options
-    const { mode, sync, historySeconds, maxBytes } = this.#properties
+    const { mode, sync, maxBytes } = this.#properties
     return new NamespaceLog({
       ports,
       directory,
       index: mode === 'seq' ? seqIndex() : keyIndex(randomInt(2 ** 32)),
       cache,
       segmentBytes: segmentBytesFor(segmentBytes, maxBytes),
-      keepsDeleted: historySeconds !== 0,
+      keepsDeleted: tracksDeleted(this.#properties),
       readOnly,
       sync,
       onAppend: () => onAppend(this),
@@ -403,6 +407,11 @@ export class Namespace {
     }
     return stored.compare(value, valueStart, valueEnd, slack) === 0
   }
+}
+
+/** Whether the index must know deleted keys, because what they had is to be found again. */
+function tracksDeleted({ historySeconds, keptSince }: NamespaceProperties): boolean {
+  return historySeconds !== 0 || keptSince !== 0
 }
 
 /** A small quota gets small segments, so that compaction can give room back before it is reached. */

@@ -2,7 +2,7 @@
  * The store process of a node: every namespace that orders opened, on one data directory.
  *
  * The agent configures it over `run/store.sock`; peers, as the overlay authenticated them, speak the redis protocol over
- * `run/store-peer.sock`. A namespace that the configuration does not list is left alone: only `ended` removes.
+ * `run/store-peer.sock`; the unit that proves what the node keeps reads over `run/store-audit.sock`. A namespace that the configuration does not list is left alone: only `ended` removes.
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
@@ -63,6 +63,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
   const { dataDir, name, log } = init
   const runDirectory = join(dataDir, 'run')
   const peerPath = join(runDirectory, `${name}-peer.sock`)
+  const auditPath = join(runDirectory, `${name}-audit.sock`)
   let store: LogStore | undefined
   let close: () => Promise<void> = async () => undefined
 
@@ -92,16 +93,16 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
   )
   const resp = new RespServer(store, { version: buildId() })
   const listener = respListener({ resp, transport, principal: 'preface', readPreface })
+  const auditListener = respListener({ resp, transport, principal: { kind: 'auditor' } })
   mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
-  rmSync(peerPath, { force: true })
   await listenOn(listener.server, peerPath)
-  chmodSync(peerPath, 0o600)
+  await listenOn(auditListener.server, auditPath)
   log.info({ namespaces: store.namespaces.size, peerPath }, 'store is open')
 
   close = async () => {
-    await listener.close()
+    await Promise.all([listener.close(), auditListener.close()])
     await transport.close()
-    rmSync(peerPath, { force: true })
+    for (const path of [peerPath, auditPath]) rmSync(path, { force: true })
     await store.close()
     await rootHasher.close()
     log.info({}, 'store is closed')
@@ -138,6 +139,7 @@ function propertiesOf(wanted: NamespaceConfig) {
     isFrozen: wanted.state === 'suspended',
     writers: wanted.writers,
     readers: wanted.readers,
+    ...(wanted.keptSince !== undefined && { keptSince: wanted.keptSince }),
   }
 }
 
@@ -182,12 +184,15 @@ function opened(store: LogStore | undefined): LogStore {
   throw new NodeError('UNIT_STARTING', 'the store is still being opened', { retryAfterMs: 200 })
 }
 
-function listenOn(server: Server, path: string): Promise<void> {
+/** In the place of what a killed process left, for this user alone. */
+async function listenOn(server: Server, path: string): Promise<void> {
+  rmSync(path, { force: true })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   server.listen(path, () => {
     server.off('error', reject)
     resolve()
   })
-  return promise
+  await promise
+  chmodSync(path, 0o600)
 }

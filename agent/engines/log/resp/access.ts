@@ -12,7 +12,8 @@ export function readable(session: Session): Namespace | undefined {
     writer.error('Access denied')
     return undefined
   }
-  if (namespace.properties.isFrozen) {
+  // What a tenant may not use for now its node must still prove.
+  if (namespace.properties.isFrozen && session.principal.kind !== 'auditor') {
     writer.error('Namespace is temporarily frozen (read-write disabled)')
     return undefined
   }

@@ -8,6 +8,7 @@ import { REPLICATION_COMMANDS } from './commands-replication.ts'
 import { SCAN_COMMANDS } from './commands-scan.ts'
 import { serverCommands } from './commands-server.ts'
 import { SYSTEM_COMMANDS } from './commands-system.ts'
+import { VERSION_COMMANDS } from './commands-versions.ts'
 import type { Session } from './session.ts'
 
 const NAME_BYTES_MAX = 32
@@ -88,6 +89,7 @@ function describeCommand(session: Session, command: Command | undefined): Replie
 export const COMMANDS: CommandTable = new CommandTable([
   ...DATA_COMMANDS,
   ...SCAN_COMMANDS,
+  ...VERSION_COMMANDS,
   ...PROOF_COMMANDS,
   ...NAMESPACE_COMMANDS,
   ...SYSTEM_COMMANDS,

@@ -18,6 +18,8 @@ export type Principal =
   | { readonly kind: 'admin' }
   /** A peer whose key the link has proved. */
   | { readonly kind: 'peer'; readonly account: Account }
+  /** The process of this node that proves what it keeps: reads every namespace, also frozen ones, and writes none. */
+  | { readonly kind: 'auditor' }
   /** Anybody: may become admin by password. */
   | { readonly kind: 'guest' }
 

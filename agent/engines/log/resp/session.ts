@@ -444,6 +444,7 @@ export class Session {
   #computeRights(namespace: Namespace): Rights {
     const { writers, readers, password, isPublic } = namespace.properties
     const { principal } = this
+    if (principal.kind === 'auditor') return READ_RIGHTS
     if (principal.kind === 'peer') {
       if (writers.includes(principal.account)) return ALL_RIGHTS
       return readers.includes(principal.account) ? READ_RIGHTS : NO_RIGHTS
