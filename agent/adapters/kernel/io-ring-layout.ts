@@ -37,8 +37,9 @@ export const OP_ASYNC_CANCEL = 14
 export const OP_SEND = 26
 export const OP_RECV = 27
 
-/** Flags of an operation; multishot is in the field the kernel calls ioprio. */
+/** Flags of an operation; those of receives are in the field the kernel calls ioprio. */
 export const SQE_BUFFER_SELECT = 1 << 5
+export const RECV_POLL_FIRST = 1 << 0
 export const RECV_MULTISHOT = 1 << 1
 export const ASYNC_CANCEL_ALL = 1 << 0
 export const ASYNC_CANCEL_FD = 1 << 1

@@ -148,6 +148,21 @@ export class IoRing {
     this.#queue(opcode, fd, 0, 0, 0, name)
   }
 
+  /**
+   * Receives into a buffer, once.
+   *
+   * @param isAwaited - Complete when the buffer is full, or no more will come; else with what is there, and probably not yet.
+   */
+  receiveInto(fd: number, into: Buffer, isAwaited: boolean, name: OperationName): void {
+    if (this.#isFull) {
+      this.#late.push(() => this.receiveInto(fd, into, isAwaited, name))
+      return
+    }
+    const opcode = uapi.OP_RECV | (isAwaited ? 0 : uapi.RECV_POLL_FIRST << 16)
+    const flags = isAwaited ? uapi.MSG_WAITALL : 0
+    this.#queue(opcode, fd, this.#addressOf(into), into.byteLength, flags, name)
+  }
+
   /** Sends bytes of a buffer as a whole: short only where the connection breaks. */
   send(fd: number, part: Buffer, name: OperationName): void {
     if (this.#isFull) {

@@ -81,6 +81,14 @@ function converse(init: RespListenerInit, link: SocketLink, closed: () => void):
   if (principal === 'preface') preface = new Preface(link)
   else session = join(init.resp, principal, link)
   link.start({
+    places: {
+      get wants() {
+        return session?.wantsPlace ?? false
+      },
+      lend: () => session?.lendPlace(),
+      returned: (lengthBytes) => session?.receivedInPlace(lengthBytes),
+      lost: () => session?.lostPlace(),
+    },
     received(bytes, lengthBytes) {
       if (session) {
         session.receive(bytes, lengthBytes)

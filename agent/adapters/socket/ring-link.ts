@@ -16,7 +16,13 @@ import {
   ENOBUFS,
 } from '../kernel/io-ring-layout.ts'
 import { SEND_PARTS_MAX } from '../kernel/io-ring-setup.ts'
-import { type LinkReceiver, peerNameOf, type Sending, type SocketLink } from './transport.ts'
+import {
+  type LinkPlace,
+  type LinkReceiver,
+  peerNameOf,
+  type Sending,
+  type SocketLink,
+} from './transport.ts'
 
 const RECEIVE = 1
 const SEND = 2
@@ -25,7 +31,7 @@ const CANCEL = 3
 const INTERRUPTIONS = new Set([ENOBUFS, ECANCELED, EAGAIN, EINTR])
 
 /** What a broken ring may still read: kept for good, because nothing tells when it stops. */
-const abandoned: Waiting[][] = []
+const abandoned: (Waiting[] | LinkPlace)[] = []
 
 /** What a link needs of its transport. */
 export interface RingLinkHost {
@@ -57,6 +63,8 @@ export class RingLink implements SocketLink {
   /** Operations the kernel has or will have. */
   #operations = 0
   #isReceiving = false
+  /** Where the receive that is under way goes, if not to the ring's buffers. */
+  #place: LinkPlace | undefined
   #isCancelling = false
   #isPaused = false
   /** The other side sends no more. */
@@ -136,6 +144,11 @@ export class RingLink implements SocketLink {
     this.#operations = 0
     if (this.#first) abandoned.push([this.#first, ...this.#behind.splice(0, this.#taken)])
     this.#first = undefined
+    if (this.#place) {
+      abandoned.push(this.#place)
+      this.#place = undefined
+      this.#receiver?.places?.lost()
+    }
     this.#letGo()
   }
 
@@ -156,13 +169,21 @@ export class RingLink implements SocketLink {
     if (this.#isReceiving || this.#isPaused || this.#hasEnded || this.#isDestroyed) return
     this.#isReceiving = true
     this.#operations++
-    this.#host.ring.receive(this.#fd, { owner: this.owner, kind: RECEIVE })
+    const { ring } = this.#host
+    const name = { owner: this.owner, kind: RECEIVE }
+    const place = this.#receiver?.places?.lend()
+    this.#place = place
+    if (place) ring.receiveInto(this.#fd, place.bytes, place.isAwaited, name)
+    else ring.receive(this.#fd, name)
     this.#host.queued()
   }
 
   #arrived(result: number, flags: number): void {
     if ((flags & CQE_MORE) === 0) this.#isReceiving = false
-    if ((flags & CQE_BUFFER) !== 0) {
+    if (this.#place) {
+      this.#place = undefined
+      this.#receiver?.places?.returned(this.#isDestroyed ? 0 : Math.max(result, 0))
+    } else if ((flags & CQE_BUFFER) !== 0) {
       const { ring } = this.#host
       try {
         if (result > 0 && !this.#isDestroyed) {
@@ -174,6 +195,9 @@ export class RingLink implements SocketLink {
     }
     if (result === 0) this.#otherEnded()
     else if (result < 0 && !INTERRUPTIONS.has(-result)) this.destroy()
+    // The receive into the ring's buffers goes on by itself, so it is ended to make way for one into a place.
+    const goesOn = this.#isReceiving && !this.#place && !this.#isDestroyed
+    if (goesOn && this.#receiver?.places?.wants) this.#stopReceiving()
     this.#receive()
   }
 

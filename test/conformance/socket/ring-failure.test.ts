@@ -17,11 +17,26 @@ describe('a ring that breaks', () => {
     const transport = RingTransport.open({ log: { ...silentLog, error: () => errors++ } })
     const closed: Promise<void>[] = []
     let answered = 0
+    let lost = 0
+    let isLent = false
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (accepted) => {
       const { promise, resolve } = Promise.withResolvers<void>()
       closed.push(promise)
       const link = transport.link(accepted)
       link.start({
+        places: {
+          // Once one arrived elsewhere.
+          get wants() {
+            return answered > 0 && lost === 0
+          },
+          lend() {
+            if (!this.wants) return undefined
+            isLent = true
+            return { bytes: Buffer.alloc(100), isAwaited: true }
+          },
+          returned: () => assert.fail('the ring may still write there'),
+          lost: () => lost++,
+        },
         received(bytes, lengthBytes) {
           const part = Buffer.from(bytes.subarray(0, lengthBytes))
           link.send({ parts: [part] }, () => answered++)
@@ -44,6 +59,10 @@ describe('a ring that breaks', () => {
     )
     assert.equal(await ask(first), 'hello')
 
+    // The next arrival makes it want a place.
+    assert.equal(await ask(first), 'hello')
+    while (!isLent) await new Promise(setImmediate)
+
     const broken = () => {
       throw new NodeError('IO_RING_FAILED', 'as a test wants it')
     }
@@ -51,10 +70,11 @@ describe('a ring that breaks', () => {
     first.write('into the void')
     await Promise.all([firstClosed, closed[0]])
     assert.equal(errors, 1)
+    assert.equal(lost, 1)
 
     const second = connect(port, '127.0.0.1')
     assert.equal(await ask(second), 'hello')
-    assert.equal(answered, 2)
+    assert.equal(answered, 3)
     second.end()
     await closed[1]
     server.close()

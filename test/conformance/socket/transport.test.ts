@@ -13,7 +13,11 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert } from 'chai'
-import type { SocketLink, Transport } from '../../../agent/adapters/socket/transport.ts'
+import type {
+  PlaceLender,
+  SocketLink,
+  Transport,
+} from '../../../agent/adapters/socket/transport.ts'
 import { hasTransport, openTestTransport } from '../../support/transports.ts'
 
 const MIB = 1024 * 1024
@@ -25,6 +29,8 @@ interface Peer {
   hasEnded: boolean
   closedTimes: number
   readonly closed: Promise<void>
+  /** Where it wants to receive, if it does. */
+  places?: PlaceLender
 }
 
 type Behaviour = (peer: Peer, event: 'start' | 'ended' | Buffer) => void
@@ -91,6 +97,7 @@ for (const kind of ['libuv', 'uring'] as const) {
         peers.push(peer)
         behaviour(peer, 'start')
         link.start({
+          ...(peer.places ? { places: peer.places } : {}),
           received(bytes, lengthBytes) {
             assert.equal(peer.closedTimes, 0, 'nothing comes after the end')
             peer.receivedBytes += lengthBytes
@@ -190,6 +197,89 @@ for (const kind of ['libuv', 'uring'] as const) {
         assert.equal(peer.receivedBytes, bytes.byteLength)
         assert.isTrue(hash.digest().equals(createHash('sha256').update(bytes).digest()))
         socket.destroy()
+      })
+
+      it('receives into the places that it is lent, and gives each back', async () => {
+        const got: Buffer[] = []
+        let lent: Buffer | undefined
+        let places = 0
+        let wants = false
+        behaviour = (peer, event) => {
+          if (event === 'ended') peer.link.end()
+          else if (event !== 'start') {
+            assert.isUndefined(lent, 'one receive at a time')
+            got.push(event)
+            wants = event.byteLength % 3 > 0
+          } else {
+            peer.places = {
+              get wants() {
+                return wants
+              },
+              lend() {
+                if (!wants) return undefined
+                assert.isUndefined(lent)
+                lent = Buffer.alloc(1 + ((places * 7919) % 100_000))
+                return { bytes: lent, isAwaited: places++ % 2 === 0 }
+              },
+              returned(lengthBytes) {
+                assert.isDefined(lent)
+                got.push(Buffer.from(lent?.subarray(0, lengthBytes) ?? []))
+                lent = undefined
+                wants = places % 5 > 0
+                if (places % 4 === 0) {
+                  peer.link.pause()
+                  setImmediate(() => peer.link.resume())
+                }
+              },
+              lost: () => assert.fail('nothing is lost'),
+            }
+          }
+        }
+        const bytes = randomBytes(16 * MIB)
+        assert.equal((await exchange(bytes)).byteLength, 0)
+        assert.isUndefined(lent)
+        assert.isTrue(Buffer.concat(got).equals(bytes))
+        if (kind === 'uring') assert.isAbove(places, 20)
+      })
+
+      it('has given its place back when it is gone', async () => {
+        for (const how of ['destroyed', 'ended', 'paused'] as const) {
+          let lent = false
+          let returned = 0
+          behaviour = (peer, event) => {
+            if (event === 'ended') peer.link.end()
+            if (event !== 'start') return
+            peer.places = {
+              wants: true,
+              lend() {
+                lent = true
+                return { bytes: Buffer.alloc(100_000), isAwaited: true }
+              },
+              returned(lengthBytes) {
+                lent = false
+                returned += lengthBytes
+              },
+              lost: () => assert.fail('nothing is lost'),
+            }
+          }
+          peers.length = 0
+          const socket = await client()
+          socket.write(randomBytes(50_000))
+          const peer = await firstPeer()
+          for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+          if (kind === 'uring') assert.isTrue(lent)
+          if (how === 'destroyed') peer.link.destroy()
+          else if (how === 'ended') socket.end()
+          else {
+            peer.link.pause()
+            while (lent) await new Promise(setImmediate)
+            if (kind === 'uring') assert.equal(returned, 50_000)
+            peer.link.destroy()
+          }
+          await peer.closed
+          assert.isFalse(lent)
+          socket.destroy()
+        }
       })
 
       it('holds what a slow reader does not take, and says when it is gone', async () => {

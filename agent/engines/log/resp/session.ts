@@ -16,7 +16,8 @@ import {
   STRANGER_COMMAND_BYTES_MAX,
 } from './command-parser.ts'
 import { COMMANDS } from './commands.ts'
-import { DEFAULT_NAMESPACE, RECEIVE_BYTES_MAX } from './limits.ts'
+import { CARRY_BYTES_MIN, IncompleteCommand, type Place } from './incomplete-command.ts'
+import { DEFAULT_NAMESPACE } from './limits.ts'
 import { wordsOf } from './replies.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import type { Principal, RespServer, SessionHost } from './server.ts'
@@ -25,8 +26,6 @@ import type { Principal, RespServer, SessionHost } from './server.ts'
 const BACKLOG_BYTES_MAX = 4 * MIB
 /** Replies are handed to the host in portions of about this size. */
 const PORTION_BYTES = 256 * KIB
-/** First size of the buffer for an incomplete command whose length is not known. */
-const CARRY_BYTES_MIN = 16 * KIB
 
 /** What a session may do with its namespace. */
 export interface Rights {
@@ -74,9 +73,9 @@ export class Session {
   #isExecuting = false
   #isPaused = false
   #backlogBytes = 0
-  #carry: Buffer | undefined
-  #carryBytes = 0
-  #neededBytes = 0
+  readonly #carry: IncompleteCommand
+  /** Of the last command that came whole. */
+  #lastCommandBytes = 0
   #holds: Hold[] = []
   #openHolds = 0
   /** Nothing more is read; what was replied is still sent. */
@@ -90,6 +89,7 @@ export class Session {
     this.host = host
     this.id = id
     this.writer = new ReplyWriter(server.pool)
+    this.#carry = new IncompleteCommand(server)
     if (principal.kind !== 'peer') {
       this.namespace = server.store.namespaces.get(DEFAULT_NAMESPACE)
     }
@@ -133,14 +133,46 @@ export class Session {
     if (this.isClosed || this.#isClosing) return
     this.server.counts.receivedBytes += length
     let at = 0
-    while (this.#carryBytes > 0 && at < length && !this.#mustWait) {
+    const carry = this.#carry
+    while (carry.lengthBytes > 0 && at < length && !this.#mustWait) {
       at += this.#carryOn(input, at, length)
     }
     if (at < length && !this.#isClosing) {
-      if (this.#carryBytes === 0 && !this.#mustWait) at = this.#execute(input, at, length)
+      if (carry.lengthBytes === 0 && !this.#mustWait) at = this.#execute(input, at, length)
       if (at < length && !this.#isClosing) this.#keep(input, at, length)
     }
     this.#finishBurst()
+  }
+
+  /** Whether what comes next should be received into a place of its own. */
+  get wantsPlace(): boolean {
+    return !this.#isClosing && this.#carry.wantsPlace(this.#lastCommandBytes)
+  }
+
+  /**
+   * Lends the place where what comes next should be received, if there is one.
+   *
+   * @returns Memory that is the connection's until {@link Session.receivedInPlace} or {@link Session.lostPlace}.
+   */
+  lendPlace(): Place | undefined {
+    return this.#isClosing ? undefined : this.#carry.lend(this.#lastCommandBytes)
+  }
+
+  /**
+   * Takes what was received into the place that was lent, as {@link Session.receive} does.
+   *
+   * @param length - Bytes that came, from the start of the place; 0 where none did.
+   */
+  receivedInPlace(length: number): void {
+    this.#carry.cameBack(length)
+    this.server.counts.receivedBytes += length
+    if (this.isClosed || this.#isClosing) this.#carry.drop()
+    else this.#goOn()
+  }
+
+  /** The place that was lent may be written to for ever. */
+  lostPlace(): void {
+    this.#carry.lost()
   }
 
   /** The other end sends no more: what is due is still sent, then the connection ends. */
@@ -156,7 +188,7 @@ export class Session {
     this.server.sessions.delete(this)
     this.server.mirrors.delete(this)
     this.stream?.closed()
-    this.#dropCarry()
+    this.#carry.drop()
     this.writer.take()?.release()
   }
 
@@ -219,68 +251,25 @@ export class Session {
 
   /** Adds input to an incomplete command and runs it once complete. @returns Bytes taken. */
   #carryOn(input: Buffer, at: number, length: number): number {
-    const missing = this.#neededBytes - this.#carryBytes
+    const missing = this.#carry.neededBytes - this.#carry.lengthBytes
     // Where the length is not known yet, a larger helping saves parsing it byte by byte.
     const take = Math.min(length - at, missing > CARRY_BYTES_MIN ? missing : CARRY_BYTES_MIN)
     this.#keep(input, at, at + take)
-    if (this.#carryBytes >= this.#neededBytes) this.#executeCarry()
+    if (this.#carry.isReady) this.#executeCarry()
     return take
   }
 
   #executeCarry(): void {
-    const carry = this.#carry as Buffer
-    const total = this.#carryBytes
-    const next = this.#execute(carry, 0, total)
-    if (this.#isClosing || next === total) {
-      this.#dropCarry()
-      return
-    }
-    if (next > 0) carry.copyWithin(0, next, total)
-    this.#carryBytes = total - next
+    const carry = this.#carry
+    const next = this.#execute(carry.buffer, 0, carry.lengthBytes)
+    if (this.#isClosing) carry.drop()
+    else carry.consumed(next)
   }
 
   #keep(input: Buffer, from: number, to: number): void {
-    const bytes = to - from
-    const needed = Math.max(this.#carryBytes + bytes, this.#trustedNeed())
-    if (!this.#carry || this.#carry.byteLength < needed) this.#growCarry(needed)
-    const carry = this.#carry
-    if (!carry) return
-    input.copy(carry, this.#carryBytes, from, to)
-    this.#carryBytes += bytes
-  }
-
-  /** What an incomplete command says it needs is believed while memory is plentiful; then as much as came, doubled. */
-  #trustedNeed(): number {
-    const isPlentiful = this.server.carriedBytes < RECEIVE_BYTES_MAX / 2
-    return isPlentiful ? this.#neededBytes : Math.min(this.#neededBytes, this.#carryBytes * 2)
-  }
-
-  #growCarry(bytes: number): void {
-    const { server } = this
-    if (server.carriedBytes + bytes > RECEIVE_BYTES_MAX) {
-      this.#dropCarry()
-      this.writer.error('BUSY too many incomplete commands, try again later')
-      this.close()
-      return
-    }
-    const larger = server.pool.take(Math.max(bytes, CARRY_BYTES_MIN))
-    server.carriedBytes += larger.byteLength
-    if (this.#carry) {
-      this.#carry.copy(larger, 0, 0, this.#carryBytes)
-      server.carriedBytes -= this.#carry.byteLength
-      server.pool.give(this.#carry)
-    }
-    this.#carry = larger
-  }
-
-  #dropCarry(): void {
-    if (this.#carry) {
-      this.server.carriedBytes -= this.#carry.byteLength
-      this.server.pool.give(this.#carry)
-    }
-    this.#carry = undefined
-    this.#carryBytes = 0
-    this.#neededBytes = 0
+    if (this.#carry.keep(input, from, to)) return
+    this.writer.error('BUSY too many incomplete commands, try again later')
+    this.close()
   }
 
   /** Runs the complete commands of `input[from, to)`. @returns Where it stopped. */
@@ -292,9 +281,10 @@ export class Session {
       while (at < to && !this.#mustWait) {
         const next = parser.parse(input, at, to, this.#commandBytesMax)
         if (next < 0) {
-          this.#neededBytes = parser.neededBytes
+          this.#carry.neededBytes = parser.neededBytes
           return at
         }
+        this.#lastCommandBytes = next - at
         at = next
         if (parser.count > 0) this.#run(parser)
         if (this.writer.lengthBytes >= PORTION_BYTES && this.#openHolds === 0) this.#send()
@@ -306,7 +296,7 @@ export class Session {
     } finally {
       this.#isExecuting = false
     }
-    this.#neededBytes = 1
+    this.#carry.neededBytes = 1
     return at
   }
 
@@ -398,9 +388,7 @@ export class Session {
 
   /** Takes up where a suspension left off. */
   #goOn(): void {
-    if (this.#carryBytes >= this.#neededBytes && this.#carryBytes > 0 && !this.#mustWait) {
-      this.#executeCarry()
-    }
+    if (this.#carry.isReady && !this.#mustWait) this.#executeCarry()
     this.#finishBurst()
   }
 

@@ -1,0 +1,170 @@
+/**
+ * The beginning of a command that has not come whole, and the place where the rest of it is received.
+ *
+ * Memory for all of them together is bounded. Where a connection can receive into a place that it is lent, a large command is
+ * copied nowhere: the rest of it lands behind its beginning, and after one large command the next is expected to be like it.
+ */
+import { assert } from '../../../base/assert.ts'
+import { KIB, MIB } from '../../../base/units.ts'
+import { RECEIVE_BYTES_MAX } from './limits.ts'
+import type { RespServer } from './server.ts'
+
+/** First size of the buffer for an incomplete command whose length is not known. */
+export const CARRY_BYTES_MIN = 16 * KIB
+/** A shorter rest, or a shorter command, is cheaper to copy than to receive apart. */
+const PLACE_BYTES_MIN = 32 * KIB
+/** Places for commands that have not begun hold no more than this, as connections may stay silent for long. */
+const EXPECTED_BYTES_MAX = 32 * MIB
+
+/** Memory to receive into. */
+export interface Place {
+  readonly bytes: Buffer
+  /** True where all of it will come: then it is told once, when it is full. */
+  readonly isAwaited: boolean
+}
+
+/** What came of a command so far; of the commands behind it too, once it is complete. */
+export class IncompleteCommand {
+  /** Bytes that came. */
+  lengthBytes = 0
+  /** Bytes that are needed to get on, as far as is known. */
+  neededBytes = 0
+  readonly #server: RespServer
+  #buffer: Buffer | undefined
+  /** The connection may write to the buffer. */
+  #isLent = false
+
+  constructor(server: RespServer) {
+    this.#server = server
+  }
+
+  /** Where it is, from the first byte on. */
+  get buffer(): Buffer {
+    assert(this.#buffer, 'what came is somewhere')
+    return this.#buffer
+  }
+
+  /** Whether enough came to get on. */
+  get isReady(): boolean {
+    return this.lengthBytes > 0 && this.lengthBytes >= this.neededBytes
+  }
+
+  /**
+   * Adds what was received elsewhere.
+   *
+   * @returns False where all such commands together hold too much: nothing is kept of this one.
+   */
+  keep(input: Buffer, from: number, to: number): boolean {
+    const bytes = to - from
+    if (!this.#reserve(Math.max(this.lengthBytes + bytes, this.#trustedNeed()))) return false
+    input.copy(this.buffer, this.lengthBytes, from, to)
+    this.lengthBytes += bytes
+    return true
+  }
+
+  /** The first bytes were made use of. */
+  consumed(bytes: number): void {
+    if (bytes > 0) this.buffer.copyWithin(0, bytes, this.lengthBytes)
+    this.lengthBytes -= bytes
+    if (this.lengthBytes === 0) this.drop()
+  }
+
+  /**
+   * Whether {@link IncompleteCommand.lend} would give a place.
+   *
+   * @param lastBytes - Length of the command before; the next is expected to be like it.
+   */
+  wantsPlace(lastBytes: number): boolean {
+    return this.#placeEnd(lastBytes) > 0
+  }
+
+  /**
+   * Lends the place of what comes next, until {@link IncompleteCommand.cameBack} or {@link IncompleteCommand.lost}.
+   *
+   * @param lastBytes - As for {@link IncompleteCommand.wantsPlace}.
+   * @returns Undefined where receiving into a place is not worth it, or memory is short.
+   */
+  lend(lastBytes: number): Place | undefined {
+    const end = this.#placeEnd(lastBytes)
+    if (end === 0) return undefined
+    const { lengthBytes, neededBytes } = this
+    this.#reserve(end)
+    this.#isLent = true
+    return {
+      bytes: this.buffer.subarray(lengthBytes, end),
+      isAwaited: lengthBytes > 0 && end <= neededBytes,
+    }
+  }
+
+  /** The place is no longer the connection's, and holds this many bytes. */
+  cameBack(bytes: number): void {
+    this.#isLent = false
+    this.lengthBytes += bytes
+    if (this.lengthBytes === 0) this.drop()
+  }
+
+  /** The place stays the connection's for good. */
+  lost(): void {
+    this.#isLent = false
+    if (this.#buffer) this.#server.carriedBytes -= this.#buffer.byteLength
+    this.#buffer = undefined
+    this.drop()
+  }
+
+  /** Forgets everything. */
+  drop(): void {
+    assert(!this.#isLent, 'memory that a connection writes to is not given away')
+    if (this.#buffer) {
+      this.#server.carriedBytes -= this.#buffer.byteLength
+      this.#server.pool.give(this.#buffer)
+    }
+    this.#buffer = undefined
+    this.lengthBytes = 0
+    this.neededBytes = 0
+  }
+
+  /** Where the place ends that is worth lending, or 0. */
+  #placeEnd(lastBytes: number): number {
+    const { lengthBytes } = this
+    const isLarge = lastBytes >= PLACE_BYTES_MIN
+    if (lengthBytes === 0) {
+      const isAffordable = this.#server.carriedBytes + lastBytes <= EXPECTED_BYTES_MAX
+      return isLarge && isAffordable ? lastBytes : 0
+    }
+    const need = this.#trustedNeed()
+    const end = need - lengthBytes >= PLACE_BYTES_MIN ? need : Math.max(need, lastBytes)
+    const isWorth = isLarge || end - lengthBytes >= PLACE_BYTES_MIN
+    return isWorth && end > lengthBytes && this.#canReserve(end) ? end : 0
+  }
+
+  /** What an incomplete command says it needs is believed while memory is plentiful; then as much as came, doubled. */
+  #trustedNeed(): number {
+    const isPlentiful = this.#server.carriedBytes < RECEIVE_BYTES_MAX / 2
+    return isPlentiful ? this.neededBytes : Math.min(this.neededBytes, this.lengthBytes * 2)
+  }
+
+  #canReserve(bytes: number): boolean {
+    if (this.#buffer && this.#buffer.byteLength >= bytes) return true
+    return this.#server.carriedBytes + bytes <= RECEIVE_BYTES_MAX
+  }
+
+  /** Makes the buffer as long as asked, or drops all. */
+  #reserve(bytes: number): boolean {
+    const server = this.#server
+    const old = this.#buffer
+    if (old && old.byteLength >= bytes) return true
+    if (!this.#canReserve(bytes)) {
+      this.drop()
+      return false
+    }
+    const larger = server.pool.take(Math.max(bytes, CARRY_BYTES_MIN))
+    server.carriedBytes += larger.byteLength
+    if (old) {
+      old.copy(larger, 0, 0, this.lengthBytes)
+      server.carriedBytes -= old.byteLength
+      server.pool.give(old)
+    }
+    this.#buffer = larger
+    return true
+  }
+}
