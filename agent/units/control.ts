@@ -11,9 +11,9 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
-import { assert } from '../base/assert.ts'
-import { codeOf, NodeError } from '../base/errors.ts'
+import { NodeError } from '../base/errors.ts'
 import { buildId } from './build.ts'
+import { answerLines, askLines, type LineClient } from './json-lines.ts'
 
 /** Longest line: a node of 100,000 namespaces has a configuration of about 30 MiB; a line beyond is not ours. */
 export const CONTROL_LINE_BYTES_MAX = 64 * 1024 * 1024
@@ -23,6 +23,8 @@ export const CONTROL_PENDING_MAX = 64
 export const CONTROL_CONNECTIONS_MAX = 16
 /** `sun_path` holds 108 bytes with its final zero. */
 const SOCKET_PATH_BYTES_MAX = 107
+/** What both ends keep to. */
+const LINES = { lineBytesMax: CONTROL_LINE_BYTES_MAX, pendingMax: CONTROL_PENDING_MAX } as const
 /** How long a dead socket file may keep us in doubt. */
 const PROBE_MS_MAX = 1000
 
@@ -91,7 +93,7 @@ export async function serveControl<Config>(options: {
     if (sockets.size >= CONTROL_CONNECTIONS_MAX) return void socket.destroy()
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
-    answerRequests(socket, handle)
+    answerLines(socket, { ...LINES, handle })
   })
 
   async function handle(method: string, params: unknown): Promise<unknown> {
@@ -141,20 +143,7 @@ export async function serveControl<Config>(options: {
 }
 
 /** The agent's end of a control connection. */
-export interface ControlClient {
-  /** Resolves when the connection ended, for whatever reason. */
-  readonly closed: Promise<void>
-  /**
-   * Asks and waits for the answer.
-   *
-   * @param method - `hello`, `configure`, `status`, `stop`, or one of the unit's own.
-   * @param params - Anything JSON takes.
-   * @param options.timeoutMs - `> 0`; the connection is closed when it passes, since the order of answers is then in doubt.
-   * @throws NodeError of the unit's code, or `CONTROL_TIMEOUT`, `CONTROL_CLOSED`, `CONTROL_BUSY`.
-   */
-  call(method: string, params: unknown, options: { readonly timeoutMs: number }): Promise<unknown>
-  close(): void
-}
+export type ControlClient = LineClient
 
 /**
  * Connects to a unit.
@@ -168,52 +157,7 @@ export interface ControlClient {
  */
 export async function connectControl(path: string): Promise<ControlClient> {
   checkPathLength(path)
-  const socket = await connectSocket(path)
-  const waiting = new Map<number, PromiseWithResolvers<unknown>>()
-  const done = Promise.withResolvers<void>()
-  let lastId = 0
-
-  socket.once('close', () => {
-    for (const { reject } of waiting.values()) {
-      reject(new NodeError('CONTROL_CLOSED', `the connection to ${path} ended before the answer`))
-    }
-    waiting.clear()
-    done.resolve()
-  })
-  readMessages(socket, (message) => {
-    const id = typeof message['id'] === 'number' ? message['id'] : -1
-    const pending = waiting.get(id)
-    if (!pending) return
-    waiting.delete(id)
-    if ('error' in message) pending.reject(errorFrom(message['error']))
-    else pending.resolve(message['result'])
-  })
-
-  return {
-    closed: done.promise,
-    close: () => socket.destroy(),
-    async call(method, params, { timeoutMs }) {
-      assert(timeoutMs > 0, 'a call has a time limit')
-      if (socket.destroyed) throw new NodeError('CONTROL_CLOSED', `no connection to ${path}`)
-      if (waiting.size >= CONTROL_PENDING_MAX) throw new NodeError('CONTROL_BUSY', path)
-      const id = ++lastId
-      const pending = Promise.withResolvers<unknown>()
-      waiting.set(id, pending)
-      const timer = setTimeout(() => {
-        waiting.delete(id)
-        pending.reject(
-          new NodeError('CONTROL_TIMEOUT', `no answer to ${method} on ${path} in ${timeoutMs} ms`),
-        )
-        socket.destroy()
-      }, timeoutMs)
-      try {
-        socket.write(`${JSON.stringify({ id, method, params })}\n`)
-        return await pending.promise
-      } finally {
-        clearTimeout(timer)
-      }
-    },
-  }
+  return askLines(await connectSocket(path), { ...LINES, name: path })
 }
 
 /** Makes the directory, and removes a socket file that nobody listens on any more. */
@@ -266,80 +210,4 @@ function listenOn(server: Server, path: string): Promise<void> {
     resolve()
   })
   return promise
-}
-
-function answerRequests(
-  socket: Socket,
-  handle: (method: string, params: unknown) => Promise<unknown>,
-): void {
-  let pending = 0
-  const reply = (message: object) => {
-    if (socket.writable) socket.write(`${JSON.stringify(message)}\n`)
-  }
-  socket.on('error', () => undefined)
-  readMessages(socket, (message) => {
-    const { id, method, params } = message
-    if (typeof id !== 'number' || typeof method !== 'string') return void socket.destroy()
-    if (pending >= CONTROL_PENDING_MAX) {
-      return reply({ id, error: errorToJson(new NodeError('CONTROL_BUSY', 'too many requests')) })
-    }
-    pending++
-    handle(method, params)
-      .then(
-        (result) => reply({ id, result: result ?? null }),
-        (caught: unknown) => reply({ id, error: errorToJson(caught) }),
-      )
-      .finally(() => pending--)
-  })
-}
-
-/** Cuts a byte stream into lines and parses them; whoever sends anything else is cut off. */
-function readMessages(socket: Socket, take: (message: Record<string, unknown>) => void): void {
-  let parts: Buffer[] = []
-  let lengthBytes = 0
-  socket.on('data', (data: Buffer) => {
-    let rest = data
-    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
-      parts.push(rest.subarray(0, end))
-      const message = parseMessage(Buffer.concat(parts))
-      parts = []
-      lengthBytes = 0
-      rest = rest.subarray(end + 1)
-      if (!message) return void socket.destroy()
-      take(message)
-    }
-    lengthBytes += rest.byteLength
-    if (lengthBytes > CONTROL_LINE_BYTES_MAX) return void socket.destroy()
-    if (rest.byteLength > 0) parts.push(rest)
-  })
-}
-
-function parseMessage(line: Buffer): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line.toString('utf8'))
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function errorToJson(caught: unknown): object {
-  const message = caught instanceof Error ? caught.message : String(caught)
-  const hint = caught instanceof NodeError ? caught.hint : undefined
-  return { code: codeOf(caught) ?? 'UNIT_FAILED', message, ...(hint && { hint }) }
-}
-
-function errorFrom(value: unknown): NodeError {
-  const fields = typeof value === 'object' && value !== null ? value : {}
-  const text = (name: string, fallback: string) => {
-    const field: unknown = Reflect.get(fields, name)
-    return typeof field === 'string' ? field : fallback
-  }
-  const hint = text('hint', '')
-  return new NodeError(
-    text('code', 'CONTROL_MESSAGE_INVALID'),
-    text('message', 'the unit failed'),
-    hint === '' ? {} : { hint },
-  )
 }
