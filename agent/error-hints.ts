@@ -9,6 +9,7 @@ import { PLAN_REFUSALS } from './plan/errors.ts'
 import { RECONCILE_ERRORS } from './reconcile/errors.ts'
 import { STATE_ERRORS } from './state/errors.ts'
 import { SURFACE_ERRORS } from './surfaces/errors.ts'
+import { AUDIT_UNIT_ERRORS } from './units/audit/errors.ts'
 import { UNIT_ERRORS } from './units/errors.ts'
 
 /** All codes of the agent's own parts; the engines' are in their packages. */
@@ -20,6 +21,7 @@ export const AGENT_ERRORS: Readonly<Record<string, ErrorDescription>> = {
   ...PLAN_REFUSALS,
   ...RECONCILE_ERRORS,
   ...UNIT_ERRORS,
+  ...AUDIT_UNIT_ERRORS,
   ...SURFACE_ERRORS,
   ...SEAL_ERRORS,
   ...LEDGER_KEY_ERRORS,

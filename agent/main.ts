@@ -169,6 +169,8 @@ async function runUnit(kind: string, flags: { data: string; name: string }): Pro
       return (await import('./units/overlay/index.ts')).runOverlayUnit(options)
     case 'mount':
       return (await import('./units/mount/index.ts')).runMountUnit(options)
+    case 'audit':
+      return (await import('./units/audit/index.ts')).runAuditUnit(options)
     default:
       throw new NodeError('CONFIG_INVALID', `"${kind}" is no kind of unit`)
   }

@@ -11,6 +11,7 @@ import { SECOND_MS } from './base/units.ts'
 import type { AgentConfig } from './config/config.ts'
 import { LedgerFollower } from './ledger/follower.ts'
 import { LedgerSender } from './ledger/sender.ts'
+import { auditsController } from './reconcile/audits.ts'
 import { type AnyController, anyController } from './reconcile/controller.ts'
 import { heartbeatsController } from './reconcile/heartbeats.ts'
 import { type LedgerReading, ledgerController } from './reconcile/ledger.ts'
@@ -63,6 +64,7 @@ export function agentControllers(parts: AgentParts): readonly AnyController[] {
     anyController(linksController({ identity, listen: config.listen })),
     anyController(mountsController({ identity, mountRoot, cacheBytes })),
     anyController(repairsController()),
+    anyController(auditsController({ identity })),
     anyController(transactionsController({ sender, pollMs })),
     anyController(unitsController(supervisor)),
   ]
@@ -155,6 +157,7 @@ async function explainChanges(state: State, log: Log, signal: AbortSignal): Prom
     'status.store',
     'status.mount',
     'status.repair',
+    'status.audit',
     'policy',
     'transaction.sent',
   ])
@@ -180,6 +183,9 @@ async function explainChanges(state: State, log: Log, signal: AbortSignal): Prom
       }
       for (const { order, slot, state: now, to } of state.list('status.repair')) {
         say(`repair ${order}.${slot}`, now, { to })
+      }
+      for (const { epoch, state: now, code, message } of state.list('status.audit')) {
+        say('audits', `epoch ${epoch} ${code ?? now}`, { message })
       }
       for (const sent of state.list('transaction.sent')) {
         if (sent.id.startsWith('heartbeat/') && sent.state !== 'failed') continue

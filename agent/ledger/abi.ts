@@ -7,6 +7,9 @@ import { Interface } from 'ethers/abi'
 const CONTRACTS =
   'tuple(address token, address governor, address timelock, address policy, address nodes, address orders, address escrow, uint64 deployedAtBlock)'
 
+const FURTHER_CONTRACTS =
+  'tuple(address rules, address desk, address contractors, address audits, address votes)'
+
 const OFFER = 'tuple(uint64 capacityBytes, uint96 pricePerGibSecond)'
 
 const NODE_VIEW =
@@ -22,7 +25,10 @@ const ORDER_VIEW = `tuple(uint64 id, uint8 kind, uint8 state, address tenant, ui
 const RELEASE = 'tuple(bytes32 imageDigest, string version, uint64 activatesAt, bool revoked)'
 
 /** `IGrid`: the one address that leads to all others. */
-export const GRID_ABI = new Interface([`function contracts() view returns (${CONTRACTS})`])
+export const GRID_ABI = new Interface([
+  `function contracts() view returns (${CONTRACTS})`,
+  `function furtherContracts() view returns (${FURTHER_CONTRACTS})`,
+])
 
 /** `INodes`: farms and nodes. */
 export const NODES_ABI = new Interface([
@@ -91,8 +97,86 @@ export const ESCROW_ABI = new Interface([
   'function totals() view returns (uint256 deposited, uint256 withdrawn, uint256 free, uint256 heldByOrders)',
 ])
 
+const COMMITMENT =
+  'tuple(uint32 node, uint64 order, uint16 slot, uint16 generation, uint64 units, bytes32 root, uint32 epoch)'
+
+const ENTRY = `tuple(${COMMITMENT} commitment, uint64 mount, bytes signature, bytes path)`
+
+const LOCATION = `tuple(bytes32 earlier, bytes32 unit, bytes32 digest, bytes32[] groupPath, bytes32[] statePath, ${ENTRY} entry)`
+
+const EPOCH_VIEW =
+  'tuple(uint112 seed, uint64 drawnAt, uint64 dueAt, uint64 dueBlock, uint8 samples, uint16 openOdds)'
+
+const DISPUTE_VIEW =
+  'tuple(uint8 state, uint32 node, uint32 epoch, uint16 sample, uint64 deadline, address challenger, uint128 bond)'
+
+/** `IAudits`: what nodes stand for, and whether they have it. */
+export const AUDITS_ABI = new Interface([
+  'event SlotDemanded(uint64 indexed dispute, uint64 indexed order, uint16 slot, uint16 generation, uint64 units)',
+  'function draw()',
+  'function commit(bytes32 root, uint64 units)',
+  'function postDigest(uint32 epoch, bytes28 digest)',
+  `function openSample(uint32 epoch, uint32 node, ${ENTRY} entry, bytes opening)`,
+  'function markMissed(uint32 epoch, uint32[] nodes)',
+  `function locate(uint64 dispute, ${LOCATION} location)`,
+  'function answer(uint64 dispute, bytes opening)',
+  `function show(uint64 dispute, ${ENTRY} entry)`,
+  'function expire(uint64 dispute)',
+  'function collect(uint64 dispute)',
+  'function epoch() view returns (uint32)',
+  `function epochs(uint32 which) view returns (${EPOCH_VIEW})`,
+  'function accumulatorOf(uint32 node, uint32 inEpoch) view returns (tuple(bytes32 root, uint64 units, uint32 epoch))',
+  'function proverOf(uint32 node) view returns (uint32 missedEpoch, uint32 slashedEpoch, address aggregator)',
+  'function isProven(uint32 node, uint32 inEpoch) view returns (bool)',
+  'function claimOf(uint32 node, uint32 inEpoch) view returns (bytes28 claim, bool batched)',
+  `function disputes(uint64 dispute) view returns (${DISPUTE_VIEW})`,
+  'function disputeCount() view returns (uint64)',
+])
+
+/** Acts of {@link AUDITS_ABI} that an agent may ask for. */
+export const AUDIT_ACTS: readonly string[] = [
+  ...['draw', 'commit', 'postDigest', 'openSample', 'locate', 'answer', 'show'],
+  ...['markMissed', 'expire', 'collect'],
+]
+
+/** States of disputes, in the order of the Solidity enum. */
+export const DISPUTE_STATES = [
+  'none',
+  'challenged',
+  'located',
+  'demanded',
+  'answered',
+  'lost',
+  'collected',
+] as const
+
 /** Every reason for which a contract refuses. */
 export const ERRORS_ABI = new Interface([
+  'error AuditAlreadySlashed(uint32 node, uint32 epoch)',
+  'error AuditChainSound()',
+  'error AuditCommitmentInvalid(uint64 order, uint16 slot)',
+  'error AuditDeadline(uint64 dispute, uint64 deadline)',
+  'error AuditDemandInvalid(uint32 node, uint64 order, uint16 slot)',
+  'error AuditDisputeState(uint64 dispute, uint8 state)',
+  'error AuditExcused(uint32 node)',
+  'error AuditLate(uint32 epoch)',
+  'error AuditNoCredit(address account)',
+  'error AuditNotCountersigned(uint32 node, address signer)',
+  'error AuditNotDrawn(uint32 node, uint32 epoch)',
+  'error AuditNotNode(address caller)',
+  'error AuditNotWriter(uint64 order, address signer)',
+  'error AuditNothingClaimed(uint32 node, uint32 epoch)',
+  'error AuditOff()',
+  'error AuditOnlyOrders(address caller)',
+  'error AuditPathMalformed(uint256 length)',
+  'error AuditPathWrong()',
+  'error AuditPending(uint32 epoch)',
+  'error AuditPoolOpen(uint32 node, uint64 until)',
+  'error AuditSampleInvalid(uint16 sample, uint16 samples)',
+  'error AuditTooEarly(uint64 from)',
+  'error AuditUnitWrong(uint64 unit, uint64 wanted)',
+  'error AuditUnitsInvalid(uint64 units, uint64 max)',
+  'error AuditWrongEpoch(uint32 epoch, uint32 newest)',
   'error EscrowAccountZero()',
   'error EscrowAmountInvalid(uint256 amount)',
   'error EscrowBalanceTooLow(address account, uint256 free, uint256 asked)',

@@ -1,6 +1,7 @@
 /** From what an agent asks of the contracts to the bytes of a transaction. Pure. */
+import { assert } from '../base/assert.ts'
 import type { Account } from '../base/ids.ts'
-import { NODES_ABI, ORDERS_ABI } from './abi.ts'
+import { AUDIT_ACTS, AUDITS_ABI, NODES_ABI, ORDERS_ABI } from './abi.ts'
 import type { GridPin, NodeOffer, WantedCall } from './types.ts'
 
 /**
@@ -27,6 +28,11 @@ export function encodeCall(call: WantedCall, pin: GridPin): { to: Account; data:
     case 'replace': {
       const data = ORDERS_ABI.encodeFunctionData('replace', [call.order, call.slot, call.node])
       return { to: pin.orders, data }
+    }
+    case 'audit': {
+      const act = AUDITS_ABI.parseTransaction({ data: call.act })
+      assert(act && AUDIT_ACTS.includes(act.name), 'only acts of audits are sent to their contract')
+      return { to: call.audits, data: call.act }
     }
   }
 }

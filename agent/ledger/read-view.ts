@@ -22,7 +22,9 @@ import {
   readOrder,
 } from './decode.ts'
 import type { LedgerSource, LogEntry } from './ports.ts'
+import { readAudits } from './read-audits.ts'
 import type {
+  AuditFacts,
   BlockRef,
   GridPin,
   LedgerNode,
@@ -125,6 +127,7 @@ export async function readView(
   const orders = await new OrderReading(reading, registration.node, known?.orders ?? []).read(
     changed,
   )
+  const audits = await reading.audits(policy, registration, known)
   const finalNumber = known?.cursor.finalNumber ?? 0
   return {
     cursor: { pin, block, sequence, registryVersion, nodesReadAt, finalNumber },
@@ -132,6 +135,7 @@ export async function readView(
     policy,
     nodes,
     orders,
+    ...(audits && { audits }),
   }
 }
 
@@ -243,8 +247,32 @@ class Reading {
     return [...checkedEvents(logs, from, sequence)]
   }
 
-  async logs(fromBlock: number, topics: readonly (string | null)[]): Promise<LogEntry[]> {
-    const address = this.pin.orders
+  /** Nothing is asked while policy has audits switched off. */
+  async audits(
+    policy: Policy,
+    { node }: Registration,
+    known: LedgerView | undefined,
+  ): Promise<AuditFacts | undefined> {
+    if (policy.values.auditEpochSeconds === 0 || node === undefined) return undefined
+    const reading = {
+      grid: this.pin.grid,
+      fromBlock: known?.audits ? known.cursor.block.number + 1 : this.pin.deployedAtBlock,
+      call: (to: string, data: string) => this.call(to, data),
+      logsOf: (address: string, fromBlock: number, topics: readonly (string | null)[]) =>
+        this.logsOf(address, fromBlock, topics),
+    }
+    return readAudits(reading, node, known?.audits)
+  }
+
+  logs(fromBlock: number, topics: readonly (string | null)[]): Promise<LogEntry[]> {
+    return this.logsOf(this.pin.orders, fromBlock, topics)
+  }
+
+  async logsOf(
+    address: string,
+    fromBlock: number,
+    topics: readonly (string | null)[],
+  ): Promise<LogEntry[]> {
     const all: LogEntry[] = []
     for (let from = fromBlock; from <= this.block.number; from += LOG_BLOCKS_MAX) {
       const toBlock = Math.min(from + LOG_BLOCKS_MAX - 1, this.block.number)

@@ -5,7 +5,7 @@
  * the ledger's clock; money is `bigint`; bytes are hexadecimal strings with `0x`.
  */
 import type { Account, FarmId, NodeId, OrderId } from '../base/ids.ts'
-import type { NODE_STATES, PARAMETERS } from './abi.ts'
+import type { DISPUTE_STATES, NODE_STATES, PARAMETERS } from './abi.ts'
 
 /** A block, by number and hash. */
 export interface BlockRef {
@@ -187,6 +187,65 @@ export interface Registration {
   readonly sponsoredStake: bigint
 }
 
+/** What a node stands for: root of its accumulator, 32 bytes, zeros if it holds nothing; and its units. */
+export interface LedgerAccumulator {
+  readonly root: string
+  readonly units: number
+}
+
+/** An epoch of audits, as it was drawn. */
+export interface AuditEpoch {
+  /** From 1. */
+  readonly number: number
+  /** 112 bits, decimal. */
+  readonly seed: string
+  readonly drawnAt: number
+  readonly dueAt: number
+  readonly dueBlock: number
+  readonly samples: number
+  readonly openOdds: number
+}
+
+/** A dispute about this node that waits for it. */
+export interface AuditDispute {
+  readonly id: number
+  readonly state: (typeof DISPUTE_STATES)[number]
+  readonly epoch: number
+  /** From 1; 0 for a demand. */
+  readonly sample: number
+  readonly deadline: number
+  /** Which slot is demanded. */
+  readonly slot:
+    | { readonly order: OrderId; readonly slot: number; readonly generation: number }
+    | undefined
+}
+
+/** What the ledger says of the audits of this node. */
+export interface AuditFacts {
+  readonly audits: Account
+  /** The newest; undefined before the first. */
+  readonly epoch: AuditEpoch | undefined
+  /** What this node is audited for in it. */
+  readonly audited: LedgerAccumulator
+  /** What it was audited for in the epoch before: disputes about that may go on. */
+  readonly auditedBefore: LedgerAccumulator
+  /** What it committed last, and in which epoch; undefined if it never did. */
+  readonly committed: (LedgerAccumulator & { readonly epoch: number }) | undefined
+  /** What was posted for it in the newest epoch: 28 bytes; undefined if nothing. */
+  readonly claim: string | undefined
+  /** True if all that it had to post in the newest epoch is there. */
+  readonly isProven: boolean
+  /** True if it had posted all in the epoch before. */
+  readonly wasProven: boolean
+  /** Epoch that it was last marked, and last slashed, for; 0 for never. */
+  readonly missedEpoch: number
+  readonly slashedEpoch: number
+  /** Disputes up to this number were read. */
+  readonly disputesRead: number
+  /** Those that wait for this node, oldest first. */
+  readonly disputes: readonly AuditDispute[]
+}
+
 /** Everything known of the ledger at one final block. */
 export interface LedgerView {
   readonly cursor: LedgerCursor
@@ -195,6 +254,8 @@ export interface LedgerView {
   readonly nodes: readonly LedgerNode[]
   /** Orders that concern this node: on its slots, now or once; volumes that it mounts; mounts of volumes that it holds. */
   readonly orders: readonly Order[]
+  /** Absent while policy has audits switched off, or this node is not registered. */
+  readonly audits?: AuditFacts
 }
 
 /** One endpoint, as it was at the last poll. */
@@ -246,6 +307,12 @@ export type WantedCall =
       readonly order: OrderId
       readonly slot: number
       readonly node: NodeId
+    }
+  | {
+      readonly method: 'audit'
+      readonly audits: Account
+      /** A call of one of `AUDIT_ACTS`, encoded: hexadecimal with `0x`. */
+      readonly act: string
     }
 
 /** What a node offers. */

@@ -11,7 +11,7 @@ import type { Account, NodeId } from '../base/ids.ts'
 import { open } from '../base/sealing.ts'
 import { SECOND_MS } from '../base/units.ts'
 import { volumeKeyCommitment, volumeKeyContext } from '../base/volume-keys.ts'
-import type { LedgerNode, MountOrder, Policy, VolumeOrder } from '../ledger/types.ts'
+import type { AuditFacts, LedgerNode, MountOrder, Policy, VolumeOrder } from '../ledger/types.ts'
 import type { OrderStatus, UnitWanted } from '../state/kinds.ts'
 import type { MountUnitConfig, SlotConfig } from '../state/unit-config.ts'
 import type { MountRefusalCode } from './errors.ts'
@@ -33,6 +33,8 @@ export interface MountsWorld {
   readonly mountRoot: string
   /** Bytes of local chunk cache of one mount. */
   readonly cacheBytes: number
+  /** Undefined while policy has audits switched off. */
+  readonly audits?: Pick<AuditFacts, 'audits' | 'epoch'> | undefined
 }
 
 /** The plan. */
@@ -206,6 +208,14 @@ function configOf(
     dispersalAgeMs: world.policy.values.dispersalAgeSeconds * SECOND_MS,
     scrubMs: world.policy.values.scrubSeconds * SECOND_MS,
     cacheBytes: world.cacheBytes,
+    ...(world.audits && {
+      audits: {
+        chainId: world.chainId,
+        audits: world.audits.audits,
+        epoch: world.audits.epoch?.number ?? 0,
+        nodes: volume.slots.map(({ node }) => node),
+      },
+    }),
   }
 }
 

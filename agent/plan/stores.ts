@@ -16,7 +16,7 @@ import type {
   UnreadableOrder,
   VolumeOrder,
 } from '../ledger/types.ts'
-import type { OrderStatus, SlotStatus } from '../state/kinds.ts'
+import type { AuditHold, OrderStatus, SlotStatus } from '../state/kinds.ts'
 import type { NamespaceConfig, StoreUnitConfig } from '../state/unit-config.ts'
 
 /** What the planner looks at. */
@@ -30,6 +30,11 @@ export interface StoresWorld {
   readonly mounts: readonly MountOrder[]
   readonly unreadable: readonly UnreadableOrder[]
   readonly nodes: readonly LedgerNode[]
+  /**
+   * What must stay because this node is audited for it; `off` while policy has audits switched off, which is the same as nothing;
+   * `unknown` while nobody has said, and then nothing is removed.
+   */
+  readonly holds: readonly AuditHold[] | 'off' | 'unknown'
 }
 
 /** The plan. */
@@ -51,10 +56,13 @@ export function planStores(world: StoresWorld): StoresPlan {
   const { self } = world
   const orders = [...world.stores, ...world.volumes].sort((a, b) => a.id - b.id)
   const places = self === undefined ? [] : orders.flatMap((order) => placesOf(order, self, world))
+  const mayGo = endedOf(places, world.holds)
   return {
     config: {
-      namespaces: places.flatMap(({ namespace }) => namespace ?? []),
-      ended: places.flatMap(({ namespace, slot }) => (namespace ? [] : [slot.namespace])),
+      namespaces: places.flatMap(({ namespace, slot }) =>
+        mayGo.has(slot.namespace) ? [] : [{ ...namespace, ...keptOf(slot.namespace, world.holds) }],
+      ),
+      ended: [...mayGo],
     },
     slots: places.map(({ slot }) => slot),
     orders: [
@@ -100,8 +108,28 @@ function liveMounts(volume: number, mounts: readonly MountOrder[]): MountOrder[]
 
 interface Place {
   readonly slot: SlotStatus
-  /** Undefined if the data may go. */
-  readonly namespace: NamespaceConfig | undefined
+  readonly namespace: NamespaceConfig
+  /** True if the ledger lets the data go. */
+  readonly isDeletable: boolean
+}
+
+/** What the ledger lets go and no audit can ask for. */
+function endedOf(places: readonly Place[], holds: StoresWorld['holds']): ReadonlySet<string> {
+  if (holds === 'unknown') return new Set()
+  const needed = holds === 'off' ? [] : holds.filter(({ isNeeded }) => isNeeded)
+  const held = new Set(needed.map(({ namespace }) => namespace))
+  return new Set(
+    places.flatMap(({ namespace, isDeletable }) =>
+      isDeletable && !held.has(namespace.name) ? [namespace.name] : [],
+    ),
+  )
+}
+
+/** What the store is told of what dies in a namespace; nothing while nobody has said. */
+function keptOf(name: string, holds: StoresWorld['holds']): Pick<NamespaceConfig, 'keptSince'> {
+  if (holds === 'unknown') return {}
+  const hold = holds === 'off' ? undefined : holds.find(({ namespace }) => namespace === name)
+  return { keptSince: hold?.keptSince ?? 0 }
 }
 
 /** The slots of an order that this node has, or had and must keep for the grace. */
@@ -142,7 +170,7 @@ function place(
   }
   return {
     slot: { namespace: name, order: order.id, slot: index, sizeBytes: slot.sizeBytes, state },
-    namespace: isDeletable ? undefined : namespace,
+    ...{ namespace, isDeletable },
   }
 }
 

@@ -10,6 +10,7 @@ export interface LedgerReading {
 
 type LedgerKind =
   | 'ledger.cursor'
+  | 'ledger.audits'
   | 'registry.self'
   | 'registry.node'
   | 'policy'
@@ -20,6 +21,7 @@ type LedgerKind =
 
 const KINDS: readonly LedgerKind[] = [
   'ledger.cursor',
+  'ledger.audits',
   'registry.self',
   'registry.node',
   'policy',
@@ -53,6 +55,7 @@ export function ledgerController(ports: {
       view.put('ledger.cursor', next.cursor)
       view.put('registry.self', next.registration)
       view.put('policy', next.policy)
+      view.replace('ledger.audits', next.audits ? [next.audits] : [])
       view.replace('registry.node', next.nodes)
       view.replace('order.store', ofKind(next.orders, 'store'))
       view.replace('order.volume', ofKind(next.orders, 'volume'))
@@ -73,7 +76,9 @@ function knownView(view: View<LedgerKind, never>): LedgerView | undefined {
     ...view.list('order.mount'),
     ...view.list('order.unreadable'),
   ]
-  return { cursor, registration, policy, nodes: view.list('registry.node'), orders }
+  const [audits] = view.list('ledger.audits')
+  const nodes = view.list('registry.node')
+  return { cursor, registration, policy, nodes, orders, ...(audits && { audits }) }
 }
 
 function ofKind<K extends Order['kind']>(

@@ -12,6 +12,7 @@ type In =
   | 'policy'
   | 'order.volume'
   | 'order.mount'
+  | 'ledger.audits'
 
 /**
  * Makes the controller of the mounts.
@@ -34,6 +35,7 @@ export function mountsController(ports: {
       'policy',
       'order.volume',
       'order.mount',
+      'ledger.audits',
     ],
     outputs: ['unit.mount', 'status.mount'],
     periodMs: PERIOD_MS,
@@ -52,6 +54,7 @@ export function mountsController(ports: {
         mounts: view.list('order.mount'),
         volumes: view.list('order.volume'),
         nodes: view.list('registry.node'),
+        audits: view.list('ledger.audits')[0],
       })
       view.replace('unit.mount', plan.units)
       view.replace('status.mount', plan.orders)

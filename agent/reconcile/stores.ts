@@ -1,6 +1,7 @@
 /** Keeps the store unit's namespaces equal to the slots that the ledger gave this node. */
-import { planStores } from '../plan/stores.ts'
-import type { Controller } from './controller.ts'
+import type { Policy } from '../ledger/types.ts'
+import { planStores, type StoresWorld } from '../plan/stores.ts'
+import type { Controller, View } from './controller.ts'
 
 /** Name of the store unit. */
 export const STORE_UNIT = 'store'
@@ -17,6 +18,8 @@ type In =
   | 'order.volume'
   | 'order.mount'
   | 'order.unreadable'
+  | 'audit.hold'
+  | 'status.audit'
 
 /**
  * Makes the controller of the store unit.
@@ -35,7 +38,10 @@ export function storesController(): Controller<In, 'unit.store' | 'status.store'
       'order.volume',
       'order.mount',
       'order.unreadable',
+      'audit.hold',
+      'status.audit',
     ],
+    quietInputs: ['status.audit'],
     outputs: ['unit.store', 'status.store', 'status.slot'],
     periodMs: PERIOD_MS,
     async reconcile(view) {
@@ -52,10 +58,18 @@ export function storesController(): Controller<In, 'unit.store' | 'status.store'
         mounts: view.list('order.mount'),
         unreadable: view.list('order.unreadable'),
         nodes: view.list('registry.node'),
+        holds: holdsOf(view, policy),
       })
       view.replace('unit.store', [{ name: STORE_UNIT, run: true, config: plan.config }])
       view.replace('status.slot', plan.slots)
       view.replace('status.store', plan.orders)
     },
   }
+}
+
+/** Before the audit unit has said what must stay, nobody knows. */
+function holdsOf(view: View<In, never>, policy: Policy): StoresWorld['holds'] {
+  if (policy.values.auditEpochSeconds === 0) return 'off'
+  const isKnown = view.list('status.audit')[0]?.isHoldKnown ?? false
+  return isKnown ? view.list('audit.hold') : 'unknown'
 }

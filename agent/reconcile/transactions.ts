@@ -17,6 +17,7 @@ type In =
   | 'ledger.cursor'
   | 'transaction.registration'
   | 'transaction.heartbeat'
+  | 'transaction.audit'
   | 'transaction.repair'
   | 'transaction.sent'
 
@@ -36,6 +37,7 @@ export function transactionsController(ports: {
       'ledger.cursor',
       'transaction.registration',
       'transaction.heartbeat',
+      'transaction.audit',
       'transaction.repair',
       'transaction.sent',
     ],
@@ -49,6 +51,7 @@ export function transactionsController(ports: {
       const wanted = [
         ...view.list('transaction.registration'),
         ...view.list('transaction.heartbeat'),
+        ...view.list('transaction.audit'),
         ...view.list('transaction.repair'),
       ]
       const ledger = { pin: cursor.pin, finalNumber: cursor.block.number }

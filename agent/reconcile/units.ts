@@ -9,8 +9,8 @@ import { type UnitHost, UnitKeeper } from './unit-keeper.ts'
 /** How often the status of units is looked at. */
 const PERIOD_MS = 200
 
-/** A mount needs its links and stores to drain, so it goes first. */
-const DRAIN_ORDER: readonly UnitKind[] = ['mount', 'overlay', 'store']
+/** A unit goes before those that it needs to drain: the auditor reads the store, a mount needs its links and stores. */
+const DRAIN_ORDER: readonly UnitKind[] = ['audit', 'mount', 'overlay', 'store']
 
 /** All units of an agent. */
 export class Supervisor {
@@ -76,16 +76,17 @@ export class Supervisor {
  */
 export function unitsController(
   supervisor: Supervisor,
-): Controller<'unit.store' | 'unit.overlay' | 'unit.mount', 'status.unit'> {
+): Controller<'unit.store' | 'unit.overlay' | 'unit.mount' | 'unit.audit', 'status.unit'> {
   return {
     name: 'units',
-    inputs: ['unit.store', 'unit.overlay', 'unit.mount'],
+    inputs: ['unit.store', 'unit.overlay', 'unit.mount', 'unit.audit'],
     outputs: ['status.unit'],
     periodMs: PERIOD_MS,
     async reconcile(view) {
       supervisor.want('store', view.list('unit.store'))
       supervisor.want('overlay', view.list('unit.overlay'))
       supervisor.want('mount', view.list('unit.mount'))
+      supervisor.want('audit', view.list('unit.audit'))
       view.replace('status.unit', supervisor.statuses())
     },
   }

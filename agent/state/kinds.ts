@@ -6,6 +6,7 @@
  */
 import type { NodeId, OrderId } from '../base/ids.ts'
 import type {
+  AuditFacts,
   LedgerCursor,
   LedgerNode,
   LedgerStatus,
@@ -18,10 +19,15 @@ import type {
   VolumeOrder,
   WantedTransaction,
 } from '../ledger/types.ts'
-import type { MountUnitConfig, OverlayUnitConfig, StoreUnitConfig } from './unit-config.ts'
+import type {
+  AuditUnitConfig,
+  MountUnitConfig,
+  OverlayUnitConfig,
+  StoreUnitConfig,
+} from './unit-config.ts'
 
 /** Kinds of units. */
-export type UnitKind = 'store' | 'overlay' | 'mount'
+export type UnitKind = 'store' | 'overlay' | 'mount' | 'audit'
 
 /** A unit that is to run, or to be stopped: a unit that is not listed is left as it is. */
 export type UnitWanted<Config> =
@@ -77,6 +83,34 @@ export interface RepairStatus {
   readonly to: NodeId | undefined
 }
 
+/** What of a namespace must stay because this node is audited for it. */
+export interface AuditHold {
+  readonly namespace: string
+  /** Seconds since 1970: what dies from then on stays; 0: it may go. */
+  readonly keptSince: number
+  /** True while something that the node committed has it: it is not removed, whatever became of its order. */
+  readonly isNeeded: boolean
+}
+
+/** How the audits of this node go, for people. */
+export interface AuditStatus {
+  readonly state: 'proven' | 'proving' | 'waiting' | 'missed' | 'nothing-to-prove'
+  readonly code: string | undefined
+  readonly message: string | undefined
+  readonly epoch: number
+  /** Epoch that it last posted all for; 0 for none that is known. */
+  readonly provenEpoch: number
+  /** Epochs that it was last marked, and last slashed, for; 0 for never. */
+  readonly missedEpoch: number
+  readonly slashedEpoch: number
+  readonly units: number
+  readonly disputes: number
+  /** Seconds since 1970 by which something must be on the ledger: a digest or a reply; 0 if nothing. */
+  readonly deadline: number
+  /** True once the unit has said what the store must keep. */
+  readonly isHoldKnown: boolean
+}
+
 /** The agent's standing in the registry, for people. */
 export interface RegistrationStatus {
   readonly state: 'registered' | 'registering' | 'waiting' | 'exited'
@@ -101,6 +135,7 @@ export interface ControllerStatus {
 export interface Kinds {
   'ledger.cursor': LedgerCursor
   'ledger.status': LedgerStatus
+  'ledger.audits': AuditFacts
   'order.store': StoreOrder
   'order.volume': VolumeOrder
   'order.mount': MountOrder
@@ -111,7 +146,10 @@ export interface Kinds {
   'unit.store': UnitWanted<StoreUnitConfig>
   'unit.overlay': UnitWanted<OverlayUnitConfig>
   'unit.mount': UnitWanted<MountUnitConfig>
+  'unit.audit': UnitWanted<AuditUnitConfig>
+  'audit.hold': AuditHold
   'transaction.registration': WantedTransaction
+  'transaction.audit': WantedTransaction
   'transaction.heartbeat': WantedTransaction
   'transaction.repair': WantedTransaction
   'transaction.sent': SentTransaction
@@ -121,6 +159,7 @@ export interface Kinds {
   'status.mount': OrderStatus
   'status.repair': RepairStatus
   'status.registration': RegistrationStatus
+  'status.audit': AuditStatus
   'status.controller': ControllerStatus
 }
 
@@ -131,6 +170,7 @@ export type Kind = keyof Kinds
 export const IDENTIFY: { readonly [K in Kind]: (resource: Kinds[K]) => string } = {
   'ledger.cursor': () => 'cursor',
   'ledger.status': () => 'status',
+  'ledger.audits': () => 'audits',
   'order.store': (order) => String(order.id),
   'order.volume': (order) => String(order.id),
   'order.mount': (order) => String(order.id),
@@ -141,7 +181,10 @@ export const IDENTIFY: { readonly [K in Kind]: (resource: Kinds[K]) => string } 
   'unit.store': (unit) => unit.name,
   'unit.overlay': (unit) => unit.name,
   'unit.mount': (unit) => unit.name,
+  'unit.audit': (unit) => unit.name,
+  'audit.hold': (hold) => hold.namespace,
   'transaction.registration': (wanted) => wanted.id,
+  'transaction.audit': (wanted) => wanted.id,
   'transaction.heartbeat': (wanted) => wanted.id,
   'transaction.repair': (wanted) => wanted.id,
   'transaction.sent': (sent) => sent.id,
@@ -151,12 +194,14 @@ export const IDENTIFY: { readonly [K in Kind]: (resource: Kinds[K]) => string } 
   'status.mount': (status) => String(status.order),
   'status.repair': (repair) => `${repair.order}.${repair.slot}`,
   'status.registration': () => 'registration',
+  'status.audit': () => 'audit',
   'status.controller': (controller) => controller.name,
 }
 
 /** Kinds that outlive the process. None of them may hold a secret. */
 export const PERSISTED: ReadonlySet<Kind> = new Set<Kind>([
   'ledger.cursor',
+  'ledger.audits',
   'order.store',
   'order.volume',
   'order.mount',

@@ -4,6 +4,7 @@
  * Bytes are hexadecimal strings, because the control protocol is JSON.
  */
 import type { Account } from '../base/ids.ts'
+import type { AuditFacts } from '../ledger/types.ts'
 
 /** One namespace that orders opened on this node. */
 export interface NamespaceConfig {
@@ -49,6 +50,42 @@ export interface OverlayUnitConfig {
   readonly guests: readonly Account[]
 }
 
+/** A slot of this node, and who may sign for what is in it. */
+export interface AuditSlotConfig {
+  readonly order: number
+  readonly slot: number
+  readonly generation: number
+  readonly namespace: string
+  readonly sizeBytes: number
+  /** The tenant, and for a store the writers of its spec: they sign for themselves. */
+  readonly writers: readonly Account[]
+  /** Writable mounts of the volume, and the account of each one's node. */
+  readonly mounts: readonly { readonly mount: number; readonly account: Account }[]
+}
+
+/** Desired state of `unit audit`: what the ledger says at its newest final block, and this node's slots. */
+export interface AuditUnitConfig {
+  readonly node: number
+  /** secp256k1 private key of the node, to countersign; 32 bytes, hexadecimal. */
+  readonly privateKey: string
+  readonly chainId: number
+  readonly epochSeconds: number
+  /** The newest block that a majority has seen: what is late there is late, whatever is final. */
+  readonly head: { readonly time: number; readonly number: number }
+  readonly facts: AuditFacts
+  readonly slots: readonly AuditSlotConfig[]
+}
+
+/** Where a mount commits what it wrote. */
+export interface MountAuditConfig {
+  readonly chainId: number
+  readonly audits: Account
+  /** Newest epoch; 0 before the first. */
+  readonly epoch: number
+  /** Number of each slot's node, by the slot's position. */
+  readonly nodes: readonly number[]
+}
+
 /** One slot of the mounted volume. */
 export interface SlotConfig {
   readonly index: number
@@ -82,4 +119,6 @@ export interface MountUnitConfig {
   /** Time in which every shard is to be read and verified once. */
   readonly scrubMs: number
   readonly cacheBytes: number
+  /** Absent while policy has audits switched off. */
+  readonly audits?: MountAuditConfig
 }

@@ -93,6 +93,18 @@ export function agentMetrics(state: StateReading): () => Promise<string> {
       }
     }
   })
+  gauge('audit', 'Figures of this node’s audits; epochs are 0 for none', ['figure'], (set) => {
+    for (const audit of state.list('status.audit')) {
+      for (const [figure, value] of Object.entries(audit)) {
+        if (typeof value === 'number') set({ figure }, value)
+      }
+    }
+  })
+  gauge('audit_proven', '1 while this node owes no proof of the newest epoch', [], (set) => {
+    for (const { state: stateName } of state.list('status.audit')) {
+      set({}, stateName === 'proving' || stateName === 'missed' ? 0 : 1)
+    }
+  })
   gauge('transactions', 'Transactions that are remembered', ['state'], (set) => {
     const sent = state.list('transaction.sent')
     for (const name of ['pending', 'mined', 'failed']) {

@@ -42,12 +42,21 @@ export function statusText(status: StatusDocument): string {
       `repair ${repair.order}.${repair.slot}`,
       `${repair.state}${repair.to === undefined ? '' : ` to node ${repair.to}`}`,
     ]),
+    ...(status.audits ? [['audits', auditLine(status.audits)]] : []),
     ...status.controllers.flatMap((one) =>
       one.code === undefined ? [] : [[`controller ${one.name}`, `${reason(one)}`]],
     ),
   ]
   const width = Math.max(...lines.map(([name = '']) => name.length))
   return lines.map(([name = '', text = '']) => `${name.padEnd(width)}  ${text}\n`).join('')
+}
+
+function auditLine(audits: NonNullable<StatusDocument['audits']>): string {
+  const { epoch, provenEpoch, missedEpoch, disputes, deadline } = audits
+  const missed = missedEpoch === 0 ? '' : `, missed ${missedEpoch}`
+  const doubted = disputes === 0 ? '' : `, ${disputes} disputes wait`
+  const due = deadline === 0 ? '' : `, due ${new Date(deadline * 1000).toISOString()}`
+  return `epoch ${epoch} ${reason(audits)}, last proven ${provenEpoch || '-'}${missed}${doubted}${due}`
 }
 
 interface Reason {

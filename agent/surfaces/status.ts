@@ -61,6 +61,7 @@ export function statusDocument(state: StateReading, facts: StatusFacts) {
     slots: state.list('status.slot'),
     mounts: mountsPart(state, facts.mountRoot),
     repairs: state.list('status.repair'),
+    audits: state.list('status.audit')[0],
     units: state.list('status.unit').map(({ figures, ...unit }) => ({ ...unit, status: figures })),
     transactions: state.list('transaction.sent').map(transactionPart),
     peers: state.list('registry.node').length,

@@ -36,6 +36,8 @@ export const TRANSCRIPT_BYTES_MAX = MIB
 
 /** Seconds over which nodes spread what all of them could do at once: drawing, falling back to an own digest. */
 export const SPREAD_SECONDS = 120
+/** Short epochs are spread less: over at most this part of one. */
+export const SPREAD_EPOCH_PART = 1 / 8
 /** A node posts its own digest when this part of the window is left and its aggregator has not posted it. */
 export const FALLBACK_WINDOW_PART = 1 / 3
 /** A node commits anew after this part of an epoch, once: what came before is then audited from the next one on. */

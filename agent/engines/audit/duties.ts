@@ -6,7 +6,12 @@
  */
 import { bytesEqual } from '../../base/bytes.ts'
 import type { NodeId } from '../../base/ids.ts'
-import { COMMIT_EPOCH_PART, FALLBACK_WINDOW_PART, SPREAD_SECONDS } from './constants.ts'
+import {
+  COMMIT_EPOCH_PART,
+  FALLBACK_WINDOW_PART,
+  SPREAD_EPOCH_PART,
+  SPREAD_SECONDS,
+} from './constants.ts'
 import type { Accumulator } from './entry.ts'
 import { isDrawn } from './sampling.ts'
 import { isPosted } from './verify.ts'
@@ -167,7 +172,7 @@ function planDraw({ epoch, epochSeconds, node, now, block }: DutiesWorld): Duty[
   const isClosed = !epoch || (now > epoch.dueAt && block > epoch.dueBlock)
   const dueAt = (epoch?.drawnAt ?? 0) + epochSeconds
   // All nodes may draw and one must, so each waits for another while, and the one that comes first spares the others.
-  if (!isClosed || now < dueAt + spread(node, number, SPREAD_SECONDS)) return []
+  if (!isClosed || now < dueAt + spread(node, number, spreadOf(epochSeconds))) return []
   return [{ kind: 'draw', epoch: number + 1 }]
 }
 
@@ -180,7 +185,7 @@ function planCommitment(world: DutiesWorld): Duty[] {
   const isOverdue = world.oldestSigned !== undefined && world.oldestSigned < epoch.number
   if (isOverdue) return [commit]
   const at = epoch.drawnAt + epochSeconds * COMMIT_EPOCH_PART
-  const isTime = now >= at - spread(node, epoch.number, SPREAD_SECONDS)
+  const isTime = now >= at - spread(node, epoch.number, spreadOf(epochSeconds))
   return committed.epoch < epoch.number && isTime ? [commit] : []
 }
 
@@ -206,6 +211,11 @@ function fallbackAt({ node }: DutiesWorld, epoch: EpochFacts): number {
 
 function isSame(a: Accumulator | undefined, b: Accumulator): boolean {
   return (a?.units ?? 0) === b.units && (b.units === 0 || bytesEqual(a?.root ?? b.root, b.root))
+}
+
+/** Over how many seconds nodes spread what all of them could do at once. */
+function spreadOf(epochSeconds: number): number {
+  return Math.min(SPREAD_SECONDS, epochSeconds * SPREAD_EPOCH_PART)
 }
 
 /** A number of seconds below `within` that differs from node to node and from epoch to epoch. */

@@ -28,6 +28,8 @@ export interface ShardSource {
     limit: number,
     signal: AbortSignal,
   ): Promise<readonly ShardInfo[]>
+  /** @returns The root of a shard's bytes where it is known without reading them. */
+  root?(slot: SlotName, shard: ShardInfo): Uint8Array | undefined
   /** @returns The shard's bytes, or undefined if they cannot be had. */
   read(slot: SlotName, shard: ShardInfo, signal: AbortSignal): Promise<Uint8Array | undefined>
 }

@@ -185,6 +185,8 @@ export class SlotTree {
     if (shard.lengthBytes > SHARD_BYTES_MAX || keyBytes > SHARD_KEY_BYTES_MAX) {
       throw new NodeError('AUDIT_SHARD_TOO_LARGE', `${shard.lengthBytes} bytes, key ${keyBytes}`)
     }
+    const known = this.#source.root?.(this.name, shard)
+    if (known) return { root: known, name: shardName(shard), lengthBytes: shard.lengthBytes }
     const bytes = await this.#source.read(this.name, shard, signal)
     if (bytes?.byteLength !== shard.lengthBytes) throw this.#lost(index)
     return { root: bytesRoot(bytes), name: shardName(shard), lengthBytes: bytes.byteLength }

@@ -95,6 +95,16 @@ export class Dispersal {
   }
 
   /**
+   * What the shards of a slot must be, whether or not they are there now.
+   *
+   * @param slot - `0..k+m-1`.
+   * @returns SHA-256 of each, by its key in the store in hexadecimal; a copy.
+   */
+  shardHashes(slot: number): ReadonlyMap<string, Uint8Array> {
+    return this.section.hashesOf(slot)
+  }
+
+  /**
    * Stores a pack.
    *
    * @param bytes - `1..4 MiB`; copied at once.

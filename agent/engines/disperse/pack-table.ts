@@ -4,7 +4,9 @@
  * Numbers and releases follow the commits exactly. Which shards are missing is a fact about stores, not about commits: it is
  * written down as it is at the moment, and finding it out again costs a read and never data.
  */
+
 import { assert } from '../../base/assert.ts'
+import { toHex } from '../../base/bytes.ts'
 import { NodeError } from '../../base/errors.ts'
 import {
   decodeChanges,
@@ -15,6 +17,7 @@ import {
   type PackRecord,
   SHARD_HASH_BYTES,
 } from './pack-format.ts'
+import { shardKey } from './shard-key.ts'
 
 /** Packs by number. Satisfies `Section` of `engines/files`. */
 export class PackTable {
@@ -82,6 +85,12 @@ export class PackTable {
   /** Hash of one shard. */
   hashOf(pack: PackRecord, shard: number): Uint8Array {
     return pack.hashes.subarray(shard * SHARD_HASH_BYTES, (shard + 1) * SHARD_HASH_BYTES)
+  }
+
+  /** Hashes of one shard of every pack, also of those that are released and not yet erased, by its key in hexadecimal. */
+  hashesOf(shard: number): ReadonlyMap<string, Uint8Array> {
+    const packs = [...this.#packs.values()]
+    return new Map(packs.map((pack) => [toHex(shardKey(pack.id)), this.hashOf(pack, shard)]))
   }
 
   /**

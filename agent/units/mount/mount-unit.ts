@@ -162,6 +162,6 @@ export class MountKeeper {
 
 /** All that cannot change while the volume is open; a change of it closes the mount and opens it anew. */
 function fixedPart(config: MountUnitConfig): string {
-  const { slots: _1, dispersalAgeMs: _2, scrubMs: _3, writers: _4, ...fixed } = config
+  const { slots: _1, dispersalAgeMs: _2, scrubMs: _3, writers: _4, audits: _5, ...fixed } = config
   return JSON.stringify(fixed)
 }

@@ -12,8 +12,10 @@ import { type Dispersal, openDispersal } from '../../engines/disperse/index.ts'
 import { Volume } from '../../engines/files/index.ts'
 import type { Mount } from '../../engines/fuse/index.ts'
 import type { MountUnitConfig } from '../../state/unit-config.ts'
+import { Committing } from './committing.ts'
 import { Healing } from './healing.ts'
 import { type MountOutside, machineOutside, type SlotStores } from './outside.ts'
+import { RecentRoots } from './recent-roots.ts'
 
 /** What a mounted volume is made with. */
 export interface MountedVolumeInit {
@@ -38,11 +40,14 @@ export class MountedVolume {
   readonly #volume: Volume
   readonly #mount: Mount
   readonly #healing: Healing | undefined
+  readonly #roots: RecentRoots
+  readonly #committing: Committing | undefined
   readonly #outside: MountOutside
 
   private constructor(parts: {
     readonly config: MountUnitConfig
     readonly connections: SlotStores
+    readonly roots: RecentRoots
     readonly dispersal: Dispersal
     readonly chunks: Chunks
     readonly sealer: VolumeCommitSealer
@@ -59,6 +64,8 @@ export class MountedVolume {
     this.#sealer = parts.sealer
     this.#volume = parts.volume
     this.#mount = parts.mount
+    this.#roots = parts.roots
+    this.#committing = committingOf(parts)
     // Only the writer repairs: it alone may write to the stores, and its commits carry what was healed.
     this.#healing = parts.config.readOnly
       ? undefined
@@ -83,10 +90,12 @@ export class MountedVolume {
     const { config, dataDir, log, outside = machineOutside(dataDir) } = init
     const { clock, chance } = outside
     const connections = outside.slotStores()
+    const roots = new RecentRoots()
+    roots.isEnabled = config.audits !== undefined && !config.readOnly
     const dispersal = openDispersal({
       dataShards: config.dataShards,
       parityShards: config.parityShards,
-      slots: connections.set(config.slots),
+      slots: roots.wrap(connections.set(config.slots)),
       clock,
       chance,
       log,
@@ -126,7 +135,7 @@ export class MountedVolume {
       const opened = volume
       if (!config.readOnly) chunks.releaseUnreferenced((chunk) => opened.refersTo(chunk))
       const mount = await outside.show(config, volume, log)
-      const parts = { config, connections, dispersal, chunks, sealer, volume, mount }
+      const parts = { config, connections, roots, dispersal, chunks, sealer, volume, mount }
       return new MountedVolume({ ...parts, log, outside })
     } catch (caught) {
       await volume?.close()
@@ -146,7 +155,9 @@ export class MountedVolume {
   update(config: MountUnitConfig): void {
     this.#sealer.setWriters(config.writers)
     this.#volume.setDispersalAge(config.dispersalAgeMs)
-    this.#dispersal.setSlots(this.#connections.set(config.slots))
+    this.#roots.isEnabled = config.audits !== undefined && !config.readOnly
+    this.#dispersal.setSlots(this.#roots.wrap(this.#connections.set(config.slots)))
+    this.#committing?.update(config)
     this.#healing?.update(config.scrubMs)
   }
 
@@ -160,6 +171,7 @@ export class MountedVolume {
       chunks,
       dispersal,
       healing: this.#healing?.status(),
+      ...(this.#committing && { commitments: this.#committing.status() }),
       fuse: this.#mount.figures,
       missingShards: dispersal.shardsMissing.reduce((sum, count) => sum + count, 0),
       dedupRatio: unique === 0 ? 1 : chunks.bytesIn / unique,
@@ -168,7 +180,7 @@ export class MountedVolume {
 
   /** Takes the directory away and closes all; what was acknowledged is durable afterwards. */
   async close(): Promise<void> {
-    await this.#healing?.stop()
+    await Promise.all([this.#healing?.stop(), this.#committing?.stop()])
     await this.#mount.unmount('clean').catch(() => this.#mount.unmount('detach'))
     await this.#volume.close()
     await this.#chunks.close()
@@ -176,6 +188,30 @@ export class MountedVolume {
     this.#connections.close()
     await this.#outside.removeMountPoint(this.config.path)
   }
+}
+
+/** Only the writer commits, and only where there is a way to the auditors of its stores. */
+function committingOf(parts: {
+  readonly config: MountUnitConfig
+  readonly connections: SlotStores
+  readonly roots: RecentRoots
+  readonly dispersal: Dispersal
+  readonly log: Log
+  readonly outside: MountOutside
+}): Committing | undefined {
+  const { config, connections, roots, dispersal, log, outside } = parts
+  const { dialAuditor: dial, clock } = outside
+  if (config.readOnly || !dial) return undefined
+  return new Committing(
+    {
+      ...{ dial, clock, log },
+      disk: outside.disk(`${localDirectory(config.order)}/audit`),
+      slot: (index) => connections.remoteOf?.(index),
+      hashes: (slot) => dispersal.shardHashes(slot),
+      recent: (store, key, lengthBytes) => roots.rootOf(store, key, lengthBytes),
+    },
+    config,
+  )
 }
 
 function sealerOf(config: MountUnitConfig): VolumeCommitSealer {

@@ -5,14 +5,18 @@
 import { mkdirSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
 import { fuseKernel } from '../../adapters/kernel/fuse-kernel.ts'
 import { cleanStaleMount } from '../../adapters/kernel/mount-point.ts'
+import { dialService } from '../../adapters/socket/dial.ts'
+import type { RespNamespace } from '../../adapters/socket/resp-namespace.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
 import { systemClock } from '../../adapters/time/system-clock.ts'
 import type { Disk } from '../../base/disk.ts'
+import type { Account } from '../../base/ids.ts'
 import type { Chance, Clock, Log } from '../../base/ports.ts'
-import type { Slot } from '../../engines/disperse/index.ts'
+import type { ShardStore, Slot } from '../../engines/disperse/index.ts'
 import type { Volume, VolumeOptions } from '../../engines/files/index.ts'
 import { type Mount, mountFileSystem } from '../../engines/fuse/index.ts'
 import type { MountUnitConfig, SlotConfig } from '../../state/unit-config.ts'
@@ -23,6 +27,10 @@ export interface SlotStores {
   /** @param slots - `[n]` slots as the ledger has them. @returns The same slots with their stores. */
   set(slots: readonly SlotConfig[]): Slot[]
   close(): void
+  /** The namespace of a slot, for more than its shards; undefined if there is no such slot. */
+  remoteOf?(
+    index: number,
+  ): { readonly remote: RespNamespace; readonly store: ShardStore } | undefined
 }
 
 /** See the file's comment. */
@@ -32,6 +40,8 @@ export interface MountOutside {
   /** @param path - Directory below the node's data directory; made if missing. */
   disk(path: string): Disk
   slotStores(): SlotStores
+  /** Reaches the audit unit of a node; absent where nothing is audited. */
+  dialAuditor?(account: Account, signal: AbortSignal): Promise<Duplex>
   /** Shows the volume at the path of `config`. @throws NodeError `MOUNT_*`. */
   show(config: MountUnitConfig, volume: Volume, log: Log): Promise<Mount>
   /** Removes the empty directory that was mounted on; nothing if it is gone. */
@@ -56,6 +66,11 @@ export function machineOutside(dataDir: string): MountOutside {
       return nodeDisk(directory)
     },
     slotStores: () => new SlotConnections(dataDir),
+    dialAuditor: (account, signal) =>
+      dialService({
+        dialSocketPath: join(dataDir, 'run/overlay-dial.sock'),
+        ...{ account, service: 'audit', signal },
+      }),
     show: showAt,
     removeMountPoint: (path) => rmdir(path).catch(() => undefined),
   }

@@ -5,8 +5,9 @@
  */
 import { join } from 'node:path'
 import { dialService } from '../../adapters/socket/dial.ts'
+import type { RespNamespace } from '../../adapters/socket/resp-namespace.ts'
 import { type RespShardStore, respShardStore } from '../../adapters/socket/resp-shard-store.ts'
-import type { Slot } from '../../engines/disperse/index.ts'
+import type { ShardStore, Slot } from '../../engines/disperse/index.ts'
 import type { SlotConfig } from '../../state/unit-config.ts'
 
 interface Connected {
@@ -46,6 +47,14 @@ export class SlotConnections {
       this.#connected.set(index, { key, store })
       return { index, generation, store }
     })
+  }
+
+  /** The namespace of a slot, over the same connection; undefined if there is no such slot. */
+  remoteOf(
+    index: number,
+  ): { readonly remote: RespNamespace; readonly store: ShardStore } | undefined {
+    const store = this.#connected.get(index)?.store
+    return store && { remote: store.remote, store }
   }
 
   /** Closes all. */

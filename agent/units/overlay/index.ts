@@ -2,7 +2,7 @@
  * The overlay unit: one process that holds the links of a node.
  *
  * `run/overlay.sock` is its control socket, `run/overlay-dial.sock` takes streams of this node's processes out, and
- * streams of peers go to `run/store-peer.sock` (docs/design/0001, section 1; 0008).
+ * streams of peers go to `run/store-peer.sock` and `run/audit-peer.sock` (docs/design/0001, section 1; 0008).
  */
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -21,7 +21,10 @@ import { forwardToService, serveDialClient } from './services.ts'
 const DIAL_CLIENTS_MAX = 4096
 
 /** Services that peers may dial, and the sockets of the units that serve them. */
-const SERVICES: Readonly<Record<string, string>> = { store: 'store-peer.sock' }
+const SERVICES: Readonly<Record<string, string>> = {
+  store: 'store-peer.sock',
+  audit: 'audit-peer.sock',
+}
 
 /**
  * Runs the overlay unit until it is told to stop.

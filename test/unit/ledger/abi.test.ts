@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { assert } from 'chai'
 import { Interface } from 'ethers/abi'
 import {
+  AUDIT_ACTS,
+  AUDITS_ABI,
   ERRORS_ABI,
   ESCROW_ABI,
   GRID_ABI,
@@ -23,6 +25,7 @@ const INTERFACES: [name: string, abi: Interface][] = [
   ['IOrders', ORDERS_ABI],
   ['IPolicy', POLICY_ABI],
   ['IEscrow', ESCROW_ABI],
+  ['IAudits', AUDITS_ABI],
 ]
 
 describe('the ABI of the contracts', () => {
@@ -43,7 +46,7 @@ describe('the ABI of the contracts', () => {
   }
 
   it('names every error that a contract may revert with', () => {
-    const names = ['IGrid', 'INodes', 'IOrders', 'IPolicy', 'IEscrow', 'ISpecRules']
+    const names = ['IGrid', 'INodes', 'IOrders', 'IPolicy', 'IEscrow', 'ISpecRules', 'IAudits']
     for (const name of names) {
       const compiled = new Interface(JSON.parse(readFileSync(artifact(name), 'utf8')).abi)
       compiled.forEachError((error) => {
@@ -53,6 +56,10 @@ describe('the ABI of the contracts', () => {
     assert.equal(revertName(ERRORS_ABI.encodeErrorResult('OrderUnknown', [7])), 'OrderUnknown(7)')
     assert.isUndefined(revertName('0xdeadbeef'))
     assert.isUndefined(revertName('0x'))
+  })
+
+  it('has every act of audits that an agent may send', () => {
+    for (const name of AUDIT_ACTS) assert.isNotNull(AUDITS_ABI.getFunction(name), name)
   })
 
   it('has the parameters of the policy in the order of the contract', () => {

@@ -27,6 +27,7 @@ function world(more: Partial<StoresWorld>): StoresWorld {
     mounts: [],
     unreadable: [],
     nodes: NODES,
+    holds: 'off',
     ...more,
   }
 }
