@@ -1,6 +1,8 @@
 // Audits without trees: epochs, what nodes commit and post, misses, pay, slashes, refills, and votes from capacity.
 import { expect } from 'chai'
 import { type Signer, ZeroHash } from 'ethers'
+import { nodeId } from '../../agent/base/ids.ts'
+import { isDrawn } from '../../agent/engines/audit/index.ts'
 import {
   deployTestGrid,
   GIB,
@@ -361,9 +363,11 @@ describe('Audits: epochs', () => {
       await set(PARAMETER.AuditOpenOdds, 8n)
       await as(keeper).draw()
       const { audits } = grid.contracts
+      const { seed } = await audits.epochs(1n)
       const drawn = await Promise.all(
-        Array.from({ length: 800 }, (_, id) => audits.isDrawn(BigInt(id), 1n)),
+        Array.from({ length: 800 }, (_, i) => audits.isDrawn(BigInt(i + 1), 1n)),
       )
+      expect(drawn).to.deep.equal(drawn.map((_, i) => isDrawn(seed, nodeId(i + 1), 8)))
       const count = drawn.filter(Boolean).length
       // 100 expected, standard deviation 9.4: five of them.
       expect(count).to.be.greaterThan(53)
@@ -625,6 +629,35 @@ describe('Audits: epochs', () => {
       await refresh(node(0))
       expect(await votesOf(node(0))).to.equal(10n ** 19n)
       expect(supply / 2n).to.be.greaterThan(10n ** 19n)
+    })
+
+    it('stop at that share, to the unit, however often they are counted', async () => {
+      const { token, nodes: registry } = grid.contracts
+      await set(PARAMETER.StakePerGib, 0n)
+      await set(VOTES.VotesPerGib, 10n ** 19n)
+      await set(VOTES.CapacityVotesPercent, 1n)
+      const huge = 2n ** 50n
+      const offer = { capacityBytes: 2n * huge, pricePerGibSecond: 0n }
+      await registry.connect(node(0).wallet).setOffer(offer)
+      await grid.place(KIND.Store, storeSpec(), [{ node: node(0).id, sizeBytes: huge }], {
+        seconds: 900_000n,
+      })
+      await as(node(0).wallet).commit(ROOT, huge / 32n)
+      await nextEpoch()
+      await postAll(2n, [node(0), node(1)])
+      await nextEpoch()
+      await refresh(node(1))
+      const others = await votesOf(node(1))
+      expect(others).to.equal(10n ** 19n)
+      const limit = (await token.totalSupply()) / 100n
+      for (let i = 0; i < 3; i += 1) {
+        await refresh(node(0))
+        expect(await votesOf(node(0))).to.equal(limit - others)
+      }
+      // Who comes when the share is used up gets what is left.
+      await set(VOTES.CapacityVotesPercent, 0n)
+      await refresh(node(0))
+      expect(await votesOf(node(0))).to.equal(0n)
     })
 
     it('count in the governor, for the vote and for the quorum, at the time of the snapshot', async () => {

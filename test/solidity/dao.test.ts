@@ -78,6 +78,17 @@ describe('The DAO', () => {
     expect(await policy.owner()).to.equal(grid.timelock)
   })
 
+  it('shows every parameter in one read', async () => {
+    const { policy } = grid.contracts
+    await grid.asTimelock(async (lock) => policy.connect(lock).set(0, 5n))
+    const [version, values] = await policy.all()
+    expect(version).to.equal(2n)
+    expect(values[0]).to.equal(5n)
+    for (const [parameter, value] of values.entries()) {
+      expect(await policy.value(parameter)).to.equal(value)
+    }
+  })
+
   it('defeats what has no quorum', async () => {
     const { governor, policy, token } = grid.contracts
     const small = grid.actors.tenant

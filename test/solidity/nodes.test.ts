@@ -54,6 +54,7 @@ describe('Nodes', () => {
         .withArgs(2n, await owner.getAddress(), 'x'.repeat(64))
       const farms = await grid.contracts.nodes.farms(1, 9)
       expect(farms.map((each) => each.name)).to.deep.equal(['farm', 'x'.repeat(64)])
+      expect(farms.map((each) => each.id)).to.deep.equal([1n, 2n])
       expect(await grid.contracts.nodes.farms(0, 9)).to.deep.equal([])
       expect(await grid.contracts.nodes.farms(3, 9)).to.deep.equal([])
     })
@@ -406,6 +407,23 @@ describe('Nodes', () => {
       expect(earned).to.equal((2400n + 99n) * OFFER.pricePerGibSecond)
     })
 
+    it('go by groups of 208', async () => {
+      const small = { ...OFFER, capacityBytes: 1n }
+      let last = made[3]!
+      while (last.id < 209n) last = await grid.addNode(owner, farm, small)
+      const [before, after] = [last.id - 2n, last.id]
+      const { registeredAt } = await grid.node(after)
+      await grid.at(registeredAt + 100n)
+      // Numbers 207 and 209: the last of the first group and the second of the next.
+      await as(owner).heartbeats(farm, [0, 1], [1n << before, 1n << (after - 208n)])
+      const seen = await grid.contracts.nodes.nodes(before, 3)
+      expect(seen.map((each) => each.lastHeartbeat === registeredAt + 100n)).to.deep.equal([
+        true,
+        false,
+        true,
+      ])
+    })
+
     it('refuse nodes of another farm, that left, or that are not there', async () => {
       const other = await grid.addFarm(stranger)
       const theirs = await grid.addNode(stranger, other, OFFER)
@@ -432,6 +450,14 @@ describe('Nodes', () => {
       }
       await refuse(announce(start + 2n * HOUR, start + 3n * HOUR, stranger), 'NodeNotController')
       await refuse(announce(start, start + HOUR), 'NodeMaintenanceInvalid')
+      const next = BigInt(await grid.time.latest()) + 1n
+      await refuse(announce(next + HOUR - 1n, next + 2n * HOUR), 'NodeMaintenanceInvalid')
+      const soon = await grid.addNode(owner, farm, OFFER)
+      const version = await grid.contracts.nodes.registryVersion()
+      const then = BigInt(await grid.time.latest()) + 1n
+      await grid.at(then)
+      await as(owner).announceMaintenance(soon.id, then + HOUR, then + 2n * HOUR)
+      expect(await grid.contracts.nodes.registryVersion()).to.equal(version + 1n)
       await refuse(announce(start + 2n * HOUR, start + 2n * HOUR), 'NodeMaintenanceInvalid')
       await refuse(
         announce(start + 2n * HOUR, start + 2n * HOUR + DAY + 1n),
@@ -447,6 +473,19 @@ describe('Nodes', () => {
       ])
       await refuse(announce(from + 15n * DAY - 1n, from + 15n * DAY), 'NodeMaintenanceInvalid')
       await announce(from + 15n * DAY, from + 15n * DAY + 1n)
+    })
+
+    it('excuses from its first second on, and whoever was alive until then', async () => {
+      const { nodes } = grid.contracts
+      const node = await grid.addNode(owner, farm, OFFER)
+      const from = BigInt(await grid.time.latest()) + 3n * HOUR
+      await as(owner).announceMaintenance(node.id, from, from + HOUR)
+      await grid.at(from - LATE)
+      await as(node.wallet).heartbeat()
+      await grid.time.increaseTo(from - 1n)
+      expect((await nodes.pulse(node.id))[1]).to.equal(from - LATE)
+      await grid.time.increaseTo(from)
+      expect((await nodes.pulse(node.id))[1]).to.equal(from + HOUR)
     })
 
     it('excuses a silence into which the node went alive, and no other', async () => {

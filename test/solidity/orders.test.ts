@@ -284,15 +284,30 @@ describe('Orders', () => {
       await grid.beat(nodes)
       await as(attacker).settle(100n)
       const id = await mount(volume, 6, spec(256))
+      const mounts = Array.from({ length: 257 }, (_, i) => volume + 1n + BigInt(i))
+      expect(id).to.equal(mounts.at(-1))
       const { children } = await grid.order(volume)
-      expect(children.length).to.equal(256)
-      expect(children).to.not.include(100n)
-      expect(children.at(-1)).to.equal(id)
-      expect([...children]).to.deep.equal([...children].sort((a, b) => Number(a - b)))
+      expect([...children]).to.deep.equal(mounts.filter((each) => each !== 100n))
+    })
+
+    it('forgets the one that is released, be it the first or the last', async () => {
+      const made: bigint[] = []
+      for (const node of [6, 7, 8]) {
+        made.push(await mount(volume, node, mountSpec(), { seconds: 20n }))
+      }
+      await as(tenant).extend(volume, 90_000n)
+      await grid.pass(GRACE + 30n)
+      await as(attacker).settle(made[0]!)
+      expect([...(await grid.order(volume)).children]).to.deep.equal(made.slice(1))
+      await as(attacker).settle(made[2]!)
+      expect([...(await grid.order(volume)).children]).to.deep.equal([made[1]])
+      await as(attacker).settle(made[1]!)
+      expect([...(await grid.order(volume)).children]).to.deep.equal([])
     })
 
     const names: [name: string, safe: boolean][] = [
       ['a', true],
+      ['azAZ09', true],
       ['geth/ancient', true],
       ['A.b_c-9/..x/...', true],
       ['x'.repeat(255), true],
@@ -429,6 +444,17 @@ describe('Orders', () => {
         grid.contracts.orders,
         'OrderWrongState',
       )
+    })
+
+    it('decides all of the money at the end, also of a node that may yet be alive', async () => {
+      await grid.asTimelock((lock) => grid.contracts.policy.connect(lock).set(3n, 10n))
+      const id = await store(1)
+      const { paidUntil } = await grid.order(id)
+      await grid.at(paidUntil + 10n)
+      await as(attacker).settle(id)
+      expect(await grid.contracts.escrow.held(id)).to.equal(0n)
+      expect(await grid.contracts.escrow.heldOf(await tenant.getAddress())).to.equal(0n)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(100n * RATE)
     })
 
     it('does not release before the data may go, and only once', async () => {
@@ -611,6 +637,44 @@ describe('Orders', () => {
       expect(await freeOf(nodes[0]!.owner)).to.equal(0n)
       expect((await escrow.streamOf(await tenant.getAddress()))[1]).to.equal(1n)
       expect((await grid.order(id)).endedAt).to.equal(begun + 100n)
+    })
+
+    it('ends in each of its epochs where that one’s money ended', async () => {
+      const { orders } = grid.contracts
+      await deposit(100n * RATE)
+      await stream(1)
+      await grid.pass(100n + GRACE)
+      await beatAll()
+      await deposit(200n * RATE)
+      const second = await stream(1)
+      const begun = await now()
+      await grid.at(begun + 200n + GRACE)
+      await expect(as(attacker).settle(second)).to.emit(orders, 'OrderReleased')
+      const order = await grid.order(second)
+      expect([order.endedAt, order.paidUntil]).to.deep.equal([begun + 200n, begun + 200n])
+      expect(await grid.contracts.escrow.held(second)).to.equal(0n)
+      await expect(as(attacker).settle(second)).to.not.emit(orders, 'OrderReleased')
+    })
+
+    it('takes the grace that is policy when it begins anew', async () => {
+      const { escrow, policy } = grid.contracts
+      const address = await tenant.getAddress()
+      await deposit(100n * RATE)
+      await stream(1)
+      await grid.asTimelock((lock) => policy.connect(lock).set(3n, 7n))
+      expect((await escrow.streamOf(address)).graceSeconds).to.equal(GRACE)
+      await grid.pass(100n + GRACE)
+      await beatAll()
+      await deposit(100n * RATE)
+      const id = await stream(1)
+      expect((await escrow.streamOf(address)).graceSeconds).to.equal(7n)
+      const { paidUntil } = await grid.order(id)
+      await grid.at(paidUntil + 6n)
+      await escrow.accrue(address)
+      expect((await grid.order(id)).state).to.equal(STATE.Suspended)
+      await grid.at(paidUntil + 7n)
+      await escrow.accrue(address)
+      expect((await grid.order(id)).state).to.equal(STATE.Ended)
     })
 
     it('is not extended but refilled', async () => {
@@ -813,6 +877,7 @@ describe('Orders', () => {
         expect(call).to.be.revertedWithCustomError(orders, 'OrderNotRepairer')
       await registry.connect(nodes[0]!.owner).setDraining(1n, true)
       await refuse(asNode(6).replace(volume, 0, 7n))
+      await refuse(asNode(1).replace(volume, 0, 7n))
       await mount(volume, 6)
       await mount(volume, 8, mountSpec({ readOnly: true }))
       await refuse(asNode(8).replace(volume, 0, 7n))
@@ -822,6 +887,24 @@ describe('Orders', () => {
       await refuse(asNode(6).replace(volume, 0, 8n))
       await as(tenant).cancel(newer)
       await asNode(6).replace(volume, 0, 8n)
+    })
+
+    it('is open to the writer’s node, be it the first of all, from the second on after which a node is lost', async () => {
+      const { orders } = grid.contracts
+      await mount(volume, 1, mountSpec(), { seconds: 20_000n })
+      const silent = nodes[1]!
+      await grid.beat([silent])
+      const { lastHeartbeat } = await grid.node(silent.id)
+      await grid.pass(LATE / 2n)
+      await grid.beat(nodes.filter((each) => each !== silent))
+      await grid.at(lastHeartbeat + LOST)
+      await expect(asNode(1).replace(volume, 1, 7n)).to.be.revertedWithCustomError(
+        orders,
+        'OrderNodeNotLost',
+      )
+      await grid.at(lastHeartbeat + LOST + 1n)
+      await asNode(1).replace(volume, 1, 7n)
+      expect((await grid.order(volume)).slots[1]?.node).to.equal(7n)
     })
 
     it('lets a writer’s node pay at most twice the old price', async () => {
