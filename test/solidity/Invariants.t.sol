@@ -25,7 +25,7 @@ contract InvariantsTest {
 
     /// @dev All in one, so that every act of every run is checked against every law.
     function invariant_everyLawHolds() public {
-        _check();
+        world.check();
     }
 
     function testFuzz_everyLawHoldsInLongRuns(uint256 seed) public {
@@ -46,17 +46,8 @@ contract InvariantsTest {
     function _run(uint256 seed) private {
         for (uint256 i = 0; i < ACTS; ++i) {
             world.act(uint256(keccak256(abi.encode(seed, i))));
-            if (i % ACTS_BETWEEN_CHECKS == ACTS_BETWEEN_CHECKS - 1) _check();
+            if (i % ACTS_BETWEEN_CHECKS == ACTS_BETWEEN_CHECKS - 1) world.check();
         }
         require(world.acts() > world.refusals(), "nearly nothing was done");
-    }
-
-    function _check() private {
-        world.look();
-        world.checkCapacity();
-        world.checkDispersal();
-        world.checkSequence();
-        world.checkAudits();
-        world.checkMoney();
     }
 }

@@ -310,21 +310,33 @@ contract World {
     function pass(uint256 time) public {
         vm.warp(block.timestamp + time % 400);
         vm.roll(block.number + 1 + time % 4);
-        look();
+        _look(_views());
     }
 
     function passLong(uint256 time) public {
         vm.warp(block.timestamp + time % 5000);
         vm.roll(block.number + 1 + time % 400);
-        look();
+        _look(_views());
     }
 
     // Checks
 
+    /// @dev Every law. Orders are read once: reading them costs more than all the rest.
+    function check() external {
+        OrderView[] memory all = _views();
+        _look(all);
+        _checkCapacity(all);
+        _checkDispersal(all);
+        _checkSequence();
+        _checkAudits();
+        _checkMoney(all);
+    }
+
     /// @dev Every order moves only along the arrows of its state machine, and an end once seen stays where it is.
-    function look() public {
-        for (uint64 order = 1; order <= orders.orderCount(); ++order) {
-            OrderView memory seen = _view(order);
+    function _look(OrderView[] memory all) private {
+        for (uint256 i = 0; i < all.length; ++i) {
+            OrderView memory seen = all[i];
+            uint64 order = uint64(i + 1);
             OrderState before = seenState[order];
             require(seen.state != OrderState.None, "an order vanished");
             if (before == OrderState.Ended) {
@@ -345,7 +357,7 @@ contract World {
     }
 
     /// @dev Money: all that came in is out, free or held, and the token is there.
-    function checkMoney() external {
+    function _checkMoney(OrderView[] memory all) private {
         for (uint256 i = 0; i < TENANTS; ++i) {
             escrow.accrue(tenants[i]);
         }
@@ -364,13 +376,13 @@ contract World {
         require(sumFree == free && sumHeld == held, "sums of accounts");
 
         // Settling changes who has it, never how much there is; and then each tenant's orders hold exactly what is held.
-        for (uint64 order = 1; order <= orders.orderCount(); ++order) {
-            _settle(order);
+        for (uint256 i = 0; i < all.length; ++i) {
+            _settle(uint64(i + 1));
         }
         for (uint256 i = 0; i < TENANTS; ++i) {
             uint256 ofOrders = 0;
-            for (uint64 order = 1; order <= orders.orderCount(); ++order) {
-                if (_view(order).tenant == tenants[i]) ofOrders += orders.held(order);
+            for (uint256 j = 0; j < all.length; ++j) {
+                if (all[j].tenant == tenants[i]) ofOrders += orders.held(uint64(j + 1));
             }
             // A refund into a stream that had run dry makes it last longer, so one settlement leaves a little to the next.
             (uint256 streaming,,) = escrow.streamOf(tenants[i]);
@@ -383,32 +395,32 @@ contract World {
     }
 
     /// @dev Capacity: what is used is the sum of the slots, and never more than there is. Stakes are all there.
-    function checkCapacity() external view {
+    function _checkCapacity(OrderView[] memory all) private view {
         uint256[] memory used = new uint256[](NODES + 1);
-        for (uint64 order = 1; order <= orders.orderCount(); ++order) {
-            if (released[order]) continue;
-            OrderView memory seen = _view(order);
-            for (uint256 i = 0; i < seen.slots.length; ++i) {
-                used[seen.slots[i].node] += seen.slots[i].sizeBytes;
+        for (uint256 i = 0; i < all.length; ++i) {
+            if (released[uint64(i + 1)]) continue;
+            for (uint256 j = 0; j < all[i].slots.length; ++j) {
+                used[all[i].slots[j].node] += all[i].slots[j].sizeBytes;
             }
         }
         uint256 stakes = 0;
-        NodeView[] memory all = nodes.nodes(1, uint32(NODES));
+        NodeView[] memory registered = nodes.nodes(1, uint32(NODES));
         for (uint256 i = 0; i < NODES; ++i) {
-            require(all[i].usedBytes == used[i + 1], "used bytes");
-            require(all[i].usedBytes <= all[i].capacityBytes, "overcommitted");
-            require(all[i].lastHeartbeat <= block.timestamp, "a heartbeat from the future");
-            require(all[i].aliveSeconds <= all[i].lastHeartbeat - all[i].registeredAt, "more life than time");
-            require(all[i].state != NodeState.Exited || used[i + 1] == 0, "left with slots");
-            stakes += all[i].stake;
+            NodeView memory one = registered[i];
+            require(one.usedBytes == used[i + 1], "used bytes");
+            require(one.usedBytes <= one.capacityBytes, "overcommitted");
+            require(one.lastHeartbeat <= block.timestamp, "a heartbeat from the future");
+            require(one.aliveSeconds <= one.lastHeartbeat - one.registeredAt, "more life than time");
+            require(one.state != NodeState.Exited || used[i + 1] == 0, "left with slots");
+            stakes += one.stake;
         }
         require(token.balanceOf(address(nodes)) == stakes, "stakes");
     }
 
     /// @dev Dispersal: in no group of a volume do two slots share a farm, unless its spec says so.
-    function checkDispersal() external view {
-        for (uint64 order = 1; order <= orders.orderCount(); ++order) {
-            OrderView memory seen = _view(order);
+    function _checkDispersal(OrderView[] memory all) private view {
+        for (uint256 i = 0; i < all.length; ++i) {
+            OrderView memory seen = all[i];
             if (seen.kind != OrderKind.Volume) continue;
             if (abi.decode(seen.spec, (VolumeSpec)).sameFarmAllowed) continue;
             _checkApart(seen, 0, 3);
@@ -417,7 +429,7 @@ contract World {
     }
 
     /// @dev Audits: what they owe is what they have, and is the sum of its parts; votes are the sum over the nodes.
-    function checkAudits() external view {
+    function _checkAudits() private view {
         uint256 parts = 0;
         for (uint64 dispute = 1; dispute <= audits.disputeCount(); ++dispute) {
             DisputeView memory seen = audits.disputes(dispute);
@@ -442,7 +454,7 @@ contract World {
         require(sumVotes == sumOwners, "votes of nodes are votes of their farms");
     }
 
-    function checkSequence() external view {
+    function _checkSequence() private view {
         require(orders.sequence() == events, "one event for each change");
     }
 
@@ -509,6 +521,14 @@ contract World {
     function _order(uint256 seed) private view returns (uint64) {
         uint64 count = orders.orderCount();
         return count == 0 ? 0 : uint64(1 + seed % count);
+    }
+
+    function _views() private view returns (OrderView[] memory) {
+        uint64[] memory every = new uint64[](orders.orderCount());
+        for (uint256 i = 0; i < every.length; ++i) {
+            every[i] = uint64(i + 1);
+        }
+        return orders.get(every);
     }
 
     function _view(uint64 order) private view returns (OrderView memory) {
