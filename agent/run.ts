@@ -9,6 +9,7 @@ import type { Identity } from './base/identity.ts'
 import type { Log } from './base/ports.ts'
 import { SECOND_MS } from './base/units.ts'
 import type { AgentConfig } from './config/config.ts'
+import { encodeKeeperAct } from './ledger/calls.ts'
 import { LedgerFollower } from './ledger/follower.ts'
 import { LedgerSender } from './ledger/sender.ts'
 import { auditsController } from './reconcile/audits.ts'
@@ -64,7 +65,7 @@ export function agentControllers(parts: AgentParts): readonly AnyController[] {
     anyController(linksController({ identity, listen: config.listen })),
     anyController(mountsController({ identity, mountRoot, cacheBytes })),
     anyController(repairsController()),
-    anyController(auditsController({ identity })),
+    anyController(auditsController({ identity, encode: encodeKeeperAct })),
     anyController(transactionsController({ sender, pollMs })),
     anyController(unitsController(supervisor)),
   ]
@@ -108,6 +109,7 @@ export async function runAgent(options: {
       account: identity.account,
       grid: config.grid,
       clock,
+      keeps: config.keeper,
       stallMs: config.stallSeconds * SECOND_MS,
     }),
     sender: new LedgerSender({ gates: endpoints, key: identity, clock }),

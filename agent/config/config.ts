@@ -24,6 +24,8 @@ export interface AgentConfig {
   readonly pricePerGibSecond: bigint
   readonly pollMs: number
   readonly stallSeconds: number
+  /** Whether this node keeps others to their audits, where policy pays a share for it. */
+  readonly keeper: boolean
   /** Absolute, or empty for `mnt` in the data directory. */
   readonly mountRoot: string
   readonly cacheBytes: number
@@ -74,6 +76,7 @@ const SCHEMA = z.strictObject({
   pricePerGibSecond: amount,
   pollMs: z.number().int().min(50).max(60_000),
   stallSeconds: z.number().int().min(1).max(86_400),
+  keeper: z.boolean(),
   mountRoot: z.string().refine((path) => path === '' || path.startsWith('/'), {
     message: 'is not an absolute path',
   }),
@@ -108,6 +111,11 @@ export const SETTINGS: {
   stallSeconds: {
     about: 'Seconds without a new final block after which the status says so',
     value: 120,
+  },
+  keeper: {
+    about:
+      'Whether to mark nodes that missed an audit, for the share of their slash that policy pays; costs gas first',
+    value: true,
   },
   mountRoot: {
     about: 'Absolute path below which mounts appear; empty for mnt in --data',

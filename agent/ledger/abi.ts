@@ -50,6 +50,7 @@ export const NODES_ABI = new Interface([
   'function farmSponsoring(address account) view returns (uint32 farm, uint128 stake)',
   `function nodes(uint32 from, uint32 limit) view returns (${NODE_VIEW}[])`,
   'function isAlive(uint32 node) view returns (bool)',
+  'function maintenanceOf(uint32 node) view returns (uint64 from, uint64 until)',
 ])
 
 /** `IOrders`: what tenants want. */

@@ -37,6 +37,19 @@ export function encodeCall(call: WantedCall, pin: GridPin): { to: Account; data:
   }
 }
 
+/**
+ * Encodes an act of a keeper.
+ *
+ * @param act - A method of the contract of audits, and its arguments.
+ * @returns Call data as hexadecimal.
+ */
+export function encodeKeeperAct(act: {
+  readonly method: string
+  readonly args: readonly unknown[]
+}): string {
+  return AUDITS_ABI.encodeFunctionData(act.method, act.args)
+}
+
 function toNodes(pin: GridPin, method: string, values: readonly unknown[]) {
   return { to: pin.nodes, data: NODES_ABI.encodeFunctionData(method, values) }
 }

@@ -34,6 +34,8 @@ export interface FollowerInit {
   readonly account: Account
   readonly grid: Account
   readonly clock: Clock
+  /** Whether this node keeps others to their audits, where policy pays for it; false if left out. */
+  readonly keeps?: boolean
   /** Milliseconds without a new final block after which the status says that the ledger stalls, `> 0`. */
   readonly stallMs: number
 }
@@ -191,8 +193,8 @@ export class LedgerFollower {
     if (!block || block.number !== height) {
       throw new NodeError('LEDGER_RESPONSE_INVALID', `block ${height} is missing below the head`)
     }
-    const { account } = this.#init
-    return readView(head.source, { account, block, known, pin: head.pin }, signal)
+    const { account, keeps = false } = this.#init
+    return readView(head.source, { account, block, known, pin: head.pin, keeps }, signal)
   }
 
   async #ask<T>(

@@ -1,18 +1,25 @@
 /**
  * Reads what the ledger says of this node's audits at one block: the newest epoch, what the node stands for in it, what was
- * posted for it, and the disputes that wait for it.
+ * posted for it, the disputes that wait for it, and, for a keeper, what others owe.
  */
 import { NodeError } from '../base/errors.ts'
 import { account, type NodeId, orderId } from '../base/ids.ts'
 import { AUDITS_ABI, DISPUTE_STATES, GRID_ABI } from './abi.ts'
 import { decodeReturn } from './decode.ts'
 import type { LogEntry } from './ports.ts'
-import type { AuditDispute, AuditEpoch, AuditFacts, LedgerAccumulator } from './types.ts'
+import { scanOthers } from './scan-others.ts'
+import type {
+  AuditDispute,
+  AuditEpoch,
+  AuditFacts,
+  KeeperFacts,
+  LedgerAccumulator,
+} from './types.ts'
 
 /** Calls that wait for one endpoint at once. */
 const CALLS_AT_ONCE = 8
 
-/** What this file needs of one endpoint at one block. */
+/** What is needed of one endpoint at one block. */
 export interface AuditReading {
   call(to: string, data: string): Promise<string>
   /** Logs of a contract up to the block. */
@@ -22,9 +29,24 @@ export interface AuditReading {
     topics: readonly (string | null)[],
   ): Promise<readonly LogEntry[]>
   readonly grid: string
+  readonly nodes: string
   /** Where to look for events that were never read. */
   readonly fromBlock: number
+  /** The block's time. */
+  readonly now: number
+  /** Whether this node is a keeper: then what others owe is read as well. */
+  readonly keeps: boolean
+  /** Highest number of a node. */
+  readonly nodeCount: number
+  /** Shortest time between two draws, seconds. */
+  readonly epochSeconds: number
 }
+
+/** Asks the contract of audits. */
+export type AskAudits = (
+  name: string,
+  values?: readonly unknown[],
+) => Promise<ReturnType<typeof decodeReturn>>
 
 /**
  * Reads the facts.
@@ -41,7 +63,7 @@ export async function readAudits(
   known: AuditFacts | undefined,
 ): Promise<AuditFacts> {
   const audits = known?.audits ?? (await auditsOf(reading))
-  const ask = async (name: string, values: readonly unknown[] = []) =>
+  const ask: AskAudits = async (name, values = []) =>
     decodeReturn(
       AUDITS_ABI,
       name,
@@ -66,14 +88,11 @@ export async function readAudits(
       ask('disputeCount'),
     ])
   const claim = String(claimed['claim'])
-  const disputes = await readDisputes({
-    reading,
-    ask,
-    audits,
-    node,
-    known,
+  const { waiting, ...disputes } = await readDisputes({
+    ...{ reading, ask, audits, node, known },
     count: Number(count[0]),
   })
+  const scan = epoch && (await scanOthers({ reading, ask, node, epoch, known: known?.others }))
   return {
     audits,
     epoch,
@@ -86,8 +105,11 @@ export async function readAudits(
     missedEpoch: Number(prover['missedEpoch']),
     slashedEpoch: Number(prover['slashedEpoch']),
     ...disputes,
+    ...(reading.keeps && { others: { ...(scan ?? NOTHING_SCANNED), waiting } }),
   }
 }
+
+const NOTHING_SCANNED: Omit<KeeperFacts, 'waiting'> = { epoch: 0, scannedTo: 0, suspects: [] }
 
 /** The grid never changes, so the address is as good as the pin of the grid's code. */
 async function auditsOf(reading: AuditReading) {
@@ -109,55 +131,69 @@ function epochOf(number: number, view: Readonly<Record<string, unknown>>): Audit
   }
 }
 
-type Ask = (name: string, values?: readonly unknown[]) => Promise<ReturnType<typeof decodeReturn>>
-
-/** Looks at new disputes, and again at those that waited. */
-async function readDisputes(init: {
+interface DisputesInit {
   readonly reading: AuditReading
-  readonly ask: Ask
+  readonly ask: AskAudits
   readonly audits: string
   readonly node: NodeId
   readonly known: AuditFacts | undefined
   readonly count: number
-}): Promise<Pick<AuditFacts, 'disputesRead' | 'disputes'>> {
+}
+
+/** What is kept of a dispute. */
+type Kept =
+  | { readonly of: 'own'; readonly dispute: AuditDispute }
+  | { readonly of: 'answered'; readonly id: number }
+  | { readonly of: 'other'; readonly id: number; readonly deadline: number }
+
+/** Looks at new disputes, and again at those that something may still come of. */
+async function readDisputes(
+  init: DisputesInit,
+): Promise<
+  Pick<AuditFacts, 'disputesRead' | 'disputes' | 'answered'> & Pick<KeeperFacts, 'waiting'>
+> {
   const { known, count } = init
   const read = known?.disputesRead ?? 0
   if (count < read) {
     throw new NodeError('LEDGER_FORKED', `dispute ${read} was read and ${count} is the last now`)
   }
-  const ids = (known?.disputes ?? []).map(({ id }) => id)
+  const open = [...(known?.disputes ?? []), ...(known?.others?.waiting ?? [])].map(({ id }) => id)
+  const ids = [...open, ...(known?.answered ?? [])].sort((a, b) => a - b)
   // As many as there are: each cost whoever opened it a bond.
   for (let id = read + 1; id <= count; id++) ids.push(id)
-  const disputes: AuditDispute[] = []
+  const kept: Kept[] = []
   for (let at = 0; at < ids.length; at += CALLS_AT_ONCE) {
     const some = ids.slice(at, at + CALLS_AT_ONCE)
-    disputes.push(...(await Promise.all(some.map((id) => readDispute(init, id)))).flat())
+    kept.push(...(await Promise.all(some.map((id) => readDispute(init, id)))).flat())
   }
-  return { disputesRead: count, disputes }
+  return {
+    disputesRead: count,
+    disputes: kept.flatMap((one) => (one.of === 'own' ? [one.dispute] : [])),
+    answered: kept.flatMap((one) => (one.of === 'answered' ? [one.id] : [])),
+    waiting: kept.flatMap((one) =>
+      one.of === 'other' ? [{ id: one.id, deadline: one.deadline }] : [],
+    ),
+  }
 }
 
-/** A dispute, if it waits for this node. */
 async function readDispute(
-  { reading, ask, audits, node, known }: Parameters<typeof readDisputes>[0],
+  { reading, ask, audits, node, known }: DisputesInit,
   id: number,
-): Promise<AuditDispute[]> {
+): Promise<Kept[]> {
   const [view] = await ask('disputes', [id])
   const state = DISPUTE_STATES[Number(view['state'])]
   const waits = state === 'challenged' || state === 'located' || state === 'demanded'
-  if (!waits || Number(view['node']) !== node) return []
+  const deadline = Number(view['deadline'])
+  if (Number(view['node']) !== node) {
+    return waits && reading.keeps ? [{ of: 'other', id, deadline }] : []
+  }
+  if (state === 'answered') return [{ of: 'answered', id }]
+  if (!waits) return []
   const before = known?.disputes.find((one) => one.id === id)
   const slot =
     state === 'demanded' ? (before?.slot ?? (await demandedSlot(reading, audits, id))) : undefined
-  return [
-    {
-      id,
-      state,
-      epoch: Number(view['epoch']),
-      sample: Number(view['sample']),
-      deadline: Number(view['deadline']),
-      slot,
-    },
-  ]
+  const [epoch, sample] = [Number(view['epoch']), Number(view['sample'])]
+  return [{ of: 'own', dispute: { id, state, epoch, sample, deadline, slot } }]
 }
 
 /** Only the event says which slot is demanded. */

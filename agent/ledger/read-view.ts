@@ -54,6 +54,8 @@ export interface ReadRequest {
   /** What was read last, undefined at first start. */
   readonly known: LedgerView | undefined
   readonly pin: GridPin
+  /** Whether this node keeps others to their audits, where policy pays for it; false if left out. */
+  readonly keeps?: boolean
 }
 
 /**
@@ -127,7 +129,7 @@ export async function readView(
   const orders = await new OrderReading(reading, registration.node, known?.orders ?? []).read(
     changed,
   )
-  const audits = await reading.audits(policy, registration, known)
+  const audits = await reading.audits({ policy, registration, known, nodes, keeps: request.keeps })
   const finalNumber = known?.cursor.finalNumber ?? 0
   return {
     cursor: { pin, block, sequence, registryVersion, nodesReadAt, finalNumber },
@@ -248,14 +250,25 @@ class Reading {
   }
 
   /** Nothing is asked while policy has audits switched off. */
-  async audits(
-    policy: Policy,
-    { node }: Registration,
-    known: LedgerView | undefined,
-  ): Promise<AuditFacts | undefined> {
-    if (policy.values.auditEpochSeconds === 0 || node === undefined) return undefined
+  async audits(init: {
+    readonly policy: Policy
+    readonly registration: Registration
+    readonly known: LedgerView | undefined
+    readonly nodes: readonly LedgerNode[]
+    readonly keeps: boolean | undefined
+  }): Promise<AuditFacts | undefined> {
+    const { known, nodes } = init
+    const { node } = init.registration
+    const { auditEpochSeconds, auditReporterShare } = init.policy.values
+    if (auditEpochSeconds === 0 || node === undefined) return undefined
     const reading = {
       grid: this.pin.grid,
+      nodes: this.pin.nodes,
+      now: this.block.timestamp,
+      // Nobody works for nothing: without a share the farms would only pay gas for each other.
+      keeps: init.keeps === true && auditReporterShare > 0,
+      nodeCount: nodes.at(-1)?.id ?? 0,
+      epochSeconds: auditEpochSeconds,
       fromBlock: known?.audits ? known.cursor.block.number + 1 : this.pin.deployedAtBlock,
       call: (to: string, data: string) => this.call(to, data),
       logsOf: (address: string, fromBlock: number, topics: readonly (string | null)[]) =>

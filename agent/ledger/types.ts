@@ -244,6 +244,22 @@ export interface AuditFacts {
   readonly disputesRead: number
   /** Those that wait for this node, oldest first. */
   readonly disputes: readonly AuditDispute[]
+  /** Those about this node that it answered, and whose bonds its farm may have. */
+  readonly answered: readonly number[]
+  /** What this node sees of others as a keeper; absent if it is none. */
+  readonly others?: KeeperFacts
+}
+
+/** What a keeper knows of the audits of others. */
+export interface KeeperFacts {
+  /** The epoch that is judged: the one before the newest. */
+  readonly epoch: number
+  /** Nodes up to this number were looked at. */
+  readonly scannedTo: number
+  /** Nodes that owed a proof of that epoch, gave none, and are neither excused nor marked. */
+  readonly suspects: readonly NodeId[]
+  /** Disputes about others that wait for them, oldest first. */
+  readonly waiting: readonly { readonly id: number; readonly deadline: number }[]
 }
 
 /** Everything known of the ledger at one final block. */

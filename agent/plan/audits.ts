@@ -17,6 +17,7 @@ import type {
 } from '../ledger/types.ts'
 import type { AuditHold, AuditStatus, UnitStatus, UnitWanted } from '../state/kinds.ts'
 import type { AuditSlotConfig, AuditUnitConfig } from '../state/unit-config.ts'
+import { type KeeperAct, planKeeping } from './keepers.ts'
 import { namespaceName } from './stores.ts'
 
 /** Name of the audit unit. */
@@ -41,6 +42,8 @@ export interface AuditsWorld {
   readonly unit: UnitStatus | undefined
   /** True once the unit has said what must stay. */
   readonly isHoldKnown: boolean
+  /** Encodes an act for the contract. */
+  readonly encode: (act: KeeperAct) => string
 }
 
 /** The plan. */
@@ -82,7 +85,10 @@ export function planAudits(world: AuditsWorld): AuditsPlan {
   return {
     units: [{ name: AUDIT_UNIT, run: true, config }],
     holds,
-    transactions: figures ? actsOf(figures, facts) : [],
+    transactions: [
+      ...(figures ? actsOf(figures, facts) : []),
+      ...planKeeping({ facts, now: head.time, encode: world.encode }),
+    ],
     statuses: [statusOf(facts, head.time, world.isHoldKnown || holds !== undefined, figures)],
   }
 }

@@ -1,7 +1,7 @@
 /** Keeps the audit unit told of the ledger, the store of what must stay, and the ledger of what is due. */
 import { toHex } from '../base/bytes.ts'
 import type { Identity } from '../base/identity.ts'
-import { AUDIT_UNIT, planAudits } from '../plan/audits.ts'
+import { AUDIT_UNIT, type AuditsWorld, planAudits } from '../plan/audits.ts'
 import type { Controller } from './controller.ts'
 
 /** Every block and every word of the unit wakes it; this is for what was missed. */
@@ -24,9 +24,11 @@ type In =
  * Makes the controller of audits.
  *
  * @param ports.identity - Countersigns what is in this node's slots.
+ * @param ports.encode - Encodes acts of keepers for the contract.
  */
 export function auditsController(ports: {
   readonly identity: Identity
+  readonly encode: AuditsWorld['encode']
 }): Controller<In, 'unit.audit' | 'audit.hold' | 'transaction.audit' | 'status.audit'> {
   return {
     name: 'audits',
@@ -65,6 +67,7 @@ export function auditsController(ports: {
         nodes: view.list('registry.node'),
         unit: view.get('status.unit', AUDIT_UNIT),
         isHoldKnown: view.list('status.audit')[0]?.isHoldKnown ?? false,
+        encode: ports.encode,
       })
       view.replace('unit.audit', plan.units)
       if (plan.holds) view.replace('audit.hold', plan.holds)

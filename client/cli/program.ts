@@ -1,6 +1,7 @@
 /** The whole command line of `varve`, without running it: what `main.ts` runs and what tests look at. */
 import { Command } from 'commander'
 import { addAccountCommands } from './commands/account.ts'
+import { addAuditCommands } from './commands/audits.ts'
 import { addOrderCommands } from './commands/orders.ts'
 import { addRegistryCommands } from './commands/registry.ts'
 import { addVoteCommands } from './commands/votes.ts'
@@ -41,6 +42,7 @@ export function varveProgram(version: string): Command {
     .addHelpText('after', AFTER)
     .showHelpAfterError('(add --help for help)')
   addRegistryCommands(program)
+  addAuditCommands(program)
   addOrderCommands(program)
   addVoteCommands(program)
   addAccountCommands(program)

@@ -2,6 +2,7 @@
 
 import { NodeError } from '../../agent/base/errors.ts'
 import type { Account, NodeId, OrderId } from '../../agent/base/ids.ts'
+import { type GridAudits, readAudits } from './audits.ts'
 import { type Connection, type ConnectOptions, connect } from './connection.ts'
 import * as governance from './governance.ts'
 import * as money from './money.ts'
@@ -62,6 +63,11 @@ export class Grid {
   /** All farms, by ascending number. */
   farms(): Promise<registry.GridFarm[]> {
     return registry.readFarms(this.connection)
+  }
+
+  /** Audits as they stand. @param disputesMax - How many of the newest disputes; 20 if left out. */
+  audits(disputesMax = 20): Promise<GridAudits> {
+    return readAudits(this.connection, disputesMax)
   }
 
   policy(): Promise<GridPolicy> {

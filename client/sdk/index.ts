@@ -1,4 +1,12 @@
 /** The SDK's door: everything that a program needs to order, farm and vote on a grid. Start with {@link Grid.connect}. */
+
+export type {
+  AuditDisputeView,
+  AuditEpochView,
+  GridAudits,
+  NodeAudit,
+  ProofState,
+} from './audits.ts'
 export type { Connection, ConnectOptions } from './connection.ts'
 export { explainFailure, explainRevert } from './contract-errors.ts'
 export { CLIENT_ERRORS, type ClientErrorCode } from './errors.ts'

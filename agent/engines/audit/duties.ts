@@ -6,6 +6,7 @@
  */
 import { bytesEqual } from '../../base/bytes.ts'
 import type { NodeId } from '../../base/ids.ts'
+import { spread } from '../../base/spread.ts'
 import {
   COMMIT_EPOCH_PART,
   FALLBACK_WINDOW_PART,
@@ -216,11 +217,4 @@ function isSame(a: Accumulator | undefined, b: Accumulator): boolean {
 /** Over how many seconds nodes spread what all of them could do at once. */
 function spreadOf(epochSeconds: number): number {
   return Math.min(SPREAD_SECONDS, epochSeconds * SPREAD_EPOCH_PART)
-}
-
-/** A number of seconds below `within` that differs from node to node and from epoch to epoch. */
-function spread(node: NodeId, epoch: number, within: number): number {
-  const GOLDEN = 0x9e3779b1
-  const mixed = Math.imul(node ^ Math.imul(epoch, GOLDEN), GOLDEN) >>> 0
-  return Math.floor((mixed / 2 ** 32) * within)
 }

@@ -214,6 +214,8 @@ export class AuditKeeper {
     const config = this.#configured()
     const duties = planDuties(this.#world(config))
     const proof = duties.find((duty) => duty.kind === 'prove')
+    // After a restart the trees have to catch up before anything can be proved from them.
+    if (proof && !this.#hasTrees(config)) await this.#followAll()
     if (proof) await this.#prove(config, proof)
     else this.#problem = undefined
     await this.#followAll()
@@ -235,6 +237,13 @@ export class AuditKeeper {
         if (isNew) this.#init.log.warn(fields, 'a slot cannot be followed')
       }
     }
+  }
+
+  #hasTrees({ facts }: AuditUnitConfig): boolean {
+    const { slots = [] } = this.#accumulators.find(facts.audited.root) ?? {}
+    return slots.every(({ commitment }) =>
+      this.#books.get(slotText(commitment))?.treeOf(commitment),
+    )
   }
 
   async #prove(config: AuditUnitConfig, duty: Extract<Duty, { kind: 'prove' }>): Promise<void> {

@@ -1,5 +1,5 @@
 /** What peers may ask the audit unit, over a stream whose other end the link has proved: a slot's era, a countersignature, a transcript. */
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { toHex } from '../../base/bytes.ts'
 import { NodeError } from '../../base/errors.ts'
 import { type Account, account, orderId } from '../../base/ids.ts'
@@ -19,7 +19,7 @@ const PENDING_MAX = 4
  * @param socket - Just accepted, paused; its first line says who the peer is, as the overlay wrote it.
  * @param keeper - What knows the answers.
  */
-export function servePeer(socket: Socket, keeper: AuditKeeper): void {
+export function servePeer(socket: Duplex, keeper: AuditKeeper): void {
   let peer: Account | undefined
   answerLines(socket, {
     ...{ lineBytesMax: REQUEST_BYTES_MAX, pendingMax: PENDING_MAX },

@@ -78,6 +78,19 @@ describe('varve on a grid of seven nodes', () => {
     assert.equal((await asked<unknown[]>(['farms'])).length, 7)
   })
 
+  it('shows audits, also while policy has them off', async () => {
+    const shown = await asked<{ isOn: boolean; nodes: { newest: string }[]; disputes: unknown[] }>([
+      'audits',
+    ])
+    assert.isFalse(shown.isOn)
+    assert.deepEqual(
+      shown.nodes.map(({ newest }) => newest),
+      Array(7).fill('nothing'),
+    )
+    assert.deepEqual(shown.disputes, [])
+    assert.include((await varve(['audits'])).out, 'off')
+  })
+
   it('orders a volume and a mount, and follows them until they are final', async () => {
     const dry = await asked<{ price: string; slots: unknown[] }>([
       ...['order', 'volume', '--size', '1GiB', '--time', '1d', '--dry-run'],

@@ -26,7 +26,7 @@ function facts(more: Partial<AuditFacts> = {}): AuditFacts {
     committed: undefined,
     claim: undefined,
     ...{ isProven: false, wasProven: false, missedEpoch: 0, slashedEpoch: 0 },
-    ...{ disputesRead: 0, disputes: [] },
+    ...{ disputesRead: 0, disputes: [], answered: [] },
     ...more,
   }
 }
@@ -49,6 +49,7 @@ function world(more: Partial<AuditsWorld> & { epochSeconds?: number } = {}): Aud
     ...{ self: nodeId(1), privateKey: 'aa', chainId: 1, policy, facts: facts() },
     head: { time: NOW, number: 90 },
     ...{ stores: [], volumes: [], mounts: [], nodes: NODES, unit: undefined, isHoldKnown: false },
+    encode: ({ method, args }) => `${method} ${args.join(' ')}`,
     ...rest,
   }
 }
@@ -120,6 +121,39 @@ describe('planAudits', () => {
       { ...common, id: 2, deadline: NOW + 5 },
     ]
     assert.include(status({ disputes }), { disputes: 2, deadline: NOW + 5 })
+  })
+})
+
+describe('planKeeping', () => {
+  /** Ids and acts that a keeper would send. */
+  const acts = (more: Partial<AuditFacts>, now = NOW) =>
+    planAudits(world({ facts: facts(more), head: { time: now, number: 90 } })).transactions.map(
+      ({ id, call }) => `${id}: ${call.method === 'audit' ? call.act : call.method}`,
+    )
+  const suspects = [nodeId(3), nodeId(4)]
+  const others = { epoch: 6, scannedTo: 4, suspects, waiting: [] }
+
+  it('marks who missed the epoch before the newest', () => {
+    assert.deepEqual(acts({ others }), ['audit/4/mark/6/3.4: markMissed 6 3,4'])
+  })
+  it('marks nobody for an epoch that is no longer judged', () => {
+    assert.deepEqual(acts({ others: { ...others, epoch: 5 } }), [])
+  })
+  it('marks many in several calls', () => {
+    const many = Array.from({ length: 40 }, (_, at) => nodeId(at + 1))
+    const [first = '', ...rest] = acts({ others: { ...others, suspects: many } })
+    assert.lengthOf(rest, 0, 'the others once the first are marked')
+    assert.include(first, 'markMissed 6 1,2,3')
+    assert.notInclude(first, ',40')
+  })
+  it('ends a dispute that nobody answered only when whoever opened it has not', () => {
+    const waiting = [{ id: 9, deadline: NOW - 10 }]
+    assert.deepEqual(acts({ others: { ...others, suspects: [], waiting } }), [])
+    const late = acts({ others: { ...others, suspects: [], waiting } }, NOW + 1000)
+    assert.deepEqual(late, ['audit/4/expire/9: expire 9'])
+  })
+  it('credits the bonds of what this node answered, keeper or not', () => {
+    assert.deepEqual(acts({ answered: [5] }), ['audit/4/collect/5: collect 5'])
   })
 })
 
