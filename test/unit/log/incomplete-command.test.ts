@@ -135,8 +135,8 @@ describe('an incomplete command', () => {
       session.receive(large, large.byteLength)
       if (session.lendPlace()) places++
     }
-    assert.isAtLeast(places, 16)
-    assert.isAtMost(server.carriedBytes, 34 * MIB)
+    assert.isAtLeast(places, 40)
+    assert.isAtMost(server.carriedBytes, 50 * MIB)
     const polite = testClient(made, { server })
     assert.equal(await polite.ask('PING'), 'PONG')
   })

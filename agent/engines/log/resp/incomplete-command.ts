@@ -13,8 +13,11 @@ import type { RespServer } from './server.ts'
 export const CARRY_BYTES_MIN = 16 * KIB
 /** A shorter rest, or a shorter command, is cheaper to copy than to receive apart. */
 const PLACE_BYTES_MIN = 32 * KIB
-/** Places for commands that have not begun hold no more than this, as connections may stay silent for long. */
-const EXPECTED_BYTES_MAX = 32 * MIB
+/**
+ * Places for commands that have not begun hold no more than this, as connections may stay silent for long: most of the checksum
+ * memory, which is kept in any case, so that replies have some too.
+ */
+const EXPECTED_BYTES_MAX = 48 * MIB
 
 /** Memory to receive into. */
 export interface Place {
