@@ -34,7 +34,7 @@ export interface TestStore {
 export async function openTestStore(
   init: LogStoreInit = {},
   disk: FaultDisk = faultDisk(seededChance(1)),
-  ports: Partial<Pick<LogPorts, 'clock' | 'chance' | 'rootHasher'>> = {},
+  ports: Partial<Pick<LogPorts, 'clock' | 'chance' | 'rootHasher' | 'atEndOfTick'>> = {},
 ): Promise<TestStore> {
   const tasks: (() => void)[] = []
   let nowMs = 1_700_000_000_000
