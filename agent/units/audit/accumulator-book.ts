@@ -64,13 +64,21 @@ export class AccumulatorBook {
     this.#known.set(root, { offeredAtMs, accumulator })
   }
 
-  /** Forgets what nobody can ask for any more. @param roots - Those that the ledger names. */
-  forgetBut(roots: readonly string[]): void {
+  /**
+   * Forgets what nobody can ask for any more. What was offered before the newest that is committed will not come to be
+   * committed: transactions of one account are mined in their order.
+   *
+   * @param roots - Those that the ledger names. @param committed - The newest of them, if the node ever committed.
+   */
+  forgetBut(roots: readonly string[], committed: string | undefined): void {
     const named = new Set(roots.map((root) => toHex(fromHex(root))))
+    const newest = committed && this.#known.get(toHex(fromHex(committed)))
+    const since = newest ? newest.offeredAtMs : 0
     const others = [...this.#known]
       .filter(([root]) => !named.has(root))
       .sort(([, a], [, b]) => b.offeredAtMs - a.offeredAtMs)
-    for (const [root] of others.slice(OFFERED_KEPT)) {
+    for (const [at, [root, { offeredAtMs }]] of others.entries()) {
+      if (at < OFFERED_KEPT && offeredAtMs >= since) continue
       this.#known.delete(root)
       this.#disk.remove(`${DIRECTORY}/${root}${SUFFIX}`)
     }

@@ -105,6 +105,7 @@ export class AuditKeeper {
       units: this.#holds().units,
       slots: books.length,
       slotsSigned: books.filter((book) => book.signed).length,
+      eras: books.reduce((sum, book) => sum + book.eras, 0),
       shards: books.reduce((sum, book) => sum + book.shards, 0),
       acts: this.#acts,
       holds: books.map((book) => ({
@@ -296,7 +297,10 @@ export class AuditKeeper {
   /** Lets go of what nobody can ask for any more: two draws after the node committed without it. */
   async #forget({ facts, slots }: AuditUnitConfig): Promise<void> {
     const roots = [facts.audited, facts.auditedBefore, facts.committed ?? facts.audited]
-    this.#accumulators.forgetBut(roots.map(({ root }) => root))
+    this.#accumulators.forgetBut(
+      roots.map(({ root }) => root),
+      facts.committed?.root,
+    )
     const own = new Set(slots.map((slot) => slotText(slotOf(slot))))
     for (const [key, book] of this.#books) {
       if (!own.has(key) && !this.#isNeeded(book)) {

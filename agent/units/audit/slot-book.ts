@@ -11,7 +11,7 @@ import { bytesEqual } from '../../base/bytes.ts'
 import type { Disk } from '../../base/disk.ts'
 import { NodeError } from '../../base/errors.ts'
 import type { Clock } from '../../base/ports.ts'
-import { SECOND_MS } from '../../base/units.ts'
+import { MINUTE_MS, SECOND_MS } from '../../base/units.ts'
 import {
   LeafFile,
   type SignedCommitment,
@@ -31,6 +31,10 @@ const CLOCK_SLACK_SECONDS = 60
 const DEAD_SHARE = 1 / 8
 /** And there are so many of them. */
 const DEAD_SHARDS_MIN = 16
+/** Eras at once: as many as versions of an accumulator that the contract still asks for. */
+const ERAS_MAX = 3
+/** A new era costs reading and hashing the whole slot: no writer may ask for more of them. */
+const RENEW_MS_MIN = 10 * MINUTE_MS
 /** When a writer may ask again for what the store does not hold back yet. */
 const NOT_READY_RETRY_MS = 1_000
 
@@ -69,6 +73,7 @@ export class SlotBook {
   readonly #ports: SlotBookPorts
   readonly #remote: RespNamespace
   #wantedSince: number
+  #renewableAtMs = 0
   #eras: { readonly era: Era; readonly tree: SlotTree; readonly leaves: LeafFile }[] = []
   #signed: SignedCommitment | undefined
   #last: Promise<unknown> = Promise.resolve()
@@ -112,6 +117,11 @@ export class SlotBook {
     return begins.length === 0 ? this.#wantedSince : Math.min(...begins)
   }
 
+  /** Eras that are alive. */
+  get eras(): number {
+    return this.#eras.length
+  }
+
   /** Shards hashed so far, in the newest era. */
   get shards(): number {
     return this.#eras.at(-1)?.tree.shards ?? 0
@@ -131,9 +141,29 @@ export class SlotBook {
     })
   }
 
-  /** Begins another era with what lives now, unless two are alive: for a writer that no longer knows what died. */
+  /**
+   * Begins another era with what lives now, for a writer that cannot vouch for what died; seldom, because all is hashed anew.
+   * The newest era makes room for it if nothing of it was signed.
+   */
   async renew(signal: AbortSignal): Promise<void> {
-    if (this.#eras.length === 1) await this.#inTurn(() => this.#beginEra(signal))
+    const now = this.#ports.clock.monotonic()
+    if (now < this.#renewableAtMs) return
+    this.#renewableAtMs = now + RENEW_MS_MIN
+    const newest = this.#eras.at(-1)
+    if (!newest) return
+    await newest.tree.follow(signal)
+    await this.#inTurn(async () => {
+      const isSigned = this.#signed !== undefined && hasState(newest.tree, this.#signed.commitment)
+      const isUnused = !isSigned && this.#eras.at(-1) === newest && this.#eras.length > 1
+      if (isUnused) this.#eras.pop()
+      else if (this.#eras.length >= ERAS_MAX) return
+      await this.#beginEra(signal)
+      if (!isUnused) return
+      newest.leaves.close()
+      if (!this.#eras.some(({ era }) => era.since === newest.era.since)) {
+        this.#ports.disk.remove(this.#leavesPath(newest.era))
+      }
+    })
   }
 
   /**
