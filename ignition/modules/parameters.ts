@@ -124,7 +124,7 @@ export function devnetParameters(tokenHolder: string): GridParameters {
       GraceSeconds: 10n,
       MinSeconds: 10n,
       ScrubSeconds: 60n,
-      // Agents do not audit yet, and a grid on one machine has no one to doubt.
+      // A grid on one machine has no one to doubt; a vote switches audits on.
       AuditEpochSeconds: 0n,
     },
   }

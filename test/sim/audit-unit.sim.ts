@@ -3,6 +3,7 @@
  * killed. Whatever happens, what the node claims it can show; and an epoch that was calm is proven.
  */
 import { assert } from 'chai'
+import { orderId } from '../../agent/base/ids.ts'
 import { AuditWorld, BLOCK_SECONDS } from '../support/audit-world.ts'
 import { seededChance } from '../support/seeded-chance.ts'
 
@@ -70,6 +71,34 @@ describe('the audit unit of a node', function () {
     for (const name of ['draw', 'commit', 'postDigest', 'openSample']) {
       assert.isAbove(counts.get(name) ?? 0, 0, `"${name}" happened`)
     }
+  })
+
+  it('replies to every kind of dispute, also after it was killed and when the next epoch has begun', async () => {
+    const world = await run(33)
+    while (!world.isClosed) await world.block()
+    const { epoch } = world
+    const common = { epoch, deadline: world.now + 7200, slot: undefined }
+    const slot = { order: orderId(3), slot: 0, generation: 0 }
+    world.disputes = [
+      { ...common, id: 1, state: 'challenged', sample: 5 },
+      { ...common, id: 2, state: 'located', sample: 9 },
+      { ...common, id: 3, state: 'demanded', sample: 0, slot },
+    ]
+    const replies = () =>
+      world.acts.flatMap(({ name, args }) =>
+        ['locate', 'answer', 'show'].includes(name) ? [`${name} ${args[0]}`] : [],
+      )
+    const wanted = ['locate 1', 'answer 2', 'show 3']
+    await world.block()
+    assert.deepEqual(replies(), wanted)
+    await world.killKeeper()
+    world.startKeeper()
+    for (let at = 0; at < 3; at++) await world.block()
+    assert.deepEqual(replies(), wanted)
+    while (world.epoch === epoch) await world.block()
+    await world.block()
+    assert.deepEqual(replies(), wanted, 'disputes go on into the next epoch')
+    await world.stop()
   })
 
   it('claims nothing once its store is gone', async () => {

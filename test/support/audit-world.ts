@@ -18,7 +18,7 @@ import {
 } from '../../agent/engines/audit/index.ts'
 import type { ShardStore } from '../../agent/engines/disperse/index.ts'
 import { AUDITS_ABI } from '../../agent/ledger/abi.ts'
-import type { AuditEpoch, AuditFacts } from '../../agent/ledger/types.ts'
+import type { AuditDispute, AuditEpoch, AuditFacts } from '../../agent/ledger/types.ts'
 import type { AuditUnitConfig, MountUnitConfig } from '../../agent/state/unit-config.ts'
 import { AuditKeeper } from '../../agent/units/audit/audit-keeper.ts'
 import type { WantedAct } from '../../agent/units/audit/duty-facts.ts'
@@ -86,6 +86,8 @@ export class AuditWorld {
   #versions: { root: string; units: number; epoch: number }[] = []
   readonly #claims = new Map<number, string>()
   readonly #opened = new Set<number>()
+  /** About this node, and waiting for it. */
+  disputes: AuditDispute[] = []
   /** Acts that reached the contract, by name. */
   readonly counts = new Map<string, number>()
 
@@ -211,6 +213,18 @@ export class AuditWorld {
   /** Units that the node is audited for in the newest epoch. */
   get auditedUnits(): number {
     return this.#auditedIn(this.epoch).units
+  }
+
+  /** What the unit would send now. */
+  get acts(): readonly NonNullable<ReturnType<typeof AUDITS_ABI.parseTransaction>>[] {
+    const status = this.#keeper?.status() as Holds | undefined
+    return (status?.acts ?? []).flatMap(
+      ({ act }) => AUDITS_ABI.parseTransaction({ data: act }) ?? [],
+    )
+  }
+
+  get now(): number {
+    return this.#now
   }
 
   get auditedRoot(): string {
@@ -374,7 +388,8 @@ export class AuditWorld {
       committed: this.#versions.at(-1),
       claim: this.#claims.get(number),
       ...{ isProven: this.#isProven(number), wasProven: false },
-      ...{ missedEpoch: 0, slashedEpoch: 0, disputesRead: 0, disputes: [], answered: [] },
+      ...{ missedEpoch: 0, slashedEpoch: 0, disputesRead: 0, answered: [] },
+      disputes: this.disputes,
     }
   }
 

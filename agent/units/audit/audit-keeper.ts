@@ -22,6 +22,7 @@ import {
   prove,
   type SignedCommitment,
   type SlotName,
+  type SlotState,
   slotText,
 } from '../../engines/audit/index.ts'
 import { AUDITS_ABI } from '../../ledger/abi.ts'
@@ -98,6 +99,7 @@ export class AuditKeeper {
   /** What the agent reads: acts to send, what the store must keep, and figures. */
   status(): object {
     const books = [...this.#books.values()]
+    const needed = this.#neededStates()
     const problem = this.#problem ?? books.find((book) => book.problem)?.problem
     return {
       epoch: this.#config?.facts.epoch?.number ?? 0,
@@ -111,7 +113,7 @@ export class AuditKeeper {
       holds: books.map((book) => ({
         namespace: book.namespace,
         keptSince: book.keptSince,
-        isNeeded: this.#isNeeded(book),
+        isNeeded: needed.has(slotText(book.name)),
       })),
       ...(problem && { code: problem.code, message: problem.message }),
     }
@@ -302,24 +304,27 @@ export class AuditKeeper {
       facts.committed?.root,
     )
     const own = new Set(slots.map((slot) => slotText(slotOf(slot))))
+    const needed = this.#neededStates()
     for (const [key, book] of this.#books) {
-      if (!own.has(key) && !this.#isNeeded(book)) {
+      if (!own.has(key) && !needed.has(key)) {
         book.remove()
         this.#books.delete(key)
-      } else await book.dropEras(this.#statesOf(book))
+      } else await book.dropEras(needed.get(key) ?? [])
     }
   }
 
-  #isNeeded(book: SlotBook): boolean {
-    return this.#statesOf(book).length > 0
-  }
-
-  /** What accumulators have of a slot. */
-  #statesOf(book: SlotBook) {
-    const text = slotText(book.name)
-    return this.#accumulators.all.flatMap(({ slots }) =>
-      slots.flatMap(({ commitment }) => (slotText(commitment) === text ? [commitment] : [])),
-    )
+  /** What accumulators have of each slot, by its name: all that an audit may still ask for. */
+  #neededStates(): ReadonlyMap<string, readonly SlotState[]> {
+    const needed = new Map<string, SlotState[]>()
+    for (const { slots } of this.#accumulators.all) {
+      for (const { commitment } of slots) {
+        const name = slotText(commitment)
+        const states = needed.get(name)
+        if (states) states.push(commitment)
+        else needed.set(name, [commitment])
+      }
+    }
+    return needed
   }
 
   /** All that this node countersigned and still has. */
