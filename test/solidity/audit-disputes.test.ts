@@ -480,7 +480,10 @@ describe('Audits: disputes', () => {
     })
 
     it('is met by the slot, with at least as many units, in what the node committed', async () => {
-      await demand()
+      const { order, slot, generation, units } = scene.commitment
+      await expect(demand())
+        .to.emit(grid.contracts.audits, 'SlotDemanded')
+        .withArgs(1n, order, slot, generation, units)
       const view = await grid.contracts.audits.disputes(1n)
       expect([view.state, view.epoch, view.sample]).to.deep.equal([STATE.Demanded, 2n, 0n])
       await refuse(as(tenant).locate(1n, proof.location(2)), 'AuditDisputeState')
@@ -505,6 +508,19 @@ describe('Audits: disputes', () => {
       }
       await as(tenant).show(1n, entry)
       expect(await stateOf(1n)).to.equal(STATE.Answered)
+    })
+
+    it('is not met by less that was signed no later', async () => {
+      await grid.pass(EPOCH)
+      await as(watcher).draw()
+      await demand({ epoch: 1 }, node.wallet, scene.commitment.units + 1)
+      const same = { ...scene.commitment, epoch: 1 }
+      const entry = {
+        ...scene.entry(),
+        commitment: same,
+        signature: await scene.sign(tenant, same),
+      }
+      await refuse(as(tenant).show(1n, entry), 'AuditCommitmentInvalid')
     })
 
     it('for more than is shown is not met, and costs the node its slash', async () => {

@@ -454,6 +454,8 @@ describe('Audits: epochs', () => {
       )
       await refuse(as(node(2).owner).withdrawCredit(), 'AuditNoCredit')
       expect(await audits.creditOf(owner)).to.equal(0n)
+      const [taken] = await audits.queryFilter(audits.filters.CreditWithdrawn())
+      expect([taken?.args.account, taken?.args.amount]).to.deep.equal([owner, reward])
     })
 
     it('pays by the share of bytes, and never what the slot is not worth', async () => {

@@ -111,6 +111,10 @@ describe('OrderDesk', () => {
       desk(keeper).submit(...(await sign(place(), { nonce: 1n, deadline: now }))),
       'DeskRequestLate',
     )
+    const last = BigInt(await grid.time.latest()) + 10n
+    const intime = await sign(place(), { nonce: 1n, deadline: last })
+    await grid.at(last)
+    await desk(keeper).submit(...intime)
     await refuse(
       desk(keeper).submit(...(await sign(place(), { signer: await keeper.getAddress() }))),
       'DeskSignatureInvalid',

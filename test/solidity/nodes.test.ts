@@ -407,6 +407,17 @@ describe('Nodes', () => {
       expect(earned).to.equal((2400n + 99n) * OFFER.pricePerGibSecond)
     })
 
+    it('write nothing for a member that was in the last one', async () => {
+      const gasOf = async (members: bigint) => {
+        const sent = await beat(members)
+        return (await sent.wait())?.gasUsed ?? 0n
+      }
+      const first = await gasOf(bits(...made))
+      const second = await gasOf(bits(...made))
+      // A word for each of four members and one for the batch itself against that one.
+      expect(first - second).to.be.greaterThan(4n * 5_000n)
+    })
+
     it('go by groups of 208', async () => {
       const small = { ...OFFER, capacityBytes: 1n }
       let last = made[3]!

@@ -527,10 +527,9 @@ describe('Orders', () => {
       )
       await as(tenant).extend(id, 90_000n)
       await grid.asTimelock((owner) => policy.connect(owner).set(9, 1000n))
-      await expect(as(tenant).extend(id, 1n)).to.be.revertedWithCustomError(
-        orders,
-        'OrderDurationOutOfRange',
-      )
+      await expect(as(tenant).extend(id, 1n))
+        .to.be.revertedWithCustomError(orders, 'OrderDurationOutOfRange')
+        .withArgs(1n, 1n, 0n)
     })
 
     it('settles only what is there', async () => {
@@ -818,6 +817,14 @@ describe('Orders', () => {
         'OrderFarmRepeated',
       )
       await expect(as(tenant).replace(volume, 4, 4n)).to.be.revertedWithCustomError(
+        orders,
+        'OrderFarmRepeated',
+      )
+      await expect(as(tenant).replace(volume, 2, 1n)).to.be.revertedWithCustomError(
+        orders,
+        'OrderFarmRepeated',
+      )
+      await expect(as(tenant).replace(volume, 3, 5n)).to.be.revertedWithCustomError(
         orders,
         'OrderFarmRepeated',
       )
