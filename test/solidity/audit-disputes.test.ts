@@ -16,6 +16,7 @@ import {
   volumeSpec,
 } from './support/grid.ts'
 
+const VOTES_PER_GIB = BigInt(POLICY_PARAMETERS.indexOf('VotesPerGib'))
 const EPOCH = 10_000n
 const WINDOW = 5_000n
 const ANSWER = 500n
@@ -419,6 +420,28 @@ describe('Audits: disputes', () => {
         .withArgs(1n, node.id, 0n)
       expect((await grid.node(node.id)).stake).to.equal(STAKE - FRAUD)
     })
+  })
+
+  it('that a node lost costs it its votes, also before anybody marks the epoch', async () => {
+    const { policy, votes } = grid.contracts
+    await grid.asTimelock((lock) => policy.connect(lock).set(VOTES_PER_GIB, TOKEN))
+    const votesAfterTwoEpochs = async () => {
+      await grid.pass(EPOCH)
+      await as(watcher).draw()
+      await as(node.wallet).postDigest(2n, `0x${'d1'.repeat(28)}`)
+      await grid.pass(EPOCH)
+      await as(watcher).draw()
+      await grid.beat([node])
+      await votes.refresh(node.id)
+      return votes.votesOf(node.id)
+    }
+    const restore = await grid.snapshot()
+    expect(await votesAfterTwoEpochs()).to.be.greaterThan(0n)
+    await restore()
+    await challenge()
+    await grid.at((await deadlineOf(1n)) + 1n)
+    await as(tenant).expire(1n)
+    expect(await votesAfterTwoEpochs()).to.equal(0n)
   })
 
   describe('a chain of states', () => {
