@@ -1,7 +1,7 @@
 /** The store unit as a real process, seen by a volume through the peer socket. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert } from 'chai'
@@ -20,6 +20,7 @@ const writer = account(`0x${'11'.repeat(20)}`)
 const reader = account(`0x${'22'.repeat(20)}`)
 const stranger = account(`0x${'33'.repeat(20)}`)
 const never = new AbortController().signal
+const QUOTA_BYTES = 1024 * 1024
 const key = (text: string) => Buffer.from(text)
 
 async function codeIn(promise: Promise<unknown>): Promise<string | undefined> {
@@ -29,6 +30,13 @@ async function codeIn(promise: Promise<unknown>): Promise<string | undefined> {
     return codeOf(caught)
   }
   return undefined
+}
+
+/** Bytes of the files of a directory; one that goes meanwhile counts nothing. */
+function bytesUnder(directory: string): number {
+  const sizeOf = (name: string) =>
+    statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0
+  return readdirSync(directory).reduce((sum, name) => sum + sizeOf(name), 0)
 }
 
 describe('store unit', () => {
@@ -48,7 +56,7 @@ describe('store unit', () => {
       'configure',
       storeConfig([
         namespaceConfig('o1.0', { writers: [writer], readers: [reader] }),
-        namespaceConfig('o2.0', { writers: [writer], maxBytes: 1024 * 1024 }),
+        namespaceConfig('o2.0', { writers: [writer], maxBytes: QUOTA_BYTES }),
       ]),
     )
   })
@@ -134,14 +142,29 @@ describe('store unit', () => {
     const value = randomBytes(100_000)
     let stored = 0
     let code: string | undefined
-    for (let at = 0; code === undefined; at++) {
-      value.writeUInt32LE(at)
-      code = await codeIn(shards.put(key('same'), value, never))
-      if (code === undefined) stored++
-    }
+    for (; code === undefined; stored++)
+      code = await codeIn(shards.put(key(`${stored}`), value, never))
     assert.equal(code, 'STORE_FULL')
-    assert.equal(stored, 11, 'overwriting does not escape the quota')
-    assert.isDefined(await shards.get(key('same'), never))
+    assert.equal(stored - 1, 10)
+    assert.isDefined(await shards.get(key('0'), never))
+  })
+
+  it('does not let overwriting escape the quota, and gives the room of what was overwritten back', async () => {
+    const shards = store(writer, 'o2.0')
+    const value = randomBytes(100_000)
+    let stored = 0
+    // How many are refused before compaction has given room back is a matter of time.
+    while (stored < 30) {
+      value.writeUInt32LE(stored)
+      const code = await codeIn(shards.put(key('same'), value, never))
+      if (code === undefined) stored++
+      else assert.equal(code, 'STORE_FULL')
+      assert.isAtMost(
+        bytesUnder(join(dataDir, 'store/ns/n-o2.0')),
+        QUOTA_BYTES + 3 * value.byteLength,
+      )
+    }
+    assert.isTrue(value.equals((await shards.get(key('same'), never)) ?? Buffer.alloc(1)))
   })
 
   it('leaves a namespace alone that the configuration forgets, and removes one that ended', async () => {
