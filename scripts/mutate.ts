@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { libraryTestOf } from './law/library-tests.ts'
 import { planTests, type TestPlan } from './law/mutant-tests.ts'
+import type { Task } from './law/mutant-worker.ts'
 import { reachOf } from './law/reach.ts'
 import { type Mutant, weaveMutants } from './law/schemata.ts'
 import { parseContracts } from './law/syntax.ts'
@@ -117,19 +118,20 @@ function placeOf({ name }: Mutant): string {
 async function byMocha(worker: Worker, plan: TestPlan): Promise<string | undefined> {
   const { titles, fresh } = plan
   if (titles.length === 0) return undefined
-  return killerOf(await worker.do({ kind: 'mocha', mutant: plan.mutant.number, titles, fresh }))
+  return killerOf(worker, { kind: 'mocha', mutant: plan.mutant.number, titles, fresh })
 }
 
 async function bySolidity(worker: Worker, mutant: Mutant): Promise<string | undefined> {
   const file = libraryTestOf(mutant.file)
   if (file === undefined) return undefined
-  return killerOf(await worker.do({ kind: 'solidity', mutant: mutant.number, file }))
+  return killerOf(worker, { kind: 'solidity', mutant: mutant.number, file })
 }
 
-function killerOf(answer: { failed?: string; died?: boolean }): string | undefined {
-  // The worker says why on its error output; a mutant cannot end it, so this is a fault of ours.
-  if (answer.died) throw new TypeError('a worker ended over a mutant')
-  return answer.failed
+async function killerOf(worker: Worker, task: Task): Promise<string | undefined> {
+  let answer = await worker.do(task)
+  // By itself, or ended by a system that is out of memory: then the second time shows who was to blame.
+  if (answer.died) answer = await worker.do(task)
+  return answer.died ? 'the process that ran it ended, twice' : answer.failed
 }
 
 /** Mutants known to behave as the original does, by name. */

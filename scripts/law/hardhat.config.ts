@@ -17,8 +17,13 @@ import { WORLD } from './library-tests.ts'
 import { PROBE, PROBE_FILE, PROBE_SOURCE } from './probe.ts'
 import { wovenChain } from './woven-chain.ts'
 
-/** Room for contracts four times their size; and a mutant that loops for ever ends within a second. */
-const BLOCK_GAS_LIMIT = 200_000_000n
+/**
+ * Room for contracts of twice their size. A mutant that loops for ever ends within a second, and before the record that
+ * the chain keeps of its steps fills the machine's memory: some 170 bytes for each unit of gas.
+ */
+const BLOCK_GAS_LIMIT = 30_000_000n
+/** Ten times what the longest test in Solidity takes; a mutant that loops for ever ends within seconds. */
+const TEST_GAS_LIMIT = 2_000_000_000n
 
 /** Choices make the contracts slower, and there is a run for every mutant of a library. */
 const FUZZ_RUNS = 32
@@ -72,7 +77,7 @@ export default defineConfig({
     },
   },
   test: {
-    solidity: { fuzz: { runs: FUZZ_RUNS } },
+    solidity: { gasLimit: TEST_GAS_LIMIT, fuzz: { runs: FUZZ_RUNS } },
   },
   paths: { ...base.paths, artifacts: join(place, 'artifacts'), cache: join(place, 'cache') },
 })
