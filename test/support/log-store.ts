@@ -1,7 +1,9 @@
 /** A store on a disk in memory, with hand-driven bursts, and a client that speaks to it without sockets. */
+
 import assert from 'node:assert/strict'
 import { type Reply, ReplyReader } from '../../agent/adapters/socket/resp-reply-reader.ts'
 import type { Log } from '../../agent/base/ports.ts'
+import { MIB } from '../../agent/base/units.ts'
 import {
   LogStore,
   type LogStoreInit,
@@ -82,7 +84,8 @@ export function testClient(
   made: TestStore,
   options: { principal?: Principal; server?: RespServer; init?: RespServerInit } = {},
 ): TestClient {
-  const server = options.server ?? new RespServer(made.store, options.init)
+  const server =
+    options.server ?? new RespServer(made.store, { checksumMemoryBytes: MIB, ...options.init })
   const replies: Reply[] = []
   const waiting: ((reply: Reply) => void)[] = []
   const reader = new ReplyReader((reply) => {

@@ -5,9 +5,11 @@
  * Held to: a replica never has a record that its primary has not; what it acknowledged it still has after a crash, in the
  * value that the primary has unless that was replaced since; and once all is quiet both hold the same, with the same roots.
  */
+
 import assert from 'node:assert/strict'
 import { describeError } from '../../agent/base/errors.ts'
 import type { Chance, Clock } from '../../agent/base/ports.ts'
+import { MIB } from '../../agent/base/units.ts'
 import {
   LogStore,
   type Namespace,
@@ -302,7 +304,8 @@ async function openProcess(disk: FaultDisk, chance: Chance): Promise<Process> {
   )
   const process: Process = {
     store,
-    server: new RespServer(store),
+    // Little, since each of hundreds of lives has its own, and the garbage collector counts all of it.
+    server: new RespServer(store, { checksumMemoryBytes: MIB }),
     isDead: false,
     runTasks() {
       for (const task of tasks.splice(0)) {

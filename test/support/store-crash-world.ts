@@ -6,6 +6,7 @@
  * Under `sync: always` the log is a prefix of what was executed: so the state found must be the state after some
  * prefix of the writes, and that prefix must hold every write that was acknowledged and every value that was ever served.
  */
+
 import assert from 'node:assert/strict'
 import {
   type Reply,
@@ -13,6 +14,7 @@ import {
   ReplyReader,
 } from '../../agent/adapters/socket/resp-reply-reader.ts'
 import type { Chance, Clock, Log } from '../../agent/base/ports.ts'
+import { MIB } from '../../agent/base/units.ts'
 import {
   LogStore,
   type LogStoreInit,
@@ -193,7 +195,8 @@ async function startProcess(disk: FaultDisk, chance: Chance, isDead: () => boole
   if (!store.namespaces.has('a')) {
     await store.create('a', { historySeconds: 0, isProvable: chance.below(2) === 0 })
   }
-  const resp = new RespServer(store)
+  // Little, since each of hundreds of lives has its own, and the garbage collector counts all of it.
+  const resp = new RespServer(store, { checksumMemoryBytes: MIB })
   const runTasks = () => {
     for (const task of tasks.splice(0)) task()
   }

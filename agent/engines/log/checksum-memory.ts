@@ -11,7 +11,7 @@ import { CHECKSUM_FOLD } from './kernel/checksum-fold-wasm.ts'
 
 /** Grain of what is handed out. */
 export const GRAIN_BYTES = 4 * KIB
-/** Where the kernel can be used; touched only where it is in use. */
+/** Where the kernel can be used, if nothing else is said; touched only where it is in use. */
 const SPACE_BYTES = 64 * MIB
 /** Longest string that is shortened in one go: a block of a value. */
 export const FOLD_BYTES_MAX = BLOCK_BYTES
@@ -58,11 +58,12 @@ export class ChecksumMemory {
   readonly #foldFar: Fold
   readonly #foldNear: Fold
   /** Ascending, never touching each other. */
-  readonly #free: Extent[] = [{ from: SPACE_AT, to: SPACE_AT + SPACE_BYTES }]
+  readonly #free: Extent[]
 
-  private constructor() {
+  private constructor(spaceBytes: number) {
     kernel ??= compileKernel([CHECKSUM_FOLD])
-    const { memory, entry } = kernel.instantiate(SPACE_AT + SPACE_BYTES + SLACK_BYTES)
+    const { memory, entry } = kernel.instantiate(SPACE_AT + spaceBytes + SLACK_BYTES)
+    this.#free = [{ from: SPACE_AT, to: SPACE_AT + spaceBytes }]
     this.#buffer = memory
     this.#foldFar = entry('foldFar')
     this.#foldNear = entry('foldNear')
@@ -70,10 +71,15 @@ export class ChecksumMemory {
     memories.set(memory, this)
   }
 
-  /** Makes one. @returns Undefined where the system gives the address space for none. */
-  static make(): ChecksumMemory | undefined {
+  /**
+   * Makes one.
+   *
+   * @param spaceBytes - What can be taken of it at most, in whole grains. The garbage collector counts all of it, used or not.
+   * @returns Undefined where the system gives the address space for none.
+   */
+  static make(spaceBytes = SPACE_BYTES): ChecksumMemory | undefined {
     try {
-      return new ChecksumMemory()
+      return new ChecksumMemory(spaceBytes)
     } catch (caught) {
       if (caught instanceof RangeError) return undefined
       throw caught

@@ -1,9 +1,11 @@
 /** Garbage on the wire and flipped bits on the disk: a clear error, bounded memory, and never a wrong value. */
+
 import { assert } from 'chai'
 import fc from 'fast-check'
 import { ReplyError } from '../../../agent/adapters/socket/resp-reply-reader.ts'
 import { isNodeError } from '../../../agent/base/errors.ts'
 import { account } from '../../../agent/base/ids.ts'
+import { MIB } from '../../../agent/base/units.ts'
 import { RespServer } from '../../../agent/engines/log/index.ts'
 import { faultDisk } from '../../support/fault-disk.ts'
 import { openTestStore, testClient } from '../../support/log-store.ts'
@@ -37,7 +39,7 @@ describe('garbage on the wire', () => {
   it('is answered or refused, in whatever pieces it comes, and the next client is served', async () => {
     const made = await openTestStore()
     await made.store.create('default')
-    const server = new RespServer(made.store)
+    const server = new RespServer(made.store, { checksumMemoryBytes: MIB })
     await fc.assert(
       fc.asyncProperty(fc.array(pieces, { maxLength: 30 }), fc.nat(40), async (parts, cut) => {
         const rude = testClient(made, { server })
@@ -57,7 +59,7 @@ describe('garbage on the wire', () => {
   it('is refused in its own words, after every command before it was answered', async () => {
     const made = await openTestStore()
     await made.store.create('default')
-    const server = new RespServer(made.store)
+    const server = new RespServer(made.store, { checksumMemoryBytes: MIB })
     const broken = fc.constantFrom<[bytes: string, words: string]>(
       ['*1025\r\n', 'invalid multibulk length'],
       ['*0\r\n', 'empty command'],
@@ -120,7 +122,7 @@ describe('garbage on the wire', () => {
   it('that announces much and sends little holds little memory, over all clients', async () => {
     const made = await openTestStore()
     await made.store.create('default')
-    const server = new RespServer(made.store)
+    const server = new RespServer(made.store, { checksumMemoryBytes: MIB })
     const rude = Array.from({ length: 2000 }, () => testClient(made, { server }))
     for (const one of rude) one.send('*3\r\n$3\r\nSET\r\n$1\r\na\r\n$8388608\r\nabc')
     assert.isAtMost(server.carriedBytes, 520 * 1024 * 1024)
@@ -131,7 +133,7 @@ describe('garbage on the wire', () => {
   it('of a client that asks without reading stops at a backlog', async () => {
     const made = await openTestStore()
     await made.store.create('default')
-    const server = new RespServer(made.store)
+    const server = new RespServer(made.store, { checksumMemoryBytes: MIB })
     const first = testClient(made, { server })
     await first.ask('SET', 'a', Buffer.alloc(1024 * 1024, 1))
     let heldBytes = 0

@@ -83,7 +83,7 @@ describe('an incomplete command', () => {
           for (const isInPlace of [false, true]) {
             const made = await openTestStore({ sync: 'never' })
             await made.store.create('default')
-            const server = new RespServer(made.store)
+            const server = new RespServer(made.store, { checksumMemoryBytes: MIB })
             const { session, replies } = connected(made, server)
             if (isInPlace) feed(session, stream, cuts)
             else {
@@ -109,7 +109,7 @@ describe('an incomplete command', () => {
   it('is copied nowhere after the first large one', async () => {
     const made = await openTestStore({ sync: 'never' })
     await made.store.create('default')
-    const server = new RespServer(made.store)
+    const server = new RespServer(made.store, { checksumMemoryBytes: MIB })
     const { session, replies } = connected(made, server)
     const one = command('SET', 'k', Buffer.alloc(64 * KIB, 1))
     feed(session, one, [1])
@@ -127,7 +127,7 @@ describe('an incomplete command', () => {
   it('that never begins holds little memory, over all clients', async () => {
     const made = await openTestStore({ sync: 'never' })
     await made.store.create('default')
-    const server = new RespServer(made.store)
+    const server = new RespServer(made.store, { checksumMemoryBytes: MIB })
     const large = command('ECHO', Buffer.alloc(MIB))
     let places = 0
     for (let at = 0; at < 200; at++) {
@@ -144,7 +144,7 @@ describe('an incomplete command', () => {
   it('leaves its place alone where the connection may write to it for ever', async () => {
     const made = await openTestStore({ sync: 'never' })
     await made.store.create('default')
-    const server = new RespServer(made.store)
+    const server = new RespServer(made.store, { checksumMemoryBytes: MIB })
     const { session } = connected(made, server)
     const large = command('ECHO', Buffer.alloc(64 * KIB))
     session.receive(large, large.byteLength)

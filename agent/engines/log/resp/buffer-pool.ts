@@ -16,6 +16,7 @@ const KEPT_BYTES_MAX = 64 * MIB
 /** Hands out buffers and takes them back. */
 export class BufferPool {
   readonly #free: Buffer[][] = Array.from({ length: 16 }, () => [])
+  readonly #memoryBytes: number | undefined
   #memory: ChecksumMemory | undefined
   #hasTriedMemory = false
   /** Idle bytes outside and inside the checksum memory. */
@@ -23,6 +24,11 @@ export class BufferPool {
   #idleBytes = 0
   /** Bytes handed out and not yet back. */
   outBytes = 0
+
+  /** @param memoryBytes - Size of the checksum memory, if not the usual. */
+  constructor(memoryBytes?: number) {
+    this.#memoryBytes = memoryBytes
+  }
 
   /**
    * Takes a buffer with unknown content.
@@ -57,7 +63,7 @@ export class BufferPool {
   #fresh(sizeBytes: number): Buffer {
     if (!this.#hasTriedMemory) {
       this.#hasTriedMemory = true
-      this.#memory = ChecksumMemory.make()
+      this.#memory = ChecksumMemory.make(this.#memoryBytes)
     }
     const memory = this.#memory
     let buffer = memory?.take(sizeBytes)

@@ -50,6 +50,8 @@ export interface RespServerInit {
   readonly replica?: ReplicaControl
   /** Told in INFO. */
   readonly version?: string
+  /** Memory in which long checksums are cheap, for buffers of replies and commands; 64 MiB if not given. */
+  readonly checksumMemoryBytes?: number
 }
 
 /** Counts since the start. */
@@ -74,7 +76,7 @@ export interface Watcher {
 export class RespServer {
   readonly store: LogStore
   readonly init: RespServerInit
-  readonly pool = new BufferPool()
+  readonly pool: BufferPool
   readonly parser = new CommandParser()
   readonly sessions = new Set<Session>()
   readonly startedMs: number
@@ -101,6 +103,7 @@ export class RespServer {
   constructor(store: LogStore, init: RespServerInit = {}) {
     this.store = store
     this.init = init
+    this.pool = new BufferPool(init.checksumMemoryBytes)
     this.followers = new Followers(store.ports)
     this.passwords = new PasswordGate(store.ports.clock)
     this.startedMs = store.ports.clock.now()
