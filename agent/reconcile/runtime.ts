@@ -6,6 +6,7 @@
  */
 import { AssertionError } from '../base/assert.ts'
 import { codeOf, describeError, isNodeError, NodeError } from '../base/errors.ts'
+import { linkedAbort } from '../base/linked-abort.ts'
 import type { Clock, Log } from '../base/ports.ts'
 import { ALL_KINDS, type ControllerStatus, type Kind } from '../state/kinds.ts'
 import { put, type State } from '../state/state.ts'
@@ -161,12 +162,13 @@ async function firstOf(
   signal: AbortSignal,
   begin: (until: AbortSignal) => readonly Promise<unknown>[],
 ): Promise<void> {
-  const others = new AbortController()
+  const own = linkedAbort(signal)
   try {
-    const waits = begin(AbortSignal.any([signal, others.signal]))
+    const waits = begin(own.signal)
     await Promise.race(waits.map((wait) => wait.catch(() => undefined)))
   } finally {
-    others.abort()
+    own.abort()
+    own.release()
   }
 }
 

@@ -3,6 +3,7 @@
  * starts it again when it dies, with back-off; stops it when its order says so. Never gives up.
  */
 import { codeOf, describeError, isNodeError, NodeError } from '../base/errors.ts'
+import { type LinkedAbort, linkedAbort } from '../base/linked-abort.ts'
 import type { Clock, Log } from '../base/ports.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { UnitKind, UnitStatus, UnitWanted } from '../state/kinds.ts'
@@ -74,7 +75,7 @@ export class UnitKeeper {
   #wantedText: string
   /** True if something happened since the last rest; the rest under way is cut short. */
   #isWoken = false
-  #rest: AbortController | undefined
+  #rest: LinkedAbort | undefined
   #status: UnitStatus
   #backoffMs = BACKOFF_MS_MIN
   #child: UnitProcess | undefined
@@ -325,11 +326,10 @@ export class UnitKeeper {
 
   /** Waits, or until woken; a wake that came before counts. */
   async #restFor(ms: number, signal: AbortSignal): Promise<void> {
-    this.#rest = new AbortController()
-    if (!this.#isWoken) {
-      const until = AbortSignal.any([signal, this.#rest.signal])
-      await this.#ports.clock.sleep(ms, until).catch(() => undefined)
-    }
+    const rest = linkedAbort(signal)
+    this.#rest = rest
+    if (!this.#isWoken) await this.#pause(ms, rest.signal)
+    rest.release()
     this.#rest = undefined
     this.#isWoken = false
   }
