@@ -106,6 +106,7 @@ const ERRORS: readonly (readonly [fragment: string, hint?: string])[] = [
   ['PolicyPauseTooLong(uint64 seconds, uint64 max)', 'Pause for a shorter time.'],
   ['OwnableInvalidOwner(address owner)'],
   ['OwnableUnauthorizedAccount(address account)', 'Only a vote can do this: "varve propose".'],
+  ['OwnerNeeded()', 'Policy and contractors always have an owner; a vote may name another one.'],
   // Votes
   ['GovernorAlreadyCastVote(address voter)', 'This account voted before; a vote stands.'],
   ['GovernorAlreadyQueuedProposal(uint256 proposalId)', 'It is queued: "varve execute" when its delay passed.'],
