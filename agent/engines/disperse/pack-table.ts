@@ -150,8 +150,12 @@ export class PackTable {
     this.#confirm()
     const added = this.#addedSince(this.#takenNext)
     const touched = [...this.#touched].filter((number) => number < this.#takenNext)
+    // Whoever restores a table without packs takes no generations from it, so the first packs bring all of them.
+    const isFirst = this.#takenNext === 0 && added.length > 0
     const changes = {
-      generations: [...this.#generations].filter(([slot]) => this.#generationsTouched.has(slot)),
+      generations: [...this.#generations].filter(
+        ([slot]) => isFirst || this.#generationsTouched.has(slot),
+      ),
       next: this.#takenNext,
       added,
       touched: touched.flatMap((number) => this.#packs.get(number) ?? []),

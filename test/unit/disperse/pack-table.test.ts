@@ -44,6 +44,18 @@ describe('the table of packs', () => {
       }),
     ))
 
+  it('knows that a slot moved after a snapshot without packs, whose generations were committed before', () => {
+    const writer = newTable()
+    writer.takeChanges()
+    const reader = new PackTable(SHARDS)
+    reader.restore(writer.snapshot())
+    writer.add(contentOf(0), all())
+    reader.applyChanges(writer.takeChanges())
+    writer.setGenerations(new Map([[0, 2]]))
+    reader.applyChanges(writer.takeChanges())
+    assert.deepEqual(reader.missingBySlot, [1, 0, 0, 0, 0, 0])
+  })
+
   it('counts every shard of a slot that moved as missing, and none of one that only reconnected', () => {
     const table = newTable()
     for (let n = 0; n < 5; n++) table.add(contentOf(n), all())
