@@ -10,6 +10,7 @@ import {
   deployTestGrid,
   GIB,
   KIND,
+  mined,
   mountSpec,
   storeSpec,
   type TestGrid,
@@ -60,7 +61,7 @@ async function auditOut(
   // It takes from a balance that streams, so its time counts.
   await at(190n)
   const scene = await AuditScene.make(grid, proving, { shards })
-  await token.connect(tenant).approve(await audits.getAddress(), 5n)
+  await mined(token.connect(tenant).approve(await audits.getAddress(), 5n))
   const digest = `0x${'d1'.repeat(28)}`
   await scene.commit()
   await at(200n)
@@ -72,8 +73,8 @@ async function auditOut(
   const proof = await scene.prove(1n)
   await scene.post(proof)
   await at(400n)
-  await audits.connect(tenant).challengeLocated(proving.id, 1n, 8, proof.location(8))
-  await audits.answer(1n, proof.opening(8))
+  await mined(audits.connect(tenant).challengeLocated(proving.id, 1n, 8, proof.location(8)))
+  await mined(audits.answer(1n, proof.opening(8)))
   await at(1_300n)
   await add('next draw', audits.draw())
   await grid.beat([proving, missing])

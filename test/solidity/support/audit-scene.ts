@@ -21,7 +21,7 @@ import { BinaryTree } from '../../../agent/engines/audit/tree/binary-tree.ts'
 import { showUnit } from '../../../agent/engines/audit/tree/shard-tree.ts'
 import { sumLeaf } from '../../../agent/engines/audit/tree/sum-node.ts'
 import { SumTree } from '../../../agent/engines/audit/tree/sum-tree.ts'
-import { KIND, storeSpec, type TestGrid, type TestNode } from './grid.ts'
+import { KIND, mined, storeSpec, type TestGrid, type TestNode } from './grid.ts'
 
 /** What a scene is set up with. */
 export interface SceneInit {
@@ -129,7 +129,7 @@ export class AuditScene {
   /** The node stands for it from the next epoch on. */
   async commit(): Promise<void> {
     const { root, units } = this.accumulator
-    await this.grid.contracts.audits.connect(this.node.wallet).commit(root, units)
+    await mined(this.grid.contracts.audits.connect(this.node.wallet).commit(root, units))
   }
 
   /** The store's place in what the node committed. */
@@ -177,9 +177,8 @@ export class AuditScene {
 
   /** Posts a digest as the node. */
   async post(proof: Pick<Proof, 'epoch' | 'digest'>): Promise<void> {
-    await this.grid.contracts.audits
-      .connect(this.node.wallet)
-      .postDigest(proof.epoch, proof.digest.slice(0, 28))
+    const audits = this.grid.contracts.audits.connect(this.node.wallet)
+    await mined(audits.postDigest(proof.epoch, proof.digest.slice(0, 28)))
   }
 
   /** As the contract takes it. */

@@ -231,9 +231,9 @@ export class TestGrid {
   /** Gives an account tokens and lets the escrow and the registry take them. */
   async fund(signer: Signer, amount = PLENTY / 1000n): Promise<void> {
     const { token, escrow, nodes } = this.contracts
-    await token.transfer(await signer.getAddress(), amount)
-    await token.connect(signer).approve(await escrow.getAddress(), amount)
-    await token.connect(signer).approve(await nodes.getAddress(), amount)
+    await mined(token.transfer(await signer.getAddress(), amount))
+    await mined(token.connect(signer).approve(await escrow.getAddress(), amount))
+    await mined(token.connect(signer).approve(await nodes.getAddress(), amount))
   }
 
   /** Makes a farm. */
@@ -283,7 +283,7 @@ export class TestGrid {
 
   /** All these nodes say that they live. */
   async beat(nodes: readonly TestNode[]): Promise<void> {
-    for (const node of nodes) await this.contracts.nodes.connect(node.wallet).heartbeat()
+    for (const node of nodes) await mined(this.contracts.nodes.connect(node.wallet).heartbeat())
   }
 
   /** Places an order and returns its number. */
@@ -352,7 +352,7 @@ export class TestGrid {
 }
 
 /** Waits until a transaction counts: the second EVM says that it has one before it has run it. */
-async function mined(sent: Promise<ContractTransactionResponse>): Promise<void> {
+export async function mined(sent: Promise<ContractTransactionResponse>): Promise<void> {
   await (await sent).wait()
 }
 
