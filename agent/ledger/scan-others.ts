@@ -47,18 +47,24 @@ export async function scanOthers(init: ScanInit): Promise<Scan | undefined> {
   const scannedTo = Math.min(reading.nodeCount, before.scannedTo + NODES_PER_LOOK)
   const asked = [...before.suspects]
   for (let id = before.scannedTo + 1; id <= scannedTo; id++) asked.push(nodeId(id))
-  const owing = await Promise.all(asked.map((id) => owes(init, id, judged)))
+  if (asked.length === 0) return { epoch: judged, scannedTo, suspects: [] }
+  const [then] = await init.ask('epochs', [judged])
+  const owing = await Promise.all(asked.map((id) => owes(init, id, judged, then)))
   return { epoch: judged, scannedTo, suspects: asked.filter((_, at) => owing[at]) }
 }
 
 /** Whether a node owed a proof and can be marked for it, as `Audits.markMissed` decides. */
-async function owes({ reading, ask }: ScanInit, id: NodeId, judged: number): Promise<boolean> {
+async function owes(
+  { reading, ask }: ScanInit,
+  id: NodeId,
+  judged: number,
+  then: Readonly<Record<string, unknown>>,
+): Promise<boolean> {
   if ((await ask('isProven', [id, judged]))[0]) return false
   const data = NODES_ABI.encodeFunctionData('maintenanceOf', [id])
-  const [[accumulator], prover, [then], maintenance] = await Promise.all([
+  const [[accumulator], prover, maintenance] = await Promise.all([
     ask('accumulatorOf', [id, judged]),
     ask('proverOf', [id]),
-    ask('epochs', [judged]),
     reading
       .call(reading.nodes, data)
       .then((answer) => decodeReturn(NODES_ABI, 'maintenanceOf', answer)),
