@@ -25,15 +25,15 @@ describe('The DAO', () => {
   })
   beforeEach(() => restore())
 
-  it('changes a parameter by proposal, vote, queue and execution, and in no other way', async () => {
-    const { governor, policy, token } = grid.contracts
+  /** Proposes one call, votes for it, queues it and has anybody execute it. @returns Number of the proposal. */
+  async function carry(target: string, call: string, description: string): Promise<bigint> {
+    const { governor, token } = grid.contracts
     const [voter, , anyone] = [grid.actors.holder, grid.actors.tenant, grid.actors.attacker]
     await token.delegate(await voter.getAddress())
     await grid.pass(1n)
-    const call = policy.interface.encodeFunctionData('set', [2, 60n])
-    const proposal = [[await policy.getAddress()], [0n], [call]] as [string[], bigint[], string[]]
-    const described = grid.connection.ethers.id('wait a minute before repair')
-    await governor.propose(...proposal, 'wait a minute before repair')
+    const proposal = [[target], [0n], [call]] as [string[], bigint[], string[]]
+    const described = grid.connection.ethers.id(description)
+    await governor.propose(...proposal, description)
     const id = await governor.hashProposal(...proposal, described)
     await grid.pass(2n)
     await governor.castVote(id, 1)
@@ -41,26 +41,22 @@ describe('The DAO', () => {
     await governor.connect(anyone).queue(...proposal, described)
     await grid.pass(2n)
     await governor.connect(anyone).execute(...proposal, described)
+    return id
+  }
+
+  it('changes a parameter by proposal, vote, queue and execution, and in no other way', async () => {
+    const { governor, policy } = grid.contracts
+    const call = policy.interface.encodeFunctionData('set', [2, 60n])
+    const id = await carry(await policy.getAddress(), call, 'wait a minute before repair')
     expect(await policy.value(2)).to.equal(60n)
     expect(await policy.version()).to.equal(2n)
     expect(await governor.state(id)).to.equal(7n)
   })
 
   it('changes how it votes by vote only', async () => {
-    const { governor, token } = grid.contracts
-    const voter = grid.actors.holder
-    await token.delegate(await voter.getAddress())
-    await grid.pass(1n)
+    const { governor } = grid.contracts
     const call = governor.interface.encodeFunctionData('setVotingDelay', [3n])
-    const proposal = [[await governor.getAddress()], [0n], [call]] as [string[], bigint[], string[]]
-    const described = grid.connection.ethers.id('x')
-    await governor.propose(...proposal, 'x')
-    await grid.pass(2n)
-    await governor.castVote(await governor.hashProposal(...proposal, described), 1)
-    await grid.pass(5n)
-    await governor.queue(...proposal, described)
-    await grid.pass(2n)
-    await governor.execute(...proposal, described)
+    await carry(await governor.getAddress(), call, 'vote later')
     expect(await governor.votingDelay()).to.equal(3n)
     await expect(governor.setVotingDelay(1n)).to.be.revertedWithCustomError(
       governor,

@@ -90,7 +90,7 @@ describe('Escrow', () => {
   })
 
   it('checks what the order book asks', async () => {
-    const book = await asOrderBook(grid)
+    const book = await grid.impersonate(await grid.contracts.orders.getAddress())
     const address = await tenant.getAddress()
     await refuse(as(book).hold(address, address, 1n << 120n), 'EscrowAmountInvalid')
     await as(book).hold(address, address, 10n)
@@ -105,7 +105,7 @@ describe('Escrow', () => {
   })
 
   it('pays single units', async () => {
-    const book = await asOrderBook(grid)
+    const book = await grid.impersonate(await grid.contracts.orders.getAddress())
     const address = await tenant.getAddress()
     await as(book).hold(address, address, 2n)
     await as(book).pay(address, [anAccount(1)], [1n], 1n)
@@ -115,7 +115,7 @@ describe('Escrow', () => {
   })
 
   it('takes nothing for a stream that ended from what is paid or refunded later', async () => {
-    const book = await asOrderBook(grid)
+    const book = await grid.impersonate(await grid.contracts.orders.getAddress())
     const payer = await tenant.getAddress()
     const payee = anAccount(7)
     const graceSeconds = 100n
@@ -132,15 +132,6 @@ describe('Escrow', () => {
     expect(await grid.contracts.escrow.heldOf(payer)).to.equal(10n)
   })
 })
-
-/** A signer that is the order book itself. */
-async function asOrderBook(grid: TestGrid): Promise<Signer> {
-  const orders = await grid.contracts.orders.getAddress()
-  const { networkHelpers, ethers } = grid.connection
-  await networkHelpers.impersonateAccount(orders)
-  await networkHelpers.setBalance(orders, TOKEN)
-  return ethers.getSigner(orders)
-}
 
 async function signPermit(
   grid: TestGrid,

@@ -812,22 +812,18 @@ describe('Orders', () => {
 
     it('keeps the groups on distinct farms', async () => {
       const { orders } = grid.contracts
-      await expect(as(tenant).replace(volume, 0, 2n)).to.be.revertedWithCustomError(
-        orders,
-        'OrderFarmRepeated',
-      )
-      await expect(as(tenant).replace(volume, 4, 4n)).to.be.revertedWithCustomError(
-        orders,
-        'OrderFarmRepeated',
-      )
-      await expect(as(tenant).replace(volume, 2, 1n)).to.be.revertedWithCustomError(
-        orders,
-        'OrderFarmRepeated',
-      )
-      await expect(as(tenant).replace(volume, 3, 5n)).to.be.revertedWithCustomError(
-        orders,
-        'OrderFarmRepeated',
-      )
+      const repeated: [slot: number, node: bigint][] = [
+        [0, 2n],
+        [4, 4n],
+        [2, 1n],
+        [3, 5n],
+      ]
+      for (const [slot, node] of repeated) {
+        await expect(as(tenant).replace(volume, slot, node)).to.be.revertedWithCustomError(
+          orders,
+          'OrderFarmRepeated',
+        )
+      }
       await as(tenant).replace(volume, 0, 4n)
       await as(tenant).replace(volume, 3, 2n)
     })

@@ -339,15 +339,20 @@ export class TestGrid {
 
   /** Acts as the timelock, which owns the grid. */
   async asTimelock<T>(act: (signer: Signer) => Promise<T>): Promise<T> {
-    const { networkHelpers, ethers } = this.connection
-    await networkHelpers.impersonateAccount(this.timelock)
-    await networkHelpers.setBalance(this.timelock, TOKEN)
-    const signer = await ethers.getSigner(this.timelock)
+    const signer = await this.impersonate(this.timelock)
     try {
       return await act(signer)
     } finally {
-      await networkHelpers.stopImpersonatingAccount(this.timelock)
+      await this.connection.networkHelpers.stopImpersonatingAccount(this.timelock)
     }
+  }
+
+  /** A signer that is a contract, with ether for its transactions. */
+  async impersonate(address: string): Promise<Signer> {
+    const { networkHelpers, ethers } = this.connection
+    await networkHelpers.impersonateAccount(address)
+    await networkHelpers.setBalance(address, TOKEN)
+    return ethers.getSigner(address)
   }
 }
 
