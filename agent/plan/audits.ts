@@ -6,6 +6,7 @@
  * decides from the same facts (`engines/audit`); here is decided what it may see and what of its words is believed.
  */
 import type { NodeId } from '../base/ids.ts'
+import { fieldOf } from '../base/json.ts'
 import type {
   AuditFacts,
   LedgerNode,
@@ -120,16 +121,16 @@ type Figures = Readonly<Record<string, unknown>>
 function holdsOf({ holds }: Figures): AuditHold[] | undefined {
   if (!Array.isArray(holds)) return undefined
   return holds.flatMap((hold: unknown): AuditHold[] => {
-    const [namespace, keptSince] = [field(hold, 'namespace'), field(hold, 'keptSince')]
+    const [namespace, keptSince] = [fieldOf(hold, 'namespace'), fieldOf(hold, 'keptSince')]
     if (typeof namespace !== 'string' || typeof keptSince !== 'number') return []
-    return [{ namespace, keptSince, isNeeded: field(hold, 'isNeeded') === true }]
+    return [{ namespace, keptSince, isNeeded: fieldOf(hold, 'isNeeded') === true }]
   })
 }
 
 function actsOf({ acts }: Figures, { audits }: AuditFacts): WantedTransaction[] {
   if (!Array.isArray(acts)) return []
   return acts.flatMap((one: unknown): WantedTransaction[] => {
-    const [id, act, why] = ['id', 'act', 'why'].map((name) => field(one, name))
+    const [id, act, why] = ['id', 'act', 'why'].map((name) => fieldOf(one, name))
     if (typeof id !== 'string' || typeof act !== 'string' || typeof why !== 'string') return []
     return [{ id, call: { method: 'audit', audits, act }, why }]
   })
@@ -165,8 +166,4 @@ function stateOf({ epoch, audited, isProven }: AuditFacts, now: number): AuditSt
   if (audited.units === 0) return 'nothing-to-prove'
   if (isProven) return 'proven'
   return now <= epoch.dueAt ? 'proving' : 'missed'
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 }

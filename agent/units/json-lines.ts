@@ -7,6 +7,10 @@
 import type { Duplex } from 'node:stream'
 import { assert } from '../base/assert.ts'
 import { codeOf, NodeError } from '../base/errors.ts'
+import { failureFrom, parseObject } from '../base/json.ts'
+
+/** What an error is taken for that does not say what it is. */
+const OTHER_END = { code: 'CONTROL_MESSAGE_INVALID', message: 'the other end failed' } as const
 
 /** Bounds of a stream. */
 export interface LineLimits {
@@ -63,7 +67,7 @@ export function askLines(
     const pending = waiting.get(id)
     if (!pending) return
     waiting.delete(id)
-    if ('error' in message) pending.reject(errorFrom(message['error']))
+    if ('error' in message) pending.reject(failureFrom(message['error'], OTHER_END))
     else pending.resolve(message['result'])
   })
 
@@ -149,7 +153,7 @@ function readLines(
     let rest = data
     for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
       parts.push(rest.subarray(0, end))
-      const message = parseMessage(Buffer.concat(parts))
+      const message = parseObject(Buffer.concat(parts))
       parts = []
       lengthBytes = 0
       rest = rest.subarray(end + 1)
@@ -160,16 +164,6 @@ function readLines(
     if (lengthBytes > lineBytesMax) return void stream.destroy()
     if (rest.byteLength > 0) parts.push(rest)
   })
-}
-
-function parseMessage(line: Buffer): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line.toString('utf8'))
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function errorToJson(caught: unknown): object {
@@ -183,22 +177,4 @@ function errorToJson(caught: unknown): object {
     ...(hint && { hint }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   }
-}
-
-function errorFrom(value: unknown): NodeError {
-  const fields = typeof value === 'object' && value !== null ? value : {}
-  const text = (name: string, fallback: string) => {
-    const field: unknown = Reflect.get(fields, name)
-    return typeof field === 'string' ? field : fallback
-  }
-  const hint = text('hint', '')
-  const retryAfterMs: unknown = Reflect.get(fields, 'retryAfterMs')
-  return new NodeError(
-    text('code', 'CONTROL_MESSAGE_INVALID'),
-    text('message', 'the other end failed'),
-    {
-      ...(hint !== '' && { hint }),
-      ...(typeof retryAfterMs === 'number' && { retryAfterMs }),
-    },
-  )
 }

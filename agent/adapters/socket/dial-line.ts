@@ -1,6 +1,7 @@
 /** The one line that opens every stream between units: JSON, then bytes that are nobody's business. */
 import type { Socket } from 'node:net'
 import { NodeError } from '../../base/errors.ts'
+import { parseObject } from '../../base/json.ts'
 
 /** Two names and an account, or an error message: 4 KiB is plenty, and a bound for whoever sends garbage. */
 export const DIAL_LINE_BYTES_MAX = 4096
@@ -40,7 +41,8 @@ export async function readFirstLine(
     settleWithLine()
   }
   const settleWithLine = () => {
-    const message = parseObject(Buffer.concat(parts))
+    const line = Buffer.concat(parts)
+    const message = line.length > DIAL_LINE_BYTES_MAX ? undefined : parseObject(line)
     if (message) resolve(message)
     else fail('the first line is no JSON object')
   }
@@ -70,22 +72,5 @@ export async function readFirstLine(
     socket.off('error', onError)
     socket.off('close', onClose)
     socket.off('end', onClose)
-  }
-}
-
-/**
- * Parses one line.
- *
- * @param line - Bytes without the line end.
- * @returns The object, or undefined if it is none.
- */
-function parseObject(line: Buffer): Record<string, unknown> | undefined {
-  if (line.length > DIAL_LINE_BYTES_MAX) return undefined
-  try {
-    const value: unknown = JSON.parse(line.toString('utf8'))
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
   }
 }

@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { NodeError } from '../../base/errors.ts'
 import type { Account } from '../../base/ids.ts'
+import { failureFrom } from '../../base/json.ts'
 import type { DialErrorCode } from './dial-errors.ts'
 import { readFirstLine } from './dial-line.ts'
 
@@ -37,7 +38,10 @@ export async function dialService(options: {
   const answer = await readFirstLine(socket, { msMax: ANSWER_MS_MAX, signal })
   if (answer['ok'] !== true) {
     socket.destroy()
-    throw failureFrom(answer['error'])
+    throw failureFrom(answer['error'], {
+      code: 'DIAL_PROTOCOL',
+      message: 'the overlay refused',
+    })
   }
   await unpause(socket)
   return socket
@@ -91,18 +95,4 @@ export async function connectUnix(
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-function failureFrom(value: unknown): NodeError {
-  const fields = typeof value === 'object' && value !== null ? value : {}
-  const text = (name: string, fallback: string): string => {
-    const field: unknown = Reflect.get(fields, name)
-    return typeof field === 'string' ? field : fallback
-  }
-  const hint = text('hint', '')
-  const retryAfterMs: unknown = Reflect.get(fields, 'retryAfterMs')
-  return new NodeError(text('code', 'DIAL_PROTOCOL'), text('message', 'the overlay refused'), {
-    ...(hint !== '' && { hint }),
-    ...(typeof retryAfterMs === 'number' && { retryAfterMs }),
-  })
 }

@@ -116,6 +116,15 @@ export function respShardSource(remote: RespNamespace, since: number): RespShard
   }
 }
 
+/**
+ * The store's key in a shard's name: the whole of it for any but the longest.
+ *
+ * @param name - As {@link respShardSource} lists it.
+ */
+export function storeKeyOf(name: Uint8Array): Uint8Array {
+  return name.subarray(SERIAL_BYTES)
+}
+
 function infoOf({ serial, key, lengthBytes }: ListedShard): ShardInfo {
   const name = Buffer.alloc(SERIAL_BYTES + Math.min(key.byteLength, NAME_KEY_BYTES))
   name.writeBigUInt64BE(BigInt(serial))

@@ -9,6 +9,7 @@ import { crc32c } from '@node-rs/crc32'
 import { required } from '../../base/assert.ts'
 import type { Disk, DiskFile } from '../../base/disk.ts'
 import { isNodeError } from '../../base/errors.ts'
+import { replaceFile } from '../../base/replace-file.ts'
 import { MIB } from '../../base/units.ts'
 import { CHECKPOINTS_KEPT } from './constants.ts'
 
@@ -128,18 +129,7 @@ export class LocalArchive {
 
   /** Writes a checkpoint, then removes what no checkpoint kept needs. @throws NodeError `DISK_*`. */
   async saveCheckpoint(sequence: number, sealed: Uint8Array): Promise<void> {
-    const path = checkpointPath(sequence)
-    const temporary = `${path}.new`
-    this.#disk.remove(temporary)
-    const file = this.#disk.open(temporary, 'new')
-    try {
-      file.write([sealed], 0)
-      await file.sync()
-    } finally {
-      file.close()
-    }
-    this.#disk.rename(temporary, path)
-    await this.#disk.syncDirectory(CHECKPOINTS)
+    await replaceFile(this.#disk, CHECKPOINTS, checkpointName(sequence), sealed)
     this.#checkpoints = [sequence, ...this.#checkpoints.filter((other) => other < sequence)]
     this.#prune()
   }
@@ -253,5 +243,9 @@ function frameCrc(head: Buffer, sealed: Uint8Array): number {
 }
 
 function checkpointPath(sequence: number): string {
-  return `${CHECKPOINTS}/${sequence.toString(16).padStart(14, '0')}.snapshot`
+  return `${CHECKPOINTS}/${checkpointName(sequence)}`
+}
+
+function checkpointName(sequence: number): string {
+  return `${sequence.toString(16).padStart(14, '0')}.snapshot`
 }

@@ -6,6 +6,7 @@ import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import type { Disk } from '../../base/disk.ts'
 import { NodeError } from '../../base/errors.ts'
 import type { Account } from '../../base/ids.ts'
+import { replaceFile } from '../../base/replace-file.ts'
 import { crc32c } from './crc32c.ts'
 import type { SyncMode } from './ports.ts'
 
@@ -147,17 +148,7 @@ export async function writeProperties(
   properties: NamespaceProperties,
 ): Promise<void> {
   const json = JSON.stringify({ format: FORMAT, ...properties })
-  const temporary = `${directory}/${FILE_NAME}.new`
-  disk.remove(temporary)
-  const file = disk.open(temporary, 'new')
-  try {
-    file.write([Buffer.from(`${json}\n${checksum(json)}\n`)], 0)
-    await file.sync()
-  } finally {
-    file.close()
-  }
-  disk.rename(temporary, `${directory}/${FILE_NAME}`)
-  await disk.syncDirectory(directory)
+  await replaceFile(disk, directory, FILE_NAME, Buffer.from(`${json}\n${checksum(json)}\n`))
 }
 
 /**

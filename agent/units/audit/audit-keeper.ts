@@ -104,7 +104,7 @@ export class AuditKeeper {
     return {
       epoch: this.#config?.facts.epoch?.number ?? 0,
       provedEpoch: this.#provedEpoch,
-      units: this.#holds().units,
+      units: this.#signed().reduce((sum, { commitment }) => sum + commitment.units, 0),
       slots: books.length,
       slotsSigned: books.filter((book) => book.signed).length,
       eras: books.reduce((sum, book) => sum + book.eras, 0),
@@ -208,8 +208,7 @@ export class AuditKeeper {
         if (this.#stop.signal.aborted) return
         this.#note(caught)
       }
-      const until = AbortSignal.any([this.#stop.signal, this.#rest.signal])
-      await clock.sleep(ROUND_MS, until).catch(() => undefined)
+      await clock.sleep(ROUND_MS, this.#rest.signal).catch(() => undefined)
     }
   }
 

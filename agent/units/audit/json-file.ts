@@ -1,6 +1,7 @@
 /** Small facts that must outlive a crash: one JSON document a file, replaced as a whole by a rename. */
 import type { Disk } from '../../base/disk.ts'
 import { NodeError } from '../../base/errors.ts'
+import { replaceFile } from '../../base/replace-file.ts'
 
 /** A slot's facts take some KiB, an accumulator of a thousand slots half a MiB. */
 const FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -21,17 +22,7 @@ export async function writeJson(
   value: unknown,
 ): Promise<void> {
   disk.makeDirectory(directory)
-  const temporary = `${directory}/${name}.new`
-  disk.remove(temporary)
-  const file = disk.open(temporary, 'new')
-  try {
-    file.write([Buffer.from(JSON.stringify(value))], 0)
-    await file.sync()
-  } finally {
-    file.close()
-  }
-  disk.rename(temporary, `${directory}/${name}`)
-  await disk.syncDirectory(directory)
+  await replaceFile(disk, directory, name, Buffer.from(JSON.stringify(value)))
 }
 
 /**

@@ -2,11 +2,13 @@
 import type { Duplex } from 'node:stream'
 import { toHex } from '../../base/bytes.ts'
 import { NodeError } from '../../base/errors.ts'
-import { type Account, account, orderId } from '../../base/ids.ts'
+import { type Account, orderId } from '../../base/ids.ts'
+import { fieldOf } from '../../base/json.ts'
 import { KIB } from '../../base/units.ts'
 import { answerLines } from '../json-lines.ts'
+import { prefacedPeer } from '../peer-preface.ts'
 import type { AuditKeeper } from './audit-keeper.ts'
-import { fieldOf, signedFromJson } from './signed-json.ts'
+import { signedFromJson } from './signed-json.ts'
 
 /** A signed commitment takes 500 bytes. */
 const REQUEST_BYTES_MAX = 4 * KIB
@@ -24,8 +26,7 @@ export function servePeer(socket: Duplex, keeper: AuditKeeper): void {
   answerLines(socket, {
     ...{ lineBytesMax: REQUEST_BYTES_MAX, pendingMax: PENDING_MAX },
     preface(message) {
-      const given = message['account']
-      if (typeof given === 'string' && /^0x[0-9a-fA-F]{40}$/.test(given)) peer = account(given)
+      peer = prefacedPeer(message)
       return peer !== undefined
     },
     async handle(method, params) {

@@ -2,6 +2,7 @@
 import { fromHex, toHex } from '../../base/bytes.ts'
 import { NodeError } from '../../base/errors.ts'
 import { nodeId, orderId } from '../../base/ids.ts'
+import { fieldOf } from '../../base/json.ts'
 import type { SignedCommitment } from '../../engines/audit/index.ts'
 
 /** A {@link SignedCommitment} as JSON. */
@@ -60,11 +61,6 @@ export function signedFromJson(value: unknown): SignedCommitment {
 
 const ROOT_BYTES = 32
 const SIGNATURE_BYTES = 65
-
-/** A field of what may be an object. */
-export function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
-}
 
 function invalid(name: string): NodeError {
   return new NodeError('AUDIT_REQUEST_INVALID', `"${name}" is missing or no such value`)

@@ -9,11 +9,12 @@
 import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { RespNamespace } from '../../adapters/socket/resp-namespace.ts'
-import { respShardSource } from '../../adapters/socket/resp-shard-source.ts'
+import { respShardSource, storeKeyOf } from '../../adapters/socket/resp-shard-source.ts'
 import { bytesEqual, fromHex, toHex } from '../../base/bytes.ts'
 import type { Disk } from '../../base/disk.ts'
 import { codeOf, describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import { type Account, nodeId, orderId } from '../../base/ids.ts'
+import { fieldOf } from '../../base/json.ts'
 import type { Clock, Log } from '../../base/ports.ts'
 import { KIB, MINUTE_MS, SECOND_MS } from '../../base/units.ts'
 import {
@@ -27,7 +28,7 @@ import {
 import type { ShardStore } from '../../engines/disperse/index.ts'
 import type { MountUnitConfig, SlotConfig } from '../../state/unit-config.ts'
 import { writeJson } from '../audit/json-file.ts'
-import { fieldOf, signedToJson } from '../audit/signed-json.ts'
+import { signedToJson } from '../audit/signed-json.ts'
 import { askLines } from '../json-lines.ts'
 
 /** Between two looks at what is to be committed. */
@@ -42,8 +43,6 @@ const ANSWER_MS_MAX = 2 * MINUTE_MS
 const DIAL_MS_MAX = 20 * SECOND_MS
 /** An era, or a countersignature. */
 const LINES = { lineBytesMax: 4 * KIB, pendingMax: 2 } as const
-/** Bytes of the serial before the store's key in a shard's name. */
-const SERIAL_BYTES = 8
 const DIRECTORY = 'commitments'
 
 /** What a {@link Committing} works with. */
@@ -264,10 +263,10 @@ export class Committing {
         return source.revision(slot, signal)
       },
       list: (slot, from, limit, signal) => source.list(slot, from, limit, signal),
-      root: (_slot, { key, lengthBytes }) => recent(store, key.subarray(SERIAL_BYTES), lengthBytes),
+      root: (_slot, { key, lengthBytes }) => recent(store, storeKeyOf(key), lengthBytes),
       async read(slot, shard, signal) {
         const bytes = await source.read(slot, shard, signal)
-        const key = toHex(shard.key.subarray(SERIAL_BYTES))
+        const key = toHex(storeKeyOf(shard.key))
         const hash = expected.get(key)
         const isOurs = bytes && hash && bytesEqual(sha256(bytes), hash)
         if (isOurs) return bytes

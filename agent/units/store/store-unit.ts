@@ -14,7 +14,7 @@ import { respListener } from '../../adapters/socket/resp-listener.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
 import { systemClock } from '../../adapters/time/system-clock.ts'
 import { describeError, NodeError } from '../../base/errors.ts'
-import { account } from '../../base/ids.ts'
+import { parseObject } from '../../base/json.ts'
 import type { Log } from '../../base/ports.ts'
 import {
   LogStore,
@@ -26,6 +26,7 @@ import {
 import type { NamespaceConfig, StoreUnitConfig } from '../../state/unit-config.ts'
 import { buildId } from '../build.ts'
 import { serveControl } from '../control.ts'
+import { prefacedPeer } from '../peer-preface.ts'
 import { threadedRootHasher } from './root-hasher.ts'
 
 /** Properties of an order's namespace that are the same for all: volumes rely on them. */
@@ -167,16 +168,9 @@ function storeStatus(store: LogStore): object {
   return { ...store.ports.disk.space(), namespaces }
 }
 
-/** The line that the overlay writes first: who the peer is, proved by the link. */
 function readPreface(line: string): Principal | undefined {
-  try {
-    const parsed: unknown = JSON.parse(line)
-    const given: unknown =
-      typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, 'account') : undefined
-    return typeof given === 'string' ? { kind: 'peer', account: account(given) } : undefined
-  } catch {
-    return undefined
-  }
+  const peer = prefacedPeer(parseObject(Buffer.from(line)))
+  return peer && { kind: 'peer', account: peer }
 }
 
 function opened(store: LogStore | undefined): LogStore {
