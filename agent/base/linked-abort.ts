@@ -8,7 +8,7 @@
 /** Why something is aborted that simply is not needed any more; made once, because making an error takes a stack. */
 export const NOT_NEEDED: Error = new DOMException('not needed any more', 'AbortError')
 
-/** An abort controller that follows a signal until it is released. */
+/** An abort controller that follows other signals until it is released. */
 export interface LinkedAbort {
   readonly signal: AbortSignal
   /** Aborts. @param reason - {@link NOT_NEEDED} if left out. */
@@ -18,21 +18,42 @@ export interface LinkedAbort {
 }
 
 /**
- * Makes an abort that follows a signal.
+ * Makes an abort that follows signals.
  *
- * @param parent - Aborts this one too, with its reason.
+ * @param parents - Whichever aborts first aborts this one too, with its reason.
  * @example
  * const own = linkedAbort(signal)
  * try { await work(own.signal) } finally { own.release() }
  */
-export function linkedAbort(parent: AbortSignal): LinkedAbort {
+export function linkedAbort(...parents: readonly AbortSignal[]): LinkedAbort {
   const controller = new AbortController()
-  const follow = () => controller.abort(parent.reason)
-  if (parent.aborted) follow()
-  else parent.addEventListener('abort', follow, { once: true })
+  const follow = () => controller.abort(parents.find(({ aborted }) => aborted)?.reason)
+  if (parents.some(({ aborted }) => aborted)) follow()
+  else for (const parent of parents) parent.addEventListener('abort', follow, { once: true })
   return {
     signal: controller.signal,
     abort: (reason = NOT_NEEDED) => controller.abort(reason),
-    release: () => parent.removeEventListener('abort', follow),
+    release: () => {
+      for (const parent of parents) parent.removeEventListener('abort', follow)
+    },
+  }
+}
+
+/**
+ * Runs work under a signal that follows others while it lasts.
+ *
+ * @param parents - Whichever aborts first aborts the work, with its reason.
+ * @param work - Gets the signal.
+ * @returns What `work` returns. @throws What `work` throws.
+ */
+export async function whileLinked<T>(
+  parents: readonly AbortSignal[],
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const own = linkedAbort(...parents)
+  try {
+    return await work(own.signal)
+  } finally {
+    own.release()
   }
 }

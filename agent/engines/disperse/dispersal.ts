@@ -1,5 +1,6 @@
 /** A volume's bytes over its slots: packs on the data and parity slots, commits on the metadata slots. */
 import { NodeError } from '../../base/errors.ts'
+import { whileLinked } from '../../base/linked-abort.ts'
 import type { Chance, Clock, Log } from '../../base/ports.ts'
 import { ErasureCode } from './erasure-code.ts'
 import { Healer, type HealProgress, type ScrubResult } from './healer.ts'
@@ -162,7 +163,7 @@ export class Dispersal {
    * @throws The reason of `signal`; what was done stays done.
    */
   heal(signal: AbortSignal, onProgress?: (progress: HealProgress) => void): Promise<HealProgress> {
-    return this.#healer.heal(AbortSignal.any([signal, this.#closing.signal]), onProgress)
+    return whileLinked([signal, this.#closing.signal], (own) => this.#healer.heal(own, onProgress))
   }
 
   /**
@@ -171,7 +172,9 @@ export class Dispersal {
    * @param bytesPerSecond - Rate, `>= 1`.
    */
   scrub(signal: AbortSignal, bytesPerSecond: number): Promise<ScrubResult> {
-    return this.#healer.scrub(AbortSignal.any([signal, this.#closing.signal]), bytesPerSecond)
+    return whileLinked([signal, this.#closing.signal], (own) =>
+      this.#healer.scrub(own, bytesPerSecond),
+    )
   }
 
   /**
@@ -180,7 +183,7 @@ export class Dispersal {
    * @returns Packs erased.
    */
   sweep(signal: AbortSignal): Promise<number> {
-    return this.#healer.sweep(AbortSignal.any([signal, this.#closing.signal]))
+    return whileLinked([signal, this.#closing.signal], (own) => this.#healer.sweep(own))
   }
 
   /** State for status and metrics. */

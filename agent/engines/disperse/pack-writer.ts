@@ -8,6 +8,7 @@
 import { hash } from 'node:crypto'
 import { concatBytes } from '../../base/bytes.ts'
 import { codeOf, NodeError } from '../../base/errors.ts'
+import { type LinkedAbort, linkedAbort } from '../../base/linked-abort.ts'
 import type { Chance, Clock } from '../../base/ports.ts'
 import type { ErasureCode } from './erasure-code.ts'
 import { PACK_BYTES_MAX, PACK_ID_BYTES, type PackRecord } from './pack-format.ts'
@@ -101,12 +102,16 @@ export class PackWriter {
     const shardBytes = stripe.encode(bytes)
     const id = chance.bytes(PACK_ID_BYTES)
     const put = new PackPut()
-    const abort = new AbortController()
-    const own = AbortSignal.any([abort.signal, this.#parts.signal])
+    const abort = linkedAbort(this.#parts.signal)
     const onAbort = () => abort.abort(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    this.#track(put.finished.promise.then(() => this.#giveBack(stripe, put)))
-    const send = (link: SlotLink) => this.#send(put, link, stripe, id, shardBytes, own)
+    this.#track(
+      put.finished.promise.then(() => {
+        abort.release()
+        this.#giveBack(stripe, put)
+      }),
+    )
+    const send = (link: SlotLink) => this.#send(put, link, stripe, id, shardBytes, abort.signal)
     try {
       this.#sendAll(put, send)
       const hashes = concatBytes(
@@ -187,7 +192,7 @@ export class PackWriter {
   }
 
   /** After acceptance: the rest has a little more time, and what arrives is noted. */
-  #follow(put: PackPut, record: PackRecord, shardBytes: number, abort: AbortController): void {
+  #follow(put: PackPut, record: PackRecord, shardBytes: number, abort: LinkedAbort): void {
     if (put.sending === 0) return
     const { table, clock, signal } = this.#parts
     const noted = new Set(put.durable)
@@ -202,8 +207,8 @@ export class PackWriter {
       }
       judge()
     }
-    const enough = new AbortController()
-    clock.sleep(STRAGGLER_MS_MAX, AbortSignal.any([enough.signal, signal])).then(
+    const enough = linkedAbort(signal)
+    clock.sleep(STRAGGLER_MS_MAX, enough.signal).then(
       () => {
         for (const [shard, link] of put.links) {
           if (!put.durable.has(shard) && !put.failures.has(shard)) link.tookTooLong()
@@ -212,7 +217,12 @@ export class PackWriter {
       },
       () => undefined,
     )
-    this.#track(put.finished.promise.then(() => enough.abort()))
+    this.#track(
+      put.finished.promise.then(() => {
+        enough.abort()
+        enough.release()
+      }),
+    )
   }
 
   /** False if the slot moved since: the shard is on a node that is no longer asked. */

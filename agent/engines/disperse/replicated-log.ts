@@ -9,6 +9,7 @@ import { hash } from 'node:crypto'
 import { ByteReader, ByteWriter } from '../../base/byte-codec.ts'
 import { bytesEqual, concatBytes, toHex } from '../../base/bytes.ts'
 import { codeOf, NodeError } from '../../base/errors.ts'
+import { whileLinked } from '../../base/linked-abort.ts'
 import type { Clock } from '../../base/ports.ts'
 import { GIB, MIB } from '../../base/units.ts'
 import type { ShardStore, Slot } from './ports.ts'
@@ -238,38 +239,39 @@ export class ReplicatedLog {
     put: (store: ShardStore, signal: AbortSignal) => Promise<void>,
     limitMs = CALL_MS_MAX,
   ): Promise<void> {
-    const own = AbortSignal.any([signal, this.#closing.signal])
-    const replicas = [...this.#replicas.values()]
-    const needed = Math.floor(replicas.length / 2) + 1
-    const well = replicas.filter(({ link }) => link.isAvailable)
-    // Those that back off are asked too if the rest cannot be a majority.
-    const asked = well.length >= needed ? well : replicas
-    for (const replica of replicas) if (!asked.includes(replica)) replica.isComplete = false
-    const results = await Promise.allSettled(
-      asked.map(async (replica) => {
-        try {
-          await replica.link.call(limitMs, own, put)
-        } catch (caught) {
-          replica.isComplete = false
-          throw caught
-        }
-      }),
-    )
-    own.throwIfAborted()
-    const failures = results.flatMap((result) =>
-      result.status === 'rejected' ? [result.reason] : [],
-    )
-    const stored = results.length - failures.length
-    if (replicas.length > 0 && stored >= needed) return
-    const fenced = failures.filter((failure) => codeOf(failure) === 'WRITER_FENCED').length
-    if (fenced > 0 && fenced > replicas.length - needed) {
-      throw new NodeError('WRITER_FENCED', `${fenced} metadata stores refuse this writer`)
-    }
-    throw new NodeError(
-      'NOT_ENOUGH_STORES',
-      `${stored} of ${replicas.length} metadata stores took it, ${needed} are needed`,
-      { cause: failures[0], retryAfterMs: 1000, details: { stored, needed } },
-    )
+    return whileLinked([signal, this.#closing.signal], async (own) => {
+      const replicas = [...this.#replicas.values()]
+      const needed = Math.floor(replicas.length / 2) + 1
+      const well = replicas.filter(({ link }) => link.isAvailable)
+      // Those that back off are asked too if the rest cannot be a majority.
+      const asked = well.length >= needed ? well : replicas
+      for (const replica of replicas) if (!asked.includes(replica)) replica.isComplete = false
+      const results = await Promise.allSettled(
+        asked.map(async (replica) => {
+          try {
+            await replica.link.call(limitMs, own, put)
+          } catch (caught) {
+            replica.isComplete = false
+            throw caught
+          }
+        }),
+      )
+      own.throwIfAborted()
+      const failures = results.flatMap((result) =>
+        result.status === 'rejected' ? [result.reason] : [],
+      )
+      const stored = results.length - failures.length
+      if (replicas.length > 0 && stored >= needed) return
+      const fenced = failures.filter((failure) => codeOf(failure) === 'WRITER_FENCED').length
+      if (fenced > 0 && fenced > replicas.length - needed) {
+        throw new NodeError('WRITER_FENCED', `${fenced} metadata stores refuse this writer`)
+      }
+      throw new NodeError(
+        'NOT_ENOUGH_STORES',
+        `${stored} of ${replicas.length} metadata stores took it, ${needed} are needed`,
+        { cause: failures[0], retryAfterMs: 1000, details: { stored, needed } },
+      )
+    })
   }
 
   async #askAll<T>(
@@ -277,20 +279,23 @@ export class ReplicatedLog {
     ask: (store: ShardStore, signal: AbortSignal) => Promise<T>,
     answersNeeded = 1,
   ): Promise<{ link: SlotLink; answer: T }[]> {
-    const own = AbortSignal.any([signal, this.#closing.signal])
-    const links = this.#slots.all()
-    const well = links.filter((link) => link.isAvailable)
-    const asked = well.length * 2 > links.length ? well : links
-    const results = await Promise.allSettled(
-      asked.map(async (link) => ({ link, answer: await link.call(CALL_MS_MAX, own, ask) })),
-    )
-    own.throwIfAborted()
-    const found = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-    if (found.length >= answersNeeded) return found
-    const failure = results.find((result) => result.status === 'rejected')
-    throw new NodeError('NOT_ENOUGH_STORES', 'no metadata store answers', {
-      cause: failure?.reason,
-      retryAfterMs: 1000,
+    return whileLinked([signal, this.#closing.signal], async (own) => {
+      const links = this.#slots.all()
+      const well = links.filter((link) => link.isAvailable)
+      const asked = well.length * 2 > links.length ? well : links
+      const results = await Promise.allSettled(
+        asked.map(async (link) => ({ link, answer: await link.call(CALL_MS_MAX, own, ask) })),
+      )
+      own.throwIfAborted()
+      const found = results.flatMap((result) =>
+        result.status === 'fulfilled' ? [result.value] : [],
+      )
+      if (found.length >= answersNeeded) return found
+      const failure = results.find((result) => result.status === 'rejected')
+      throw new NodeError('NOT_ENOUGH_STORES', 'no metadata store answers', {
+        cause: failure?.reason,
+        retryAfterMs: 1000,
+      })
     })
   }
 
@@ -300,51 +305,54 @@ export class ReplicatedLog {
     links: readonly SlotLink[],
     signal: AbortSignal,
   ): Promise<Uint8Array | undefined> {
-    const own = AbortSignal.any([signal, this.#closing.signal])
-    for (const link of links) {
-      try {
-        const bytes = await link.call(snapshotLimitMs(header.lengthBytes), own, (store, limit) =>
-          readParts(store, sequence, header.lengthBytes, limit),
-        )
-        if (bytes && bytesEqual(hash('sha256', bytes, 'buffer'), header.digest)) return bytes
-      } catch {
-        own.throwIfAborted()
+    return whileLinked([signal, this.#closing.signal], async (own) => {
+      for (const link of links) {
+        try {
+          const bytes = await link.call(snapshotLimitMs(header.lengthBytes), own, (store, limit) =>
+            readParts(store, sequence, header.lengthBytes, limit),
+          )
+          if (bytes && bytesEqual(hash('sha256', bytes, 'buffer'), header.digest)) return bytes
+        } catch {
+          own.throwIfAborted()
+        }
       }
-    }
-    return undefined
+      return undefined
+    })
   }
 
   async #pruneAll(signal: AbortSignal): Promise<void> {
-    const own = AbortSignal.any([signal, this.#closing.signal])
-    const pruned = [...this.#replicas.values()].map(async ({ link }) => {
-      if (!link.isAvailable) return
-      await link.call(CALL_MS_MAX * 6, own, prune)
+    return whileLinked([signal, this.#closing.signal], async (own) => {
+      const pruned = [...this.#replicas.values()].map(async ({ link }) => {
+        if (!link.isAvailable) return
+        await link.call(CALL_MS_MAX * 6, own, prune)
+      })
+      // What is not pruned now is pruned after the next snapshot.
+      await Promise.allSettled(pruned)
+      own.throwIfAborted()
+      const oldest = this.#snapshot
+      for (const sequence of this.#digests.keys())
+        if (sequence < oldest) this.#digests.delete(sequence)
     })
-    // What is not pruned now is pruned after the next snapshot.
-    await Promise.allSettled(pruned)
-    own.throwIfAborted()
-    const oldest = this.#snapshot
-    for (const sequence of this.#digests.keys())
-      if (sequence < oldest) this.#digests.delete(sequence)
   }
 
   /** Copies to a store what the others hold and it lacks. */
   async #fill(replica: Replica, signal: AbortSignal): Promise<number> {
-    const own = AbortSignal.any([signal, this.#closing.signal])
-    const sources = this.#slots.all().filter((link) => link !== replica.link && link.isAvailable)
-    replica.isComplete = true
-    try {
-      let copied = 0
-      for (const source of sources) copied += await this.#copy(source, replica.link, own)
-      await replica.link.call(CALL_MS_MAX * 6, own, prune)
-      // A store alone has nobody to learn from, and is complete only if the others were asked.
-      if (sources.length < this.#replicas.size - 1) replica.isComplete = false
-      return copied
-    } catch {
-      replica.isComplete = false
-      own.throwIfAborted()
-      return 0
-    }
+    return whileLinked([signal, this.#closing.signal], async (own) => {
+      const sources = this.#slots.all().filter((link) => link !== replica.link && link.isAvailable)
+      replica.isComplete = true
+      try {
+        let copied = 0
+        for (const source of sources) copied += await this.#copy(source, replica.link, own)
+        await replica.link.call(CALL_MS_MAX * 6, own, prune)
+        // A store alone has nobody to learn from, and is complete only if the others were asked.
+        if (sources.length < this.#replicas.size - 1) replica.isComplete = false
+        return copied
+      } catch {
+        replica.isComplete = false
+        own.throwIfAborted()
+        return 0
+      }
+    })
   }
 
   async #copy(source: SlotLink, target: SlotLink, signal: AbortSignal): Promise<number> {

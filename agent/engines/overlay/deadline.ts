@@ -1,5 +1,6 @@
 /** Work with a time limit, on the clock that was handed in. */
 import { NodeError } from '../../base/errors.ts'
+import { whileLinked } from '../../base/linked-abort.ts'
 import type { Clock } from '../../base/ports.ts'
 
 /**
@@ -24,7 +25,7 @@ export async function withDeadline<T>(
     () => undefined,
   )
   try {
-    return await work(signal ? AbortSignal.any([limit.signal, signal]) : limit.signal)
+    return await whileLinked(signal ? [limit.signal, signal] : [limit.signal], work)
   } finally {
     done.abort()
   }

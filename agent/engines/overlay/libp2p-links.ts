@@ -14,6 +14,7 @@ import { assert } from '../../base/assert.ts'
 import { NodeError } from '../../base/errors.ts'
 import type { Account } from '../../base/ids.ts'
 import type { LedgerKey } from '../../base/ledger-key.ts'
+import { linkedAbort } from '../../base/linked-abort.ts'
 import type { Chance, Clock, Log } from '../../base/ports.ts'
 import * as limits from './constants.ts'
 import { withDeadline } from './deadline.ts'
@@ -270,8 +271,11 @@ class Libp2pLinks implements Links {
   }
 
   #watch(link: PeerLink, connection: Connection): void {
-    const closed = new AbortController()
-    connection.addEventListener('close', () => closed.abort())
+    const closed = linkedAbort(this.#closing.signal)
+    connection.addEventListener('close', () => {
+      closed.abort()
+      closed.release()
+    })
     const heard = heardOn(connection)
     void keepAlive(
       {
@@ -287,7 +291,7 @@ class Libp2pLinks implements Links {
         },
       },
       this.#init.clock,
-      AbortSignal.any([closed.signal, this.#closing.signal]),
+      closed.signal,
     )
   }
 

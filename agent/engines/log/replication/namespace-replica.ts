@@ -7,6 +7,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { describeError, isNodeError, NodeError } from '../../../base/errors.ts'
+import { linkedAbort } from '../../../base/linked-abort.ts'
 import type { Namespace } from '../namespace.ts'
 import type { NamespaceProperties } from '../namespace-properties.ts'
 import type { PrimaryDialer, PrimaryLink } from '../ports.ts'
@@ -115,19 +116,22 @@ export class NamespaceReplica {
   }
 
   async #take(link: PrimaryLink, replica: ReplicaLog, signal: AbortSignal): Promise<void> {
-    const lost = new AbortController()
-    const ended = AbortSignal.any([signal, lost.signal])
+    const lost = linkedAbort(signal)
     const acknowledging = new Acknowledger(link, replica, (position) => {
       this.#position = position
     })
     // What fails while it is made durable ends the connection too.
     acknowledging.failed.catch((caught: unknown) => lost.abort(caught))
-    for (;;) {
-      const message = await nextMessage(link, ended)
-      this.#retryMs = RETRY_MS_MIN
-      if (message.kind === 'properties') await this.#adopt(replica.namespace, message.properties)
-      else this.#apply(replica, message)
-      acknowledging.wake()
+    try {
+      for (;;) {
+        const message = await nextMessage(link, lost.signal)
+        this.#retryMs = RETRY_MS_MIN
+        if (message.kind === 'properties') await this.#adopt(replica.namespace, message.properties)
+        else this.#apply(replica, message)
+        acknowledging.wake()
+      }
+    } finally {
+      lost.release()
     }
   }
 
