@@ -5,7 +5,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import { describeError, NodeError } from '../agent/base/errors.ts'
 import { GIB } from '../agent/base/units.ts'
 import { MOUNT_BYTES } from '../client/sdk/index.ts'
@@ -15,22 +15,36 @@ import { root, step } from './run/step.ts'
 import { MainJob } from './start/main-job.ts'
 import { Report } from './start/report.ts'
 
-const HELP = `Usage: npm start [-- OPTIONS]
+interface Options {
+  readonly history?: string
+  readonly once?: boolean
+  readonly json?: string
+  readonly data?: string
+}
 
-Brings up a local ledger, the contracts and nine agents, keeps history on a 4+2 volume, loses two stores, heals, votes.
-
-Options:
-  --history DIR   files to keep (default: the ledger's own blocks, exported)
-  --once          clean up and exit; exit code 0 only if all of it held
-  --json FILE     write every figure of the table to FILE
-  --data DIR      where ledger and nodes live (default: .varve, or a temporary directory with --once)
-  --help          this text
-
+const values = new Command('npm start --')
+  .description(
+    'Brings up a local ledger, the contracts and nine agents, keeps history on a 4+2 volume, loses two stores, heals, votes.',
+  )
+  .option('--history <dir>', "files to keep (default: the ledger's own blocks, exported)")
+  .option('--once', 'clean up and exit; exit code 0 only if all of it held')
+  .option('--json <file>', 'write every figure of the table to a file')
+  .option(
+    '--data <dir>',
+    'where ledger and nodes live (default: .varve, or a temporary directory with --once)',
+  )
+  .addHelpText(
+    'after',
+    `
 Examples:
-  npm start
-  npm start -- --history ../shared/data
-  npm start -- --once --json figures.json
-`
+  $ npm start
+  $ npm start -- --history ../shared/data
+  $ npm start -- --once --json figures.json`,
+  )
+  .showHelpAfterError('(add --help for help)')
+  .parse()
+  .opts<Options>()
+
 /** Eight farms of stores and one consumer. */
 const AGENTS = 9
 /** Time to type a vote by hand, and not long to wait for. */
@@ -41,16 +55,6 @@ const parameters = (usual: GridParameters): GridParameters => ({
 /** The last node offers room for one mount and nothing else, so that it holds no slot of what it mounts. */
 const capacityBytesOf = (agent: number): number => (agent === AGENTS - 1 ? MOUNT_BYTES : 256 * GIB)
 
-const { values } = parseArgs({
-  options: {
-    history: { type: 'string' },
-    once: { type: 'boolean', default: false },
-    json: { type: 'string' },
-    data: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-})
-
 const started = performance.now()
 const say = (what: string): void => {
   const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(6)
@@ -58,10 +62,6 @@ const say = (what: string): void => {
 }
 
 async function main(): Promise<number> {
-  if (values.help) {
-    console.log(HELP)
-    return 0
-  }
   checkInput()
   // Takes a second where nothing changed.
   const built = await step('build contracts', 'hardhat', ['build', '--quiet'])
@@ -95,7 +95,9 @@ function checkInput(): void {
     throw new NodeError('START_UNPRIVILEGED', 'mounting needs root and /dev/fuse')
   }
   if (values.history && !existsSync(values.history)) {
-    throw new NodeError('HISTORY_MISSING', `${values.history} does not exist`)
+    throw new NodeError('HISTORY_MISSING', `${values.history} does not exist`, {
+      hint: 'Give --history a directory, as seen from the checkout.',
+    })
   }
 }
 

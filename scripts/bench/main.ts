@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [OPTIONS]`: runs one benchmark of this folder; without a name, lists them. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { codeOf, describeError } from '../../agent/base/errors.ts'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const [name, ...args] = process.argv.slice(2)
@@ -15,5 +16,12 @@ if (name === undefined || !/^[a-z-]+$/.test(name) || !existsSync(path)) {
   process.exitCode = name === undefined ? 0 : 2
 } else {
   const benchmark: { run(args: readonly string[]): Promise<void> } = await import(path)
-  await benchmark.run(args)
+  try {
+    await benchmark.run(args)
+  } catch (caught) {
+    // What is wrong with the arguments needs no stack.
+    if (!codeOf(caught)?.startsWith('ERR_PARSE_ARGS')) throw caught
+    console.error(describeError(caught))
+    process.exitCode = 2
+  }
 }

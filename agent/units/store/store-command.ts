@@ -51,6 +51,24 @@ examples
   redis-cli -p 9901 replicaof no one    the copy goes on by itself
 `
 
+/** What the command line takes, as `parseArgs` wants it. */
+const OPTIONS = {
+  data: { type: 'string' },
+  host: { type: 'string', default: '::' },
+  port: { type: 'string', default: '9900' },
+  unix: { type: 'string' },
+  mode: { type: 'string', default: 'mixed' },
+  'admin-password-file': { type: 'string' },
+  sync: { type: 'string', default: 'group' },
+  'segment-bytes': { type: 'string' },
+  sockets: { type: 'string', default: 'auto' },
+  readonly: { type: 'boolean', default: false },
+  'replica-of': { type: 'string' },
+  hook: { type: 'string' },
+  'primary-password-file': { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const
+
 /** What the command line said. */
 interface ServeOptions {
   readonly data: string
@@ -110,26 +128,16 @@ async function serve(
   return 0
 }
 
+function readArguments(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS }).values
+  } catch (caught) {
+    throw usageError(caught instanceof Error ? caught.message : String(caught))
+  }
+}
+
 function parseServe(argv: readonly string[]): ServeOptions | undefined {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      data: { type: 'string' },
-      host: { type: 'string', default: '::' },
-      port: { type: 'string', default: '9900' },
-      unix: { type: 'string' },
-      mode: { type: 'string', default: 'mixed' },
-      'admin-password-file': { type: 'string' },
-      sync: { type: 'string', default: 'group' },
-      'segment-bytes': { type: 'string' },
-      sockets: { type: 'string', default: 'auto' },
-      readonly: { type: 'boolean', default: false },
-      'replica-of': { type: 'string' },
-      hook: { type: 'string' },
-      'primary-password-file': { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  })
+  const values = readArguments(argv)
   if (values.help) return undefined
   if (values.data === undefined) throw usageError('--data DIR is needed')
   const port = Number(values.port)
