@@ -24,8 +24,12 @@ const COMPUTING = 'test/{unit,conformance}/**/*.test.ts'
 /** Hundreds of grids, in a process of their own: what they leave behind would slow whatever shares their heap. */
 const SIMULATED = 'test/sim/**/*.sim.ts'
 
-/** Tests with processes, kernel mounts and chains, which wait more than they compute: they run beside the others. */
-const WAITING = 'test/{integration,e2e}/**/*.test.ts'
+/** Whole grids of agents on a chain, which wait more than they compute: they run beside all others. */
+const AGENTS_AND_CLIENTS = 'test/integration/{agent,client}/**/*.test.ts'
+const GRIDS = ['test/e2e/**/*.test.ts', AGENTS_AND_CLIENTS]
+
+/** All other tests with processes, sockets and kernel mounts. */
+const PROCESSES = ['test/integration/**/*.test.ts', '--ignore', AGENTS_AND_CLIENTS]
 
 function count(results: readonly StepResult[]): Count {
   const sum: Count = { passed: 0, failed: 0, skipped: 0 }
@@ -41,17 +45,18 @@ function count(results: readonly StepResult[]): Count {
 const built = await step('build contracts and their types', 'hardhat', ['build'])
 const failedChecks = await check()
 
-/** The contracts' tests, then those that compute: the first lane. */
-async function computing(): Promise<StepResult[]> {
+/** The first lane. */
+async function others(): Promise<StepResult[]> {
   return [
     await step('contracts', 'hardhat', ['test', '--no-compile']),
     await step('units and conformance', 'mocha', [COMPUTING]),
     await step('simulation', 'mocha', [SIMULATED]),
+    await step('processes, sockets and mounts', 'mocha', PROCESSES),
   ]
 }
 
-const waiting = step('integration and end to end', 'mocha', [WAITING], 'atTheEnd')
-const suites = [...(await computing()), await waiting]
+const grids = step('grids of agents', 'mocha', GRIDS, 'atTheEnd')
+const suites = [...(await others()), await grids]
 const sum = count(suites)
 
 // A suite that dies without saying so has failed all the same.

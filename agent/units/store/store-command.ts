@@ -141,7 +141,8 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
   if (values.help) return undefined
   if (values.data === undefined) throw usageError('--data DIR is needed')
   const port = Number(values.port)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw usageError('--port is a number')
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw usageError('--port is a number of 0 to 65535')
   const mode = oneOf(values.mode, ['user', 'seq', 'mixed'] as const, '--mode')
   const sync: SyncMode = oneOf(values.sync, ['always', 'group', 'never'] as const, '--sync')
   const segmentBytes =
