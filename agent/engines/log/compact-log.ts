@@ -8,10 +8,10 @@ import {
   UNWANTED,
 } from './compaction.ts'
 import type { NamespaceLog } from './namespace-log.ts'
-import { KIND_DELETE, KIND_SET } from './record.ts'
+import { KIND_DELETE, KIND_SET, recordBytesOf } from './record.ts'
 import type { Entry } from './record-index.ts'
 import type { FoundRecord } from './scan-segment.ts'
-import type { Segment } from './segment.ts'
+import type { HeldBytes, Segment } from './segment.ts'
 
 /** How to compact. */
 export interface CompactLogOptions {
@@ -41,14 +41,12 @@ export async function compactLog(log: NamespaceLog, options: CompactLogOptions):
   const endOf = (segment: Segment) =>
     log.segments[log.segments.indexOf(segment) + 1]?.firstSerial ?? log.appended
   const full = log.fullSegments().filter((one) => endOf(one) <= options.endSerialMax)
-  const run = segmentsToCompact(full, log.segmentBytes, options.deadShareMin)
+  const nowMs = log.ports.clock.now()
+  const run = segmentsToCompact(full, log.segmentBytes, options.deadShareMin, nowMs)
   const last = run.at(-1)
   if (!last || log.failure) return 0
   const beginsLog = run[0] === log.segments[0]
-  const nowMs = log.ports.clock.now()
-  const historySince =
-    options.historySeconds === 0 ? Number.POSITIVE_INFINITY : nowMs / 1000 - options.historySeconds
-  const since = options.keptSince === 0 ? historySince : Math.min(historySince, options.keptSince)
+  const ages = new KeptAges(options, nowMs / 1000)
   const job: CompactionOptions = {
     disk: log.ports.disk,
     directory: log.directory,
@@ -57,7 +55,7 @@ export async function compactLog(log: NamespaceLog, options: CompactLogOptions):
     nextSeq: log.nextSeq,
     nowMs,
     wantedEntry: (segment, record) =>
-      wantedEntry(log, segment, record, { beginsLog, since, ...options }),
+      wantedEntry(log, segment, record, { beginsLog, ages, ...options }),
     breathe: options.breathe,
   }
   const result = await copyWanted(job)
@@ -70,7 +68,41 @@ export async function compactLog(log: NamespaceLog, options: CompactLogOptions):
     return 0
   }
   await switchOver(job, result)
-  return takeOver(log, run, result)
+  return takeOver(log, run, result, ages.held)
+}
+
+/** Decides which ages are kept, and counts what is kept for its age alone. */
+class KeptAges {
+  readonly #historySeconds: number
+  readonly #keptSince: number
+  readonly #nowSeconds: number
+  #bytes = 0
+  #until = 0
+
+  constructor({ historySeconds, keptSince }: CompactLogOptions, nowSeconds: number) {
+    this.#historySeconds = historySeconds
+    this.#keptSince = keptSince === 0 ? Number.POSITIVE_INFINITY : keptSince
+    this.#nowSeconds = nowSeconds
+  }
+
+  /** False if nothing is kept for its age. */
+  get keepAny(): boolean {
+    return this.#historySeconds !== 0 || this.#keptSince !== Number.POSITIVE_INFINITY
+  }
+
+  /** Whether a record is kept whose key changed at a time, in seconds since 1970; if so its bytes are counted. */
+  keeps(changedAt: number, bytes: number): boolean {
+    const historyUntil = this.#historySeconds === 0 ? 0 : changedAt + this.#historySeconds
+    const until = changedAt >= this.#keptSince ? Number.POSITIVE_INFINITY : historyUntil
+    if (until < this.#nowSeconds) return false
+    this.#bytes += bytes
+    this.#until = Math.max(this.#until, until)
+    return true
+  }
+
+  get held(): HeldBytes {
+    return { bytes: this.#bytes, until: this.#until }
+  }
 }
 
 /** Whether and how a record outlives compaction. */
@@ -80,11 +112,11 @@ function wantedEntry(
   record: FoundRecord,
   rules: {
     readonly beginsLog: boolean
-    readonly since: number
+    readonly ages: KeptAges
     readonly keepsDeletions: boolean
   },
 ): Entry {
-  const { beginsLog, since, keepsDeletions } = rules
+  const { beginsLog, ages, keepsDeletions } = rules
   const { index } = log
   const { key, header } = record
   const entry = index.find(key, 0, key.byteLength)
@@ -99,22 +131,28 @@ function wantedEntry(
   if (header.kind === KIND_DELETE && keepsDeletions && isLast) return wanted
   // What a deletion hides may still be in an older segment.
   if (header.kind === KIND_DELETE && !beginsLog) return wanted
-  if (since === Number.POSITIVE_INFINITY) return UNWANTED
+  if (!ages.keepAny) return UNWANTED
   const changedAt = entry >= 0 ? log.records.timeOf(entry) : header.timeSeconds
-  return Math.max(changedAt, header.timeSeconds) >= since ? wanted : UNWANTED
+  const bytes = recordBytesOf(key.byteLength, header.valueBytes)
+  return ages.keeps(Math.max(changedAt, header.timeSeconds), bytes) ? wanted : UNWANTED
 }
 
 /** Points the index to where records went, and puts the new segment in the place of the old ones. */
-function takeOver(log: NamespaceLog, run: readonly Segment[], result: CompactionResult): number {
+function takeOver(
+  log: NamespaceLog,
+  run: readonly Segment[],
+  result: CompactionResult,
+  held: HeldBytes,
+): number {
   const { index } = log
   // Pending records point back to where older versions were, in case they must be taken back.
   log.flush()
   const { header, name, file } = result
   const cacheFile = log.nextCacheFile()
-  const segment: Segment = { ...header, name, file, liveBytes: 0, cacheFile }
+  const segment: Segment = { ...header, name, file, liveBytes: 0, held, cacheFile }
   const kept = new Set<Entry>()
   for (const { entry, fromSegment, fromOffset, toOffset, bytes } of result.moves) {
-    // Deletions and history without an entry count as wanted until the next run looks at them again.
+    // History counts as wanted for its time, deletions without an entry until a run looks at them again.
     if (entry < 0) segment.liveBytes += bytes
     const isStillNewest =
       entry >= 0 && index.segmentOf(entry) === fromSegment && index.offsetOf(entry) === fromOffset

@@ -66,28 +66,38 @@ export interface CompactionOptions {
  * @param segments - All that are full and durable, oldest first.
  * @param segmentBytes - Size of a segment.
  * @param deadShareMin - Share of dead bytes from which a segment is worth it, `0..1`.
+ * @param nowMs - Time, for what is wanted up to a time only.
  * @returns Neighbours whose wanted bytes fit in one segment, from the first that is worth it on; none if none is.
  */
 export function segmentsToCompact(
   segments: readonly Segment[],
   segmentBytes: number,
   deadShareMin: number,
+  nowMs: number,
 ): Segment[] {
-  const first = segments.findIndex((one) => deadBytesOf(one) > deadShareMin * one.file.sizeBytes)
+  const first = segments.findIndex(
+    (one) => deadBytesOf(one, nowMs) > deadShareMin * one.file.sizeBytes,
+  )
   if (first < 0) return []
   const run: Segment[] = []
   let liveBytes = SEGMENT_HEADER_BYTES
   for (const segment of segments.slice(first)) {
-    if (run.length > 0 && liveBytes + segment.liveBytes > segmentBytes) break
+    const wantedBytes = wantedBytesOf(segment, nowMs)
+    if (run.length > 0 && liveBytes + wantedBytes > segmentBytes) break
     run.push(segment)
-    liveBytes += segment.liveBytes
+    liveBytes += wantedBytes
   }
   return run
 }
 
-/** Bytes of a segment that nothing points to. */
-export function deadBytesOf(segment: Segment): number {
-  return Math.max(0, segment.file.sizeBytes - SEGMENT_HEADER_BYTES - segment.liveBytes)
+/** Bytes of a segment that nobody wants any more at a time. */
+export function deadBytesOf(segment: Segment, nowMs: number): number {
+  const wantedBytes = wantedBytesOf(segment, nowMs)
+  return Math.max(0, segment.file.sizeBytes - SEGMENT_HEADER_BYTES - wantedBytes)
+}
+
+function wantedBytesOf({ liveBytes, held }: Segment, nowMs: number): number {
+  return nowMs / 1000 > held.until ? Math.max(0, liveBytes - held.bytes) : liveBytes
 }
 
 /**

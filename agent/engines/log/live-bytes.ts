@@ -14,6 +14,7 @@ import {
 } from './record.ts'
 import type { Entry, RecordIndex } from './record-index.ts'
 import type { RecordReader } from './record-reader.ts'
+import { NOTHING_HELD } from './segment.ts'
 
 /** The counts of one log. */
 export class LiveBytes {
@@ -44,7 +45,10 @@ export class LiveBytes {
   /** Counts the segments' live bytes anew: what compaction kept for history counted as live, and may have had its time. */
   recount(): void {
     const index = this.#index
-    for (const segment of this.#files.segments) segment.liveBytes = 0
+    for (const segment of this.#files.segments) {
+      segment.liveBytes = 0
+      segment.held = NOTHING_HELD
+    }
     for (let entry = index.nextEntry(0); entry >= 0; entry = index.nextEntry(entry + 1)) {
       const segment = this.#files.find(index.segmentOf(entry))
       if (!segment) continue

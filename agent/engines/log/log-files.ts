@@ -70,9 +70,10 @@ export class LogFiles {
     return this.#byNumber.get(number)
   }
 
-  /** Share of all bytes that nothing points to. */
+  /** Share of all bytes that nobody wants any more. */
   get deadShare(): number {
-    const dead = this.segments.reduce((sum, segment) => sum + deadBytesOf(segment), 0)
+    const nowMs = this.#options.ports.clock.now()
+    const dead = this.segments.reduce((sum, segment) => sum + deadBytesOf(segment, nowMs), 0)
     return this.dataBytes === 0 ? 0 : dead / this.dataBytes
   }
 

@@ -117,7 +117,7 @@ export class Namespace {
     if (modeChanges && this.log.appended > 0) {
       throw new NodeError('LOG_PROPERTY_INVALID', 'the mode of a used namespace cannot change')
     }
-    const { keptSince } = this.#properties
+    const { keptSince, historySeconds } = this.#properties
     // The tree of a replica is fed, that of a primary follows its log.
     const roleChanges =
       changes.isReplica !== undefined && changes.isReplica !== this.#properties.isReplica
@@ -125,7 +125,9 @@ export class Namespace {
     this.revision++
     this.log.sync = this.#properties.sync
     if (tracksDeleted(this.#properties)) this.log.keepDeleted()
-    if (this.#properties.keptSince !== keptSince) this.log.recountLive()
+    const isKeptOtherwise =
+      this.#properties.keptSince !== keptSince || this.#properties.historySeconds !== historySeconds
+    if (isKeptOtherwise) this.log.recountLive()
     if (!this.#properties.isProvable || roleChanges) await this.#closeTree()
     this.#openTree()
     if (modeChanges) await this.reload()

@@ -15,7 +15,7 @@ import { type HintEntry, HintWriter, hintPath, readHint } from './hint-file.ts'
 import { KIND_DELETE, LAG_UNKNOWN, type RecordHeader, recordBytesOf } from './record.ts'
 import type { RecordIndex } from './record-index.ts'
 import { type Found, scanSegment } from './scan-segment.ts'
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type Segment } from './segment.ts'
+import { decodeSegmentHeader, NOTHING_HELD, SEGMENT_HEADER_BYTES, type Segment } from './segment.ts'
 import { seqNumberOf } from './seq-index.ts'
 
 const SEGMENT_NAME = /^(\d{8})\.(\d+)\.seg$/
@@ -147,7 +147,7 @@ function openSegments(options: RecoveryOptions): Segment[] {
     const read = file.read(bytes, 0)
     const header = decodeSegmentHeader(bytes.subarray(0, read))
     if (header) {
-      opened.push({ ...header, name, file, liveBytes: 0, cacheFile: 0 })
+      opened.push({ ...header, name, file, liveBytes: 0, held: NOTHING_HELD, cacheFile: 0 })
       continue
     }
     file.close()

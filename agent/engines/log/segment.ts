@@ -30,12 +30,24 @@ export interface SegmentHeader {
   readonly nextSeq: number
 }
 
+/** What compaction kept because it was too young to go: after its time it is as dead as the rest. */
+export interface HeldBytes {
+  readonly bytes: number
+  /** Seconds since 1970 up to which something of it is wanted; infinite if no time ends it. */
+  readonly until: number
+}
+
+/** The {@link HeldBytes} of a segment that compaction did not write. */
+export const NOTHING_HELD: HeldBytes = { bytes: 0, until: 0 }
+
 /** An open segment. */
 export interface Segment extends SegmentHeader {
   readonly name: string
   readonly file: DiskFile
-  /** Bytes of records that the index points to. */
+  /** Bytes of records that are wanted: those that the index points to, and what compaction kept without being the newest. */
   liveBytes: number
+  /** Of those, what compaction kept for its age alone. */
+  held: HeldBytes
   /** Number of the file in the block cache, 0 while it has none. */
   cacheFile: number
 }
@@ -75,7 +87,7 @@ export function createSegment(disk: Disk, directory: string, header: SegmentHead
     disk.remove(path)
     throw caught
   }
-  return { ...header, name, file, liveBytes: 0, cacheFile: 0 }
+  return { ...header, name, file, liveBytes: 0, held: NOTHING_HELD, cacheFile: 0 }
 }
 
 /** Writes a segment header. @returns 64 bytes. */

@@ -1,4 +1,5 @@
 /** Compaction gives room back and takes nothing that anybody may still ask for. */
+import { setImmediate } from 'node:timers/promises'
 import { assert } from 'chai'
 import {
   inlineRootHasher,
@@ -116,6 +117,30 @@ describe('compaction', () => {
     assert.isNull(old[0], 'older versions of a quiet key are gone')
     assert.isNull(await client.ask('GET', 'gone'))
   })
+
+  for (const ends of ['its time is over', 'less of it is wanted'] as const) {
+    it(`gives the room of history back once ${ends}, without a restart`, async () => {
+      let nowMs = 1_700_000_000_000
+      const clock = { now: () => nowMs, monotonic: () => nowMs, sleep: () => setImmediate() }
+      const made = await openTestStore(SMALL, faultDisk(seededChance(1)), { clock })
+      const client = testClient(made)
+      const namespace = await made.store.create('a', { historySeconds: 3600 })
+      await client.ask('SELECT', 'a')
+      for (let at = 0; at < 60; at++) await client.ask('SET', 'k', `v${at}`.padEnd(100))
+      await client.ask('COMPACT')
+      const withHistory = namespace.log.counts.dataBytes
+      nowMs += 3_600_000
+      await client.ask('COMPACT')
+      assert.equal(namespace.log.counts.dataBytes, withHistory, 'all of it is still wanted')
+      if (ends === 'its time is over') nowMs += 1000
+      else await namespace.change({ historySeconds: 3599 })
+      await client.ask('COMPACT')
+      assert.isBelow(namespace.log.counts.dataBytes, withHistory / 10)
+      const [where] = (await client.ask('HISTORY', 'k')) as unknown[]
+      assert.isNull(where)
+      assert.match(String(await client.ask('GET', 'k')), /^v59 /)
+    })
+  }
 
   it('leaves roots as they were, and proofs of records that are gone', async () => {
     const made = await openTestStore(SMALL)
