@@ -77,8 +77,11 @@ contract CodeStoreTest {
         require(CodeStore.addressOf(maker, 0x80) == _reference(maker, hex"8180", 0xd7), "1 byte");
         require(CodeStore.addressOf(maker, 0xffff) == _reference(maker, hex"82ffff", 0xd8), "2 bytes");
         require(CodeStore.addressOf(maker, 0x10000) == _reference(maker, hex"83010000", 0xd9), "3 bytes");
+        require(CodeStore.addressOf(maker, 0xffffff) == _reference(maker, hex"83ffffff", 0xd9), "3 bytes, last");
         require(CodeStore.addressOf(maker, 0x1000000) == _reference(maker, hex"8401000000", 0xda), "4 bytes");
+        require(CodeStore.addressOf(maker, 0xffffffff) == _reference(maker, hex"84ffffffff", 0xda), "4 bytes, last");
         require(CodeStore.addressOf(maker, 0x100000000) == _reference(maker, hex"850100000000", 0xdb), "5 bytes");
+        require(CodeStore.addressOf(maker, 0xffffffffff) == _reference(maker, hex"85ffffffffff", 0xdb), "5 bytes, last");
         require(CodeStore.addressOf(maker, 0x10000000000) == _reference(maker, hex"86010000000000", 0xdc), "6 bytes");
     }
 

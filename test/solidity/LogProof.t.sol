@@ -43,6 +43,8 @@ contract LogProofTest {
         bytes32[] memory none = new bytes32[](0);
         require(!LogProof.isIncluded(bytes32(0), 0, 0, bytes32(0), none), "nothing is in an empty log");
         require(!LogProof.isConsistent(bytes32(0), 0, bytes32(0), 5, none), "an empty log proves nothing");
+        require(!LogProof.isConsistent(bytes32(0), 0, bytes32(0), 0, none), "nor that it is itself");
+        require(!LogProof.isConsistent(bytes32(0), 0, bytes32(0), 5, _longer(none)), "nor by a path");
         require(!LogProof.isConsistent(bytes32(0), 3, bytes32(0), 5, none), "a path is needed");
         require(!LogProof.isConsistent(bytes32(0), 6, bytes32(0), 5, none), "older is not larger");
     }

@@ -53,6 +53,13 @@ describe('The DAO', () => {
     expect(await governor.state(id)).to.equal(7n)
   })
 
+  it('changes by vote how many votes a proposal needs', async () => {
+    const { governor } = grid.contracts
+    const threshold = governor.interface.encodeFunctionData('setProposalThreshold', [5n])
+    await carry(await governor.getAddress(), threshold, 'propose with five votes')
+    expect(await governor.proposalThreshold()).to.equal(5n)
+  })
+
   it('changes how it votes by vote only', async () => {
     const { governor } = grid.contracts
     const call = governor.interface.encodeFunctionData('setVotingDelay', [3n])
@@ -200,6 +207,15 @@ describe('The DAO', () => {
           .appointGuardian(await grid.actors.attacker.getAddress(), until),
       )
     const now = async () => BigInt(await grid.time.latest())
+
+    it('is appointed in the open', async () => {
+      const { policy } = grid.contracts
+      const version = await policy.version()
+      await expect(appoint(2n ** 40n))
+        .to.emit(policy, 'GuardianAppointed')
+        .withArgs(version + 1n, await grid.actors.attacker.getAddress(), 2n ** 40n)
+      expect(await policy.version()).to.equal(version + 1n)
+    })
 
     it('is appointed by vote alone', async () => {
       const { policy } = grid.contracts

@@ -37,6 +37,11 @@ describe('Escrow', () => {
     const address = await tenant.getAddress()
     await refuse(as(tenant).deposit(address, 0n), 'EscrowAmountInvalid')
     await refuse(as(tenant).deposit(address, 1n << 120n), 'EscrowAmountInvalid')
+    // The largest amount is none that anybody has, and is asked of the token.
+    await expect(as(tenant).deposit(address, (1n << 120n) - 1n)).to.be.revertedWithCustomError(
+      grid.contracts.token,
+      'ERC20InsufficientAllowance',
+    )
     await refuse(as(tenant).deposit(anAccount(0), 1n), 'EscrowAccountZero')
     await refuse(as(tenant).withdraw(0n), 'EscrowAmountInvalid')
   })
@@ -93,6 +98,10 @@ describe('Escrow', () => {
     const book = await grid.impersonate(await grid.contracts.orders.getAddress())
     const address = await tenant.getAddress()
     await refuse(as(book).hold(address, address, 1n << 120n), 'EscrowAmountInvalid')
+    await expect(as(book).hold(address, address, (1n << 120n) - 1n)).to.be.revertedWithCustomError(
+      grid.contracts.token,
+      'ERC20InsufficientAllowance',
+    )
     await as(book).hold(address, address, 10n)
     expect(await grid.contracts.escrow.heldOf(address)).to.equal(10n)
     // More than is held cannot be paid out, to nobody and not in parts.
@@ -112,6 +121,19 @@ describe('Escrow', () => {
     expect(await grid.contracts.escrow.freeBalance(anAccount(1))).to.equal(1n)
     expect(await grid.contracts.escrow.freeBalance(address)).to.equal(1n)
     expect(await grid.contracts.escrow.heldOf(address)).to.equal(0n)
+  })
+
+  it('holds nothing that has streamed already, and pulls what is missing to the unit', async () => {
+    const book = await grid.impersonate(await grid.contracts.orders.getAddress())
+    const payer = await tenant.getAddress()
+    await as(tenant).deposit(payer, 100n)
+    await as(book).stream(payer, 1n, 1_000n, 0n)
+    await grid.at(BigInt(await grid.time.latest()) + 60n)
+    await expect(as(book).hold(payer, payer, 41n))
+      .to.emit(grid.contracts.escrow, 'Deposited')
+      .withArgs(payer, payer, 1n)
+    expect(await grid.contracts.escrow.freeBalance(payer)).to.equal(0n)
+    expect(await grid.contracts.escrow.heldOf(payer)).to.equal(101n)
   })
 
   it('takes nothing for a stream that ended from what is paid or refunded later', async () => {

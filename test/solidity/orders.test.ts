@@ -104,6 +104,13 @@ describe('Orders', () => {
       }
     })
 
+    it('takes as many writers and readers as a spec may name', async () => {
+      const accounts = Array.from({ length: 64 }, (_, index) => anAccount(index + 1))
+      const spec = storeSpec({ writers: accounts, readers: accounts })
+      await grid.place(KIND.Store, spec, slotsOn(1))
+      expect((await grid.order(1n)).spec).to.equal(spec)
+    })
+
     it('numbers its events without gap', async () => {
       const id = await grid.placeVolume(nodes.slice(0, 5))
       await mount(id, 6)
