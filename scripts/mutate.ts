@@ -31,8 +31,8 @@ interface Options {
   readonly json?: boolean
 }
 
-/** As many tests as look at one function, about. */
-const RECENT_KILLERS = 12
+/** As many tests as look closely at one function, about. */
+const LIKELY = 8
 
 if (import.meta.main) {
   const options = new Command('mutate')
@@ -82,7 +82,7 @@ async function tryMutants(
     { length: Number(options.workers) },
     () => new Worker(build.environment),
   )
-  const killers = new Map<string, readonly string[]>()
+  const killers = verdicts.killers(placeOf)
   let done = 0
   const tell = (name: string, killedBy: string | undefined) => {
     done += 1
@@ -92,9 +92,8 @@ async function tryMutants(
   try {
     await share(workers, plans, async (worker, plan) => {
       const known = killers.get(placeOf(plan.mutant)) ?? []
-      const titles = likeliestFirst(plan, known)
       const killedBy =
-        (await byMocha(worker, { ...plan, titles })) ?? (await bySolidity(worker, plan.mutant))
+        (await byMocha(worker, plan, known)) ?? (await bySolidity(worker, plan.mutant))
       if (killedBy !== undefined) killers.set(placeOf(plan.mutant), [killedBy, ...known])
       verdicts.add(plan.mutant, killedBy)
       tell(plan.mutant.name, killedBy)
@@ -104,21 +103,29 @@ async function tryMutants(
   }
 }
 
-/** What killed other mutants of the same function is likely to kill this one. */
-function likeliestFirst({ titles }: TestPlan, killers: readonly string[]): string[] {
-  const recent = new Set(killers.slice(0, RECENT_KILLERS).filter((title) => titles.includes(title)))
-  return [...recent, ...titles.filter((title) => !recent.has(title))]
-}
-
 /** Contract and function: what stands before the colon of a name. */
-function placeOf({ name }: Mutant): string {
+function placeOf({ name }: { readonly name: string }): string {
   return name.slice(0, name.indexOf(':'))
 }
 
-async function byMocha(worker: Worker, plan: TestPlan): Promise<string | undefined> {
-  const { titles, fresh } = plan
-  if (titles.length === 0) return undefined
-  return killerOf(worker, { kind: 'mocha', mutant: plan.mutant.number, titles, fresh })
+/** Runs first what killed other mutants of the same function, then the quick tests, then the slow ones. */
+async function byMocha(
+  worker: Worker,
+  { mutant, reachedIn, ...plan }: TestPlan,
+  killers: readonly string[],
+): Promise<string | undefined> {
+  const reaching = new Set([...plan.titles, ...plan.slowTitles])
+  const likely = new Set(
+    [...new Set(killers)].filter((title) => reaching.has(title)).slice(0, LIKELY),
+  )
+  const others = (titles: readonly string[]) => titles.filter((title) => !likely.has(title))
+  for (const titles of [[...likely], others(plan.titles), others(plan.slowTitles)]) {
+    if (titles.length === 0) continue
+    const task: Task = { kind: 'mocha', mutant: mutant.number, titles, reachedIn }
+    const killedBy = await killerOf(worker, task)
+    if (killedBy !== undefined) return killedBy
+  }
+  return undefined
 }
 
 async function bySolidity(worker: Worker, mutant: Mutant): Promise<string | undefined> {

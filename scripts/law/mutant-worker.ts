@@ -1,10 +1,12 @@
 /**
  * A process that holds the woven contracts and their tests, and runs the tests for one mutant after another as it is told.
  *
- * What the tests set up is kept from mutant to mutant as long as none is reached in it: then the first deployment is the
- * same as the mutant's own would be.
+ * What the tests set up is kept from mutant to mutant as long as none is reached in it: then the first set-up is the same
+ * as the mutant's own would be. Where only the deployment is not reached, that alone is kept.
  */
 import hre from 'hardhat'
+import { deployedGrids } from '../../test/solidity/support/grid.ts'
+import type { ReachedIn } from './mutant-tests.ts'
 import { MUTANT_VARIABLE } from './probe.ts'
 import type { Reach } from './reach.ts'
 import { loadTests, type TestSuite } from './test-suite.ts'
@@ -13,8 +15,8 @@ import { wovenChain } from './woven-chain.ts'
 /** What a worker is asked. */
 export type Task =
   | { readonly kind: 'record'; files: readonly string[] }
-  /** Tests by full title, likeliest killers first. `fresh` if the mutant is reached in what they set up. */
-  | { readonly kind: 'mocha'; mutant: number; titles: readonly string[]; fresh: boolean }
+  /** Tests by full title, likeliest killers first. `reachedIn` says where the mutant is reached beside the tests. */
+  | { readonly kind: 'mocha'; mutant: number; titles: readonly string[]; reachedIn: ReachedIn }
   | { readonly kind: 'solidity'; mutant: number; file: string }
 
 /** What a worker answers: which test failed, if any; or what each test reached. */
@@ -47,19 +49,22 @@ async function answer(task: Task): Promise<Answer> {
 
 async function runMocha(
   tests: TestSuite,
-  { mutant, titles, fresh }: Extract<Task, { kind: 'mocha' }>,
+  { mutant, titles, reachedIn }: Extract<Task, { kind: 'mocha' }>,
 ): Promise<Answer> {
-  if (!fresh && !areSetupsKept) {
+  const keepsSetups = reachedIn === 'testsAlone'
+  if (keepsSetups && !areSetupsKept) {
     wovenChain.mutant = 0
     const { failed } = await tests.run()
     if (failed !== undefined) throw new TypeError(`fails without any mutant: ${failed}`)
   }
-  areSetupsKept = !fresh
-  tests.keepSetups(areSetupsKept)
+  areSetupsKept = keepsSetups
+  tests.keepSetups(keepsSetups)
+  deployedGrids.areKept = reachedIn === 'setups'
   wovenChain.mutant = mutant
   const { failed } = await tests.run(titles)
   tests.keepSetups(false)
-  if (fresh) await wovenChain.closeAll()
+  deployedGrids.giveBack()
+  if (!keepsSetups) await wovenChain.closeAllBut(deployedGrids.connections)
   return failed === undefined ? {} : { failed }
 }
 
@@ -76,9 +81,13 @@ async function recordReach(tests: TestSuite, titles: readonly string[]): Promise
   const setups: Record<string, Set<number>> = {}
   const reached: Record<string, Set<number>> = {}
   const seconds: Record<string, number> = {}
+  const deployments = new Set<number>()
   let current = new Set<number>()
   wovenChain.record((marks) => {
-    for (const mark of marks) current.add(mark)
+    for (const mark of marks) {
+      current.add(mark)
+      if (deployedGrids.areDeploying) deployments.add(mark)
+    }
   })
   const { failed } = await tests.run(titles, {
     onSetup: (title) => {
@@ -92,11 +101,12 @@ async function recordReach(tests: TestSuite, titles: readonly string[]): Promise
     },
   })
   if (failed !== undefined) throw new TypeError(`fails while recording: ${failed}`)
-  await wovenChain.closeAll()
+  await wovenChain.closeAllBut(new Set())
   const testsOf = Object.entries(reached).map(
     ([title, numbers]) => [title, { seconds: seconds[title] ?? 0, reached: [...numbers] }] as const,
   )
   return {
+    deployments: [...deployments],
     setups: Object.fromEntries(Object.entries(setups).map(([title, set]) => [title, [...set]])),
     tests: Object.fromEntries(testsOf),
   }

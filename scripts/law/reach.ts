@@ -8,7 +8,9 @@ import { digestOf, filesUnder, type WovenBuild } from './woven-build.ts'
 
 /** What tests reach, by the numbers of mutants or the marks of branches. */
 export interface Reach {
-  /** In `before` hooks, by title of the suite. */
+  /** While a grid is deployed. */
+  readonly deployments: readonly number[]
+  /** In `before` hooks, the deployment included, by title of the suite. */
   readonly setups: Readonly<Record<string, readonly number[]>>
   /** By full title. */
   readonly tests: Readonly<Record<string, { seconds: number; reached: readonly number[] }>>
@@ -39,6 +41,7 @@ export async function reachOf(build: WovenBuild): Promise<Reach> {
   }
   const all = files.map(({ path }) => JSON.parse(readFileSync(path, 'utf8')) as Reach)
   return {
+    deployments: all.flatMap(({ deployments }) => deployments),
     setups: Object.assign({}, ...all.map(({ setups }) => setups)) as Reach['setups'],
     tests: Object.assign({}, ...all.map(({ tests }) => tests)) as Reach['tests'],
   }

@@ -45,6 +45,17 @@ export class Verdicts {
     return verdict?.killedBy !== undefined || verdict?.tests === this.#tests
   }
 
+  /** What killed mutants so far, the last first, by what a mutant's name belongs to. */
+  killers(placeOf: (mutant: { readonly name: string }) => string): Map<string, readonly string[]> {
+    const killers = new Map<string, readonly string[]>()
+    for (const verdict of this.#found.values()) {
+      if (verdict.killedBy === undefined) continue
+      const place = placeOf(verdict)
+      killers.set(place, [verdict.killedBy, ...(killers.get(place) ?? [])])
+    }
+    return killers
+  }
+
   isKilled(mutant: Mutant): boolean {
     return this.#verdictOf(mutant)?.killedBy !== undefined
   }

@@ -19,11 +19,11 @@ class WovenChain {
   onMarks: ((marks: readonly number[]) => void) | undefined
   readonly #open = new Set<Chain>()
 
-  /** Closes what was opened since last time, so that a process of thousands of runs keeps its size. */
-  async closeAll(): Promise<void> {
-    const open = [...this.#open]
-    this.#open.clear()
-    await Promise.all(open.map((chain) => chain.close()))
+  /** Closes all but some of what is open, so that a process of thousands of runs keeps its size. */
+  async closeAllBut(kept: ReadonlySet<object>): Promise<void> {
+    const closing = [...this.#open].filter((chain) => !kept.has(chain))
+    for (const chain of closing) this.#open.delete(chain)
+    await Promise.all(closing.map((chain) => chain.close()))
   }
 
   /** Turns recording on for chains opened from now on. */

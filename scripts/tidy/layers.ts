@@ -32,6 +32,7 @@ const LAYERS: readonly [prefix: string, layer: Layer][] = [
   ],
   ['scripts/bench/', { code: ['agent/', 'client/', 'scripts/', 'test/support/'] }],
   ['scripts/gas.ts', { code: ['agent/', 'ignition/', 'test/solidity/support/'] }],
+  ['scripts/law/mutant-worker.ts', { code: ['scripts/', 'test/solidity/support/'] }],
   ['scripts/law/hardhat.config.ts', { code: ['scripts/', 'hardhat.config.ts'] }],
   ['scripts/', { code: ['agent/', 'client/', 'scripts/', 'ignition/'] }],
   ['ignition/', { code: [] }],

@@ -245,8 +245,9 @@ describe('The DAO', () => {
       await orders.connect(tenant).cancel(1n)
       await refusePolicy(policy.connect(attacker).pause(1n), 'PolicyNotGuardian')
       expect((await policy.guardian())[2]).to.equal(false)
-      await grid.at(until)
+      await grid.at(until - 1n)
       await grid.contracts.nodes.connect(node?.wallet).heartbeat()
+      await grid.at(until)
       await order()
     })
 

@@ -324,10 +324,15 @@ describe('Nodes', () => {
       expect(await grid.contracts.nodes.nodeOf(node.wallet.address)).to.equal(2n)
     })
 
-    it('a slot that would earn more than 64 bits a second is refused', async () => {
+    it('a slot earns from its first byte on, and no more than 64 bits a second', async () => {
+      await as(node.wallet).setOffer({ ...OFFER, pricePerGibSecond: 1n })
+      await order(1n)
+      expect((await grid.order(1n)).ratePerSecond).to.equal(1n)
       await grid.asTimelock((lock) => grid.contracts.policy.connect(lock).set(5, 2n ** 64n - 1n))
       await as(node.wallet).setOffer({ ...OFFER, pricePerGibSecond: 2n ** 64n - 1n })
-      await refuse(order(2n * GIB), 'NodeRateTooHigh')
+      await refuse(order(GIB + 1n), 'NodeRateTooHigh')
+      await order(GIB)
+      expect((await grid.order(2n)).ratePerSecond).to.equal(2n ** 64n - 1n)
     })
   })
 
@@ -358,6 +363,22 @@ describe('Nodes', () => {
       await beat(bits(made[0]!), reporter)
       await refuse(as(owner).heartbeats(99n, [], []), 'FarmNotOwner')
       await refuse(as(owner).heartbeats(farm, [0], []), 'NodeBatchLength')
+    })
+
+    it('do not speak for a member that left, died, came back alone, and fell silent', async () => {
+      const [one, other] = made as [TestNode, TestNode]
+      const alive = async () =>
+        Promise.all([one, other].map(({ id }) => grid.contracts.nodes.isAlive(id)))
+      await beat(bits(one, other))
+      await beat(bits(other))
+      await grid.pass(LATE + 1n)
+      await beat(bits(other))
+      await as(one.wallet).heartbeat()
+      expect(await alive()).to.deep.equal([true, true])
+      await grid.pass(LATE - 10n)
+      await beat(bits(other))
+      await grid.pass(20n)
+      expect(await alive()).to.deep.equal([false, true])
     })
 
     it('keep all members alive and no one else', async () => {

@@ -104,6 +104,36 @@ describe('Orders', () => {
       }
     })
 
+    it('takes as many slots for as long a time as policy allows', async () => {
+      const seconds = 100_000n
+      const id = await grid.place(KIND.Volume, volumeSpec({ dataShards: 5 }), volumeSlots(8), {
+        seconds,
+      })
+      const { slots, placedAt, paidUntil } = await grid.order(id)
+      expect(slots.length).to.equal(8)
+      expect(paidUntil - placedAt).to.equal(seconds)
+    })
+
+    it('takes what a node has free to the last byte, and no more', async () => {
+      const { nodes: registry } = grid.contracts
+      const ask = (sizeBytes: bigint) =>
+        grid.place(KIND.Store, storeSpec(), [{ node: 1n, sizeBytes }])
+      await ask(60n * GIB)
+      await expect(ask(40n * GIB + 1n)).to.be.revertedWithCustomError(registry, 'NodeFull')
+      await ask(40n * GIB)
+      await expect(ask(1n)).to.be.revertedWithCustomError(registry, 'NodeFull')
+    })
+
+    it('takes a rate that is just the limit', async () => {
+      await grid.place(KIND.Store, storeSpec(), slotsOn(1), { maxRate: RATE })
+      expect((await grid.order(1n)).ratePerSecond).to.equal(RATE)
+    })
+
+    it('takes a store of either mode', async () => {
+      for (const mode of [0, 1]) await grid.place(KIND.Store, storeSpec({ mode }), slotsOn(1))
+      expect((await grid.order(2n)).spec).to.equal(storeSpec({ mode: 1 }))
+    })
+
     it('takes as many writers and readers as a spec may name', async () => {
       const accounts = Array.from({ length: 64 }, (_, index) => anAccount(index + 1))
       const spec = storeSpec({ writers: accounts, readers: accounts })
@@ -230,6 +260,14 @@ describe('Orders', () => {
         ...slotsOn(1, Number(far.id), 2, 3, 4),
       ])
       expect((await grid.order(id)).state).to.equal(STATE.Live)
+      for (const farm of [255n, 256n]) {
+        const [one, other] = [await grid.addNode(owner, farm), await grid.addNode(owner, farm)]
+        const slots = slotsOn(1, Number(one.id), Number(other.id), 2, 3)
+        await expect(grid.place(KIND.Volume, volumeSpec(), slots)).to.be.revertedWithCustomError(
+          grid.contracts.orders,
+          'OrderFarmRepeated',
+        )
+      }
     })
   })
 

@@ -45,6 +45,7 @@ import { OrderDesk__factory } from '../../../types/ethers-contracts/factories/co
 import { Orders__factory } from '../../../types/ethers-contracts/factories/contracts/Orders__factory.ts'
 import { Policy__factory } from '../../../types/ethers-contracts/factories/contracts/Policy__factory.ts'
 import { SpecRules__factory } from '../../../types/ethers-contracts/factories/contracts/SpecRules__factory.ts'
+import { DeployedGrids } from './deployed-grids.ts'
 import { watchReverts } from './reverts.ts'
 
 export const GIB = 2n ** 30n
@@ -131,13 +132,33 @@ export interface GridOptions {
   url?: string
 }
 
-/** Deploys a grid on a fresh chain. */
-export async function deployTestGrid(options: GridOptions = {}) {
+/** What a deployment leaves. */
+interface Deployed {
+  connection: Connection
+  contracts: Contracts
+  actors: Actors
+  parameters: GridParameters
+  timelock: string
+}
+
+/** The grids of this process. */
+export const deployedGrids = new DeployedGrids<Deployed>()
+
+/** Deploys a grid on a fresh chain, or lends one that is as if. */
+export async function deployTestGrid(options: GridOptions = {}): Promise<TestGrid> {
+  const isPlain = options.url === undefined && options.tune === undefined
+  const key = isPlain
+    ? JSON.stringify(options, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
+    : undefined
+  return new TestGrid(await deployedGrids.lend(key, () => deploy(options)))
+}
+
+async function deploy(options: GridOptions): Promise<Deployed> {
   const connection = await (options.url
     ? hre.network.create({ network: 'second', override: { url: options.url } })
     : hre.network.create())
   watchReverts(connection.provider)
-  const { ethers, networkHelpers } = connection
+  const { ethers } = connection
   const [holder, tenant, attacker, ...owners] = await ethers.getSigners()
   if (!holder || !tenant || !attacker) throw new TypeError('the network has no accounts')
   const usual = devnetParameters(await holder.getAddress())
@@ -169,10 +190,8 @@ export async function deployTestGrid(options: GridOptions = {}) {
     audits: Audits__factory.connect(await addressOf('audits'), holder) as Audits,
     votes: CapacityVotes__factory.connect(await addressOf('votes'), holder) as CapacityVotes,
   }
-  return new TestGrid(connection, contracts, { holder, tenant, attacker, owners }, parameters, {
-    timelock: await addressOf('timelock'),
-    networkHelpers,
-  })
+  const actors = { holder, tenant, attacker, owners }
+  return { connection, contracts, actors, parameters, timelock: await addressOf('timelock') }
 }
 
 type Connection = Awaited<ReturnType<typeof hre.network.create>>
@@ -207,19 +226,13 @@ export class TestGrid {
   readonly time: Connection['networkHelpers']['time']
   #keys = 0
 
-  constructor(
-    connection: Connection,
-    contracts: Contracts,
-    actors: Actors,
-    parameters: GridParameters,
-    rest: { timelock: string; networkHelpers: Connection['networkHelpers'] },
-  ) {
+  constructor({ connection, contracts, actors, parameters, timelock }: Deployed) {
     this.connection = connection
     this.contracts = contracts
     this.actors = actors
     this.parameters = parameters
-    this.timelock = rest.timelock
-    this.time = rest.networkHelpers.time
+    this.timelock = timelock
+    this.time = connection.networkHelpers.time
   }
 
   /** Remembers the chain as it is; the function returned brings it back, as often as called. */
