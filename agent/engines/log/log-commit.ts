@@ -10,6 +10,7 @@ import type { HintWriter } from './hint-file.ts'
 import type { LogFiles } from './log-files.ts'
 import type { LogPorts, SyncMode } from './ports.ts'
 import type { Segment } from './segment.ts'
+import { SyncGathering } from './sync-gathering.ts'
 
 /** Someone who may not go on before the log has reached a position. */
 export interface Waiter {
@@ -58,10 +59,12 @@ export class LogCommit {
   #directoryIsDirty = true
   #sealed: SealedSegment[] = []
   #syncing: Promise<void> | undefined
+  readonly #gathering: SyncGathering
   #waiters: Waiter[] = []
 
   constructor(options: LogCommitOptions) {
     this.#options = options
+    this.#gathering = new SyncGathering(options.ports.clock)
     this.sync = options.sync
     this.written = options.written
     // What was found may still be only in the page cache of a machine that lives on.
@@ -121,13 +124,22 @@ export class LogCommit {
       return this.makeDurable()
     }
     if (this.#options.readOnly || this.failure) return
+    this.#gathering.began()
     this.#syncing = this.#syncOnce().then(() => {
       this.#syncing = undefined
+      const waiting = this.#waiters.length
       this.wake()
+      this.#gathering.ended(waiting - this.#waiters.length, this.#waiters.length)
       if (!this.failure) this.#options.onDurable()
-      if (this.sync === 'always' && this.isDirty) void this.makeDurable()
+      this.syncForWaiters()
     })
     await this.#syncing
+  }
+
+  /** Under `always`, begins a sync for what is written, now or when more wait for it; the end of one that runs does the same. */
+  syncForWaiters(): void {
+    if (this.sync !== 'always' || !this.isDirty || this.#syncing) return
+    this.#gathering.next(this.#waiters.length, () => void this.makeDurable())
   }
 
   /** Waits for the sync that runs, refuses what comes, and gives up hints that never became valid. */

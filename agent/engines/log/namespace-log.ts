@@ -312,7 +312,7 @@ export class NamespaceLog {
     } finally {
       this.commit.wake()
     }
-    if (this.sync === 'always' && this.isDirty) void this.makeDurable()
+    this.commit.syncForWaiters()
     return true
   }
 
