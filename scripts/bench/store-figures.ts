@@ -12,7 +12,7 @@ import { type BenchSync, OWN_NAME } from './store-servers.ts'
 export interface Cell
   extends Pick<
     LoadJob,
-    'op' | 'valueBytes' | 'connections' | 'pipeline' | 'operations' | 'client'
+    'op' | 'valueBytes' | 'connections' | 'pipeline' | 'operations' | 'secondsMax' | 'client'
   > {
   readonly sync: BenchSync
 }

@@ -18,7 +18,9 @@ export interface LoadJob {
   readonly valueBytes: number
   readonly connections: number
   readonly pipeline: number
+  /** As many, or as many as are begun in `secondsMax`. */
   readonly operations: number
+  readonly secondsMax: number
   /** First key for `set`; for `get` keys are taken from `[0, keys)`. */
   readonly firstKey: number
   readonly keys: number
@@ -28,6 +30,7 @@ export interface LoadJob {
 
 /** What was measured. */
 export interface LoadResult {
+  readonly operations: number
   readonly seconds: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -53,6 +56,7 @@ async function runLoad(job: LoadJob): Promise<LoadResult> {
   const latencies = new Float64Array(batches)
   const state = { started: 0, done: 0, misses: 0, nextKey: job.firstKey, random: 12_345 }
   const finished = Promise.withResolvers<void>()
+  let endsAt = 0
   const transport = openTransport(job.client ?? 'auto', log)
 
   const nextKey = (): number => {
@@ -78,9 +82,10 @@ async function runLoad(job: LoadJob): Promise<LoadResult> {
     })
 
     function complete(): void {
-      latencies[state.done++] = performance.now() - sentAt
-      if (state.done === batches) finished.resolve()
-      else send()
+      const now = performance.now()
+      latencies[state.done++] = now - sentAt
+      if (now < endsAt) send()
+      if (state.done === state.started) finished.resolve()
     }
     function send(): void {
       if (state.started >= batches) return
@@ -96,13 +101,15 @@ async function runLoad(job: LoadJob): Promise<LoadResult> {
 
   const connections = await Promise.all(Array.from({ length: job.connections }, connection))
   const from = performance.now()
+  endsAt = from + job.secondsMax * 1000
   for (const { send } of connections) send()
   await finished.promise
   const seconds = (performance.now() - from) / 1000
   for (const { link } of connections) link.destroy()
-  latencies.sort()
-  const at = (share: number) => latencies[Math.min(batches - 1, Math.floor(batches * share))] ?? 0
-  return { seconds, p50Ms: at(0.5), p99Ms: at(0.99), misses: state.misses }
+  const sorted = latencies.subarray(0, state.done).sort()
+  const at = (share: number) => sorted[Math.floor((state.done - 1) * share)] ?? 0
+  const operations = state.done * job.pipeline
+  return { operations, seconds, p50Ms: at(0.5), p99Ms: at(0.99), misses: state.misses }
 }
 
 /** Connects without reading, which is left to the transport. */

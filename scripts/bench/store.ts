@@ -35,6 +35,8 @@ const PRELOAD_BYTES_MAX = 128 * MIB
 const PRELOAD_KEYS_MAX = 100_000
 /** A cell is done when one of these is reached, whatever comes first. */
 const CELL_BYTES_MAX = 256 * MIB
+const CELL_SECONDS_MAX = 4
+const ALWAYS_OPERATIONS_MAX = 100_000
 const RSS_KEYS = 1_000_000
 /** Small commands each server has done before it is measured, so that a cell does not pay for the compiler. */
 const WARM_UP_OPERATIONS = 20_000
@@ -113,9 +115,8 @@ async function runRound(
 
 async function measure(server: Server, cell: Cell, firstKey: number): Promise<Measured> {
   const before = server.cpuSeconds()
-  const operations = Math.ceil(cell.operations / cell.pipeline) * cell.pipeline
-  const job = { ...cell, port: server.port, operations, firstKey, keys: keysOf(cell) }
-  const result = await load(job)
+  const job = { ...cell, port: server.port, firstKey, keys: keysOf(cell) }
+  const { operations, ...result } = await load(job)
   if (cell.op === 'get' && result.misses > 0) throw new NodeError('BENCH_PEER', 'keys are missing')
   const cpuSeconds = server.cpuSeconds() - before
   return {
@@ -126,6 +127,9 @@ async function measure(server: Server, cell: Cell, firstKey: number): Promise<Me
     cpuSeconds: (cpuSeconds / operations) * 1e6,
   }
 }
+
+/** However long it takes. */
+const WHOLE = { secondsMax: Number.MAX_SAFE_INTEGER }
 
 const keysOf = (cell: Cell) =>
   Math.min(PRELOAD_KEYS_MAX, Math.max(16, Math.floor(PRELOAD_BYTES_MAX / cell.valueBytes)))
@@ -143,7 +147,7 @@ async function preload(server: Server, cell: Cell): Promise<void> {
     pipeline,
     client,
   } as const
-  await load({ ...job, operations, firstKey: 0, keys })
+  await load({ ...job, ...WHOLE, operations, firstKey: 0, keys })
 }
 
 /** Servers live for weeks: what their first seconds cost is not their speed. */
@@ -157,14 +161,15 @@ async function warmCompiler(
   const keys = WARM_UP_OPERATIONS
   const shape = { valueBytes: 100, connections: 50, pipeline: 1, client, firstKey: 0, keys }
   for (const op of ops) {
-    await load({ ...shape, port: server.port, op, operations: WARM_UP_OPERATIONS })
+    await load({ ...shape, ...WHOLE, port: server.port, op, operations: WARM_UP_OPERATIONS })
   }
 }
 
 /** A quarter of the cell, so that no compiler or cache is met cold. */
 async function warmUp(server: Server, cell: Cell, firstKey: number): Promise<void> {
   const operations = Math.max(cell.pipeline, Math.floor(cell.operations / 4))
-  await load({ ...cell, port: server.port, operations, firstKey, keys: keysOf(cell) })
+  const secondsMax = cell.secondsMax / 4
+  await load({ ...cell, port: server.port, operations, secondsMax, firstKey, keys: keysOf(cell) })
 }
 
 async function load(job: LoadJob): Promise<LoadResult> {
@@ -187,6 +192,7 @@ async function measureMemory(kinds: readonly ServerKind[], figures: StoreFigures
     try {
       const before = server.residentBytes()
       await load({
+        ...WHOLE,
         port: server.port,
         op: 'set',
         valueBytes: 100,
@@ -252,7 +258,9 @@ function cellOf(
   scale: number,
 ): Cell {
   const inFlight = connections * pipeline
-  const small = sync === 'always' ? 400 + inFlight : Math.min(400_000, 8000 + 500 * inFlight)
-  const operations = Math.floor(Math.min(small, CELL_BYTES_MAX / valueBytes) * scale)
-  return { sync, op, valueBytes, connections, pipeline, operations }
+  const small = Math.min(400_000, 8000 + 500 * inFlight)
+  const most = sync === 'always' ? ALWAYS_OPERATIONS_MAX : small
+  const operations = Math.floor(Math.min(most, CELL_BYTES_MAX / valueBytes) * scale)
+  const secondsMax = CELL_SECONDS_MAX * scale
+  return { sync, op, valueBytes, connections, pipeline, operations, secondsMax }
 }
