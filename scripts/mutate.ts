@@ -92,8 +92,7 @@ async function tryMutants(
   try {
     await share(workers, plans, async (worker, plan) => {
       const known = killers.get(placeOf(plan.mutant)) ?? []
-      const killedBy =
-        (await byMocha(worker, plan, known)) ?? (await bySolidity(worker, plan.mutant))
+      const killedBy = await killerOf(worker, plan, known)
       if (killedBy !== undefined) killers.set(placeOf(plan.mutant), [killedBy, ...known])
       verdicts.add(plan.mutant, killedBy)
       tell(plan.mutant.name, killedBy)
@@ -108,8 +107,8 @@ function placeOf({ name }: { readonly name: string }): string {
   return name.slice(0, name.indexOf(':'))
 }
 
-/** Runs first what killed other mutants of the same function, then the quick tests, then the slow ones. */
-async function byMocha(
+/** Tries first what killed other mutants of the same function, then a library's own tests, the quick tests, the slow ones. */
+async function killerOf(
   worker: Worker,
   { mutant, reachedIn, ...plan }: TestPlan,
   killers: readonly string[],
@@ -119,22 +118,23 @@ async function byMocha(
     [...new Set(killers)].filter((title) => reaching.has(title)).slice(0, LIKELY),
   )
   const others = (titles: readonly string[]) => titles.filter((title) => !likely.has(title))
-  for (const titles of [[...likely], others(plan.titles), others(plan.slowTitles)]) {
-    if (titles.length === 0) continue
-    const task: Task = { kind: 'mocha', mutant: mutant.number, titles, reachedIn }
-    const killedBy = await killerOf(worker, task)
-    if (killedBy !== undefined) return killedBy
+  const mocha = (titles: readonly string[]): Task[] =>
+    titles.length === 0 ? [] : [{ kind: 'mocha', mutant: mutant.number, titles, reachedIn }]
+  const file = libraryTestOf(mutant.file)
+  const tasks: Task[] = [
+    ...mocha([...likely]),
+    ...(file === undefined ? [] : [{ kind: 'solidity' as const, mutant: mutant.number, file }]),
+    ...mocha(others(plan.titles)),
+    ...mocha(others(plan.slowTitles)),
+  ]
+  for (const task of tasks) {
+    const failed = await failureOf(worker, task)
+    if (failed !== undefined) return failed
   }
   return undefined
 }
 
-async function bySolidity(worker: Worker, mutant: Mutant): Promise<string | undefined> {
-  const file = libraryTestOf(mutant.file)
-  if (file === undefined) return undefined
-  return killerOf(worker, { kind: 'solidity', mutant: mutant.number, file })
-}
-
-async function killerOf(worker: Worker, task: Task): Promise<string | undefined> {
+async function failureOf(worker: Worker, task: Task): Promise<string | undefined> {
   let answer = await worker.do(task)
   // By itself, or ended by a system that is out of memory: then the second time shows who was to blame.
   if (answer.died) answer = await worker.do(task)

@@ -139,7 +139,8 @@ describe('Nodes', () => {
 
     it('makes a node with everything in one read', async () => {
       const before = await grid.contracts.nodes.registryVersion()
-      const receipt = await (await register()).wait()
+      const registering = register()
+      const receipt = await (await registering).wait()
       const time = BigInt((await receipt?.getBlock())?.timestamp ?? 0)
       const node = await grid.node(1n)
       expect(node.farm).to.equal(farm)
@@ -157,6 +158,10 @@ describe('Nodes', () => {
           `0x${grid.connection.ethers.keccak256(node.publicKey).slice(-40)}`,
         ),
       )
+      await expect(registering)
+        .to.emit(grid.contracts.nodes, 'NodeRegistered')
+        .withArgs(1n, farm, node.account)
+      expect([...(await grid.contracts.nodes.maintenanceOf(1n))]).to.deep.equal([0n, 0n])
       expect(await grid.contracts.nodes.nodeOf(node.account)).to.equal(1n)
       expect(await grid.contracts.nodes.farmOf(1n)).to.equal(farm)
       expect(await grid.contracts.nodes.isAlive(1n)).to.equal(true)
