@@ -12,9 +12,10 @@ import { type BenchSync, OWN_NAME } from './store-servers.ts'
 export interface Cell
   extends Pick<
     LoadJob,
-    'op' | 'valueBytes' | 'connections' | 'pipeline' | 'operations' | 'secondsMax' | 'client'
+    'op' | 'valueBytes' | 'connections' | 'pipeline' | 'operations' | 'client'
   > {
   readonly sync: BenchSync
+  readonly secondsMax: number
 }
 
 /** What one server did in one cell. */

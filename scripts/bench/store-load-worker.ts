@@ -18,9 +18,9 @@ export interface LoadJob {
   readonly valueBytes: number
   readonly connections: number
   readonly pipeline: number
-  /** As many, or as many as are begun in `secondsMax`. */
+  /** As many, or as many as are begun in `secondsMax` if that is given. */
   readonly operations: number
-  readonly secondsMax: number
+  readonly secondsMax?: number
   /** First key for `set`; for `get` keys are taken from `[0, keys)`. */
   readonly firstKey: number
   readonly keys: number
@@ -101,7 +101,7 @@ async function runLoad(job: LoadJob): Promise<LoadResult> {
 
   const connections = await Promise.all(Array.from({ length: job.connections }, connection))
   const from = performance.now()
-  endsAt = from + job.secondsMax * 1000
+  endsAt = from + (job.secondsMax ?? Number.POSITIVE_INFINITY) * 1000
   for (const { send } of connections) send()
   await finished.promise
   const seconds = (performance.now() - from) / 1000

@@ -71,6 +71,13 @@ export async function compactLog(log: NamespaceLog, options: CompactLogOptions):
   return takeOver(log, run, result, ages.held)
 }
 
+/** Whether some of what was replaced or deleted stays for its age: then the index must know deleted keys too. */
+export function keepsByAge(
+  rules: Pick<CompactLogOptions, 'historySeconds' | 'keptSince'>,
+): boolean {
+  return rules.historySeconds !== 0 || rules.keptSince !== 0
+}
+
 /** Decides which ages are kept, and counts what is kept for its age alone. */
 class KeptAges {
   readonly #historySeconds: number
@@ -83,11 +90,6 @@ class KeptAges {
     this.#historySeconds = historySeconds
     this.#keptSince = keptSince === 0 ? Number.POSITIVE_INFINITY : keptSince
     this.#nowSeconds = nowSeconds
-  }
-
-  /** False if nothing is kept for its age. */
-  get keepAny(): boolean {
-    return this.#historySeconds !== 0 || this.#keptSince !== Number.POSITIVE_INFINITY
   }
 
   /** Whether a record is kept whose key changed at a time, in seconds since 1970; if so its bytes are counted. */
@@ -114,6 +116,8 @@ function wantedEntry(
     readonly beginsLog: boolean
     readonly ages: KeptAges
     readonly keepsDeletions: boolean
+    readonly historySeconds: number
+    readonly keptSince: number
   },
 ): Entry {
   const { beginsLog, ages, keepsDeletions } = rules
@@ -131,7 +135,7 @@ function wantedEntry(
   if (header.kind === KIND_DELETE && keepsDeletions && isLast) return wanted
   // What a deletion hides may still be in an older segment.
   if (header.kind === KIND_DELETE && !beginsLog) return wanted
-  if (!ages.keepAny) return UNWANTED
+  if (!keepsByAge(rules)) return UNWANTED
   const changedAt = entry >= 0 ? log.records.timeOf(entry) : header.timeSeconds
   const bytes = recordBytesOf(key.byteLength, header.valueBytes)
   return ages.keeps(Math.max(changedAt, header.timeSeconds), bytes) ? wanted : UNWANTED

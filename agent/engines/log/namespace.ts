@@ -7,7 +7,7 @@
 import { randomInt } from 'node:crypto'
 import { NodeError } from '../../base/errors.ts'
 import type { BlockCache } from './block-cache.ts'
-import { compactLog } from './compact-log.ts'
+import { compactLog, keepsByAge } from './compact-log.ts'
 import {
   ANCESTORS_MAX,
   COMPACT_DEAD_SHARE,
@@ -124,7 +124,7 @@ export class Namespace {
     this.#properties = { ...this.#properties, ...changes }
     this.revision++
     this.log.sync = this.#properties.sync
-    if (tracksDeleted(this.#properties)) this.log.keepDeleted()
+    if (keepsByAge(this.#properties)) this.log.keepDeleted()
     const isKeptOtherwise =
       this.#properties.keptSince !== keptSince || this.#properties.historySeconds !== historySeconds
     if (isKeptOtherwise) this.log.recountLive()
@@ -366,7 +366,7 @@ export class Namespace {
       index: mode === 'seq' ? seqIndex() : keyIndex(randomInt(2 ** 32)),
       cache,
       segmentBytes: segmentBytesFor(segmentBytes, maxBytes),
-      keepsDeleted: tracksDeleted(this.#properties),
+      keepsDeleted: keepsByAge(this.#properties),
       readOnly,
       sync,
       onAppend: () => onAppend(this),
@@ -409,11 +409,6 @@ export class Namespace {
     }
     return stored.compare(value, valueStart, valueEnd, slack) === 0
   }
-}
-
-/** Whether the index must know deleted keys, because what they had is to be found again. */
-function tracksDeleted({ historySeconds, keptSince }: NamespaceProperties): boolean {
-  return historySeconds !== 0 || keptSince !== 0
 }
 
 /** A small quota gets small segments, so that compaction can give room back before it is reached. */
