@@ -3,6 +3,7 @@
  * to have the asked form.
  */
 import { NodeError } from '../../base/errors.ts'
+import { fieldOf } from '../../base/json.ts'
 import type { LedgerGate, LedgerSource, LogEntry, LogFilter, Receipt } from '../../ledger/ports.ts'
 import type { BlockRef } from '../../ledger/types.ts'
 import { JsonRpc, type RpcFailure } from './json-rpc.ts'
@@ -115,8 +116,7 @@ async function readFees(
   signal: AbortSignal,
 ): Promise<{ baseFee: bigint | undefined; priorityFee: bigint }> {
   const block = await rpc.call('eth_getBlockByNumber', ['latest', false], signal)
-  const base: unknown =
-    typeof block === 'object' && block ? Reflect.get(block, 'baseFeePerGas') : null
+  const base = fieldOf(block, 'baseFeePerGas')
   if (base === undefined || base === null) {
     return {
       baseFee: undefined,

@@ -23,6 +23,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { fromHex, toHex } from '../../base/bytes.ts'
 import { codeOf, describeError, NodeError } from '../../base/errors.ts'
 import { IDENTITY_SEED_BYTES, type Identity, identityFromSeed } from '../../base/identity.ts'
+import { parseObject } from '../../base/json.ts'
 
 /** A data directory in use by this process. */
 export interface DataDirectory {
@@ -131,9 +132,7 @@ function readOrMakeIdentity(file: string): { identity: Identity; isNew: boolean 
 
 function readSeed(file: string): Uint8Array {
   try {
-    const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
-    const seed: unknown =
-      typeof value === 'object' && value ? Reflect.get(value, 'seed') : undefined
+    const seed = parseObject(readFileSync(file))?.['seed']
     if (typeof seed === 'string' && seed.length === 2 * IDENTITY_SEED_BYTES) return fromHex(seed)
   } catch (caught) {
     if (codeOf(caught) === 'EACCES') throw caught
