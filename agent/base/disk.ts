@@ -26,10 +26,12 @@ export interface DiskFile {
    *
    * @param into - Where to put the bytes.
    * @param offset - First byte to read, `>= 0`.
-   * @returns Bytes read; fewer than `into.byteLength` only at the end of the file.
+   * @param at - Where in `into` the first byte goes, 0 if not given.
+   * @param lengthBytes - How many to read, as many as fit if not given.
+   * @returns Bytes read; fewer than `lengthBytes` only at the end of the file.
    * @throws NodeError `DISK_IO`.
    */
-  read(into: Uint8Array, offset: number): number
+  read(into: Uint8Array, offset: number, at?: number, lengthBytes?: number): number
   /**
    * Writes all parts one after another at an offset; they are not durable before {@link DiskFile.sync}.
    *

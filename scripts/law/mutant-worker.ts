@@ -14,16 +14,15 @@ import { wovenChain } from './woven-chain.ts'
 
 /** What a worker is asked. */
 export type Task =
-  | { readonly kind: 'record'; files: readonly string[] }
+  | { readonly kind: 'record'; file: string }
   /** Tests by full title, likeliest killers first. `reachedIn` says where the mutant is reached beside the tests. */
   | { readonly kind: 'mocha'; mutant: number; titles: readonly string[]; reachedIn: ReachedIn }
   | { readonly kind: 'solidity'; mutant: number; file: string }
 
-/** What a worker answers: which test failed, if any; or what each test reached. */
+/** What a worker answers: which test failed, if any; or what the tests of a file reached. */
 export interface Answer {
   readonly failed?: string
-  /** By file. */
-  readonly reach?: Readonly<Record<string, Reach>>
+  readonly reach?: Reach
 }
 
 let suite: TestSuite | undefined
@@ -39,11 +38,7 @@ process.on('message', (task: Task) => {
 async function answer(task: Task): Promise<Answer> {
   if (task.kind === 'solidity') return runSolidity(task.mutant, task.file)
   suite ??= await loadTests()
-  if (task.kind === 'record') {
-    const reach: Record<string, Reach> = {}
-    for (const file of task.files) reach[file] = await recordReach(suite, suite.titlesOf(file))
-    return { reach }
-  }
+  if (task.kind === 'record') return { reach: await recordReach(suite, suite.titlesOf(task.file)) }
   return runMocha(suite, task)
 }
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../run/step.ts'
 import { TEST_FOLDER, testFiles } from './test-suite.ts'
-import { Worker } from './worker-pool.ts'
+import { share, Worker } from './worker-pool.ts'
 import { digestOf, filesUnder, type WovenBuild } from './woven-build.ts'
 
 /** What tests reach, by the numbers of mutants or the marks of branches. */
@@ -14,6 +14,15 @@ export interface Reach {
   readonly setups: Readonly<Record<string, readonly number[]>>
   /** By full title. */
   readonly tests: Readonly<Record<string, { seconds: number; reached: readonly number[] }>>
+}
+
+/** Processes that record at once. */
+const RECORDERS = 2
+
+/** A file of tests, and where its reach is kept. */
+interface TestFile {
+  readonly name: string
+  readonly path: string
 }
 
 /**
@@ -32,13 +41,7 @@ export async function reachOf(build: WovenBuild): Promise<Reach> {
     return { name, path: join(folder, `${digestOf([build.digest, name, text, ...support])}.json`) }
   })
   const unknown = files.filter(({ path }) => !existsSync(path))
-  if (unknown.length > 0) {
-    const recorded = await record(
-      build,
-      unknown.map(({ name }) => name),
-    )
-    for (const { name, path } of unknown) writeFileSync(path, JSON.stringify(recorded[name]))
-  }
+  await record(build, unknown)
   const all = files.map(({ path }) => JSON.parse(readFileSync(path, 'utf8')) as Reach)
   return {
     deployments: all.flatMap(({ deployments }) => deployments),
@@ -47,17 +50,20 @@ export async function reachOf(build: WovenBuild): Promise<Reach> {
   }
 }
 
-async function record(
-  { environment }: WovenBuild,
-  files: readonly string[],
-): Promise<Readonly<Record<string, Reach>>> {
-  process.stderr.write(`recording what is reached by ${files.join(', ')}\n`)
-  const worker = new Worker({ ...environment, VARVE_RECORD: '1' })
+/** Each file's reach is written as soon as it is known, so an interrupted recording goes on where it stopped. */
+async function record({ environment }: WovenBuild, files: readonly TestFile[]): Promise<void> {
+  const recorders = Array.from(
+    { length: Math.min(RECORDERS, files.length) },
+    () => new Worker({ ...environment, VARVE_RECORD: '1' }),
+  )
   try {
-    const { reach } = await worker.do({ kind: 'record', files })
-    if (!reach) throw new TypeError('nothing was recorded')
-    return reach
+    await share(recorders, files, async (recorder, { name, path }) => {
+      process.stderr.write(`recording what is reached by ${name}\n`)
+      const { reach } = await recorder.do({ kind: 'record', file: name })
+      if (!reach) throw new TypeError(`nothing was recorded of ${name}`)
+      writeFileSync(path, JSON.stringify(reach))
+    })
   } finally {
-    worker.stop()
+    for (const recorder of recorders) recorder.stop()
   }
 }

@@ -46,6 +46,8 @@ export function buildWoven(purpose: string, sources: ReadonlyMap<string, string>
     rmSync(stamp, { force: true })
     writeFileSync(environment.VARVE_WOVEN, woven)
     process.stderr.write(`compiling ${sources.size} woven files, which takes minutes\n`)
+    // The tests in TypeScript take the types of contracts from the plain build.
+    compile({})
     compile(environment)
     writeFileSync(stamp, digest + tests)
   }

@@ -37,7 +37,9 @@ export const i32 = {
   add: operation(0x6a),
   sub: operation(0x6b),
   and: operation(0x71),
+  xor: operation(0x73),
   shl: operation(0x74),
+  shiftRightUnsigned: operation(0x76),
   lessUnsigned: operation(0x49),
   greaterUnsigned: operation(0x4b),
 }

@@ -101,11 +101,11 @@ export function faultDisk(chance: Chance): FaultDisk {
       get sizeBytes() {
         return inode.liveBytes
       },
-      read(into, offset) {
+      read(into, offset, at = 0, lengthBytes = into.byteLength - at) {
         alive()
-        const end = Math.min(inode.liveBytes, offset + into.byteLength)
+        const end = Math.min(inode.liveBytes, offset + lengthBytes)
         if (end <= offset) return 0
-        into.set(inode.live.subarray(offset, end))
+        into.set(inode.live.subarray(offset, end), at)
         return end - offset
       },
       write(parts, offset) {

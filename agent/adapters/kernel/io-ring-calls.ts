@@ -36,8 +36,6 @@ export interface RingCalls {
   unmap(memory: MappedMemory): void
   /** The mapped bytes; not to be touched once unmapped. */
   view(memory: MappedMemory): ArrayBuffer
-  /** Where the memory of a buffer is; it stays there while the buffer lives. */
-  addressOf(buffer: ArrayBufferLike): number
   /** A counter that can be polled, non-blocking. */
   eventfd(): CallResult
   /** Both ends of a pipe, or undefined. */
@@ -84,7 +82,6 @@ export function loadRingCalls(): RingCalls {
       munmap(memory.address, memory.lengthBytes)
     },
     view: (memory) => koffi.view(memory.address, memory.lengthBytes),
-    addressOf: (buffer) => Number(koffi.address(buffer)),
     eventfd: () => orErrno(eventfd(0, EFD_CLOEXEC_NONBLOCK)),
     pipe() {
       const ends = Buffer.alloc(8)

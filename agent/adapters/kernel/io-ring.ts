@@ -9,6 +9,7 @@ import { closeSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { assert, required } from '../../base/assert.ts'
 import { NodeError } from '../../base/errors.ts'
+import { addressOf } from './buffer-address.ts'
 import type { KernelErrorCode } from './errors.ts'
 import type { MappedMemory, RingCalls } from './io-ring-calls.ts'
 import * as uapi from './io-ring-layout.ts'
@@ -60,7 +61,6 @@ export class IoRing {
   readonly #arrivalAddress: number
   readonly #arrivalBytes: number
   #arrivals: readonly Buffer[]
-  readonly #addresses = new WeakMap<ArrayBufferLike, number>()
   #rings: Uint32Array
   #sqes: Uint32Array
   #bufferRing: Uint32Array
@@ -160,7 +160,7 @@ export class IoRing {
     }
     const opcode = uapi.OP_RECV | (isAwaited ? 0 : uapi.RECV_POLL_FIRST << 16)
     const flags = isAwaited ? uapi.MSG_WAITALL : 0
-    this.#queue(opcode, fd, this.#addressOf(into), into.byteLength, flags, name)
+    this.#queue(opcode, fd, addressOf(into), into.byteLength, flags, name)
   }
 
   /** Sends bytes of a buffer as a whole: short only where the connection breaks. */
@@ -169,7 +169,7 @@ export class IoRing {
       this.#late.push(() => this.send(fd, part, name))
       return
     }
-    this.#queue(uapi.OP_SEND, fd, this.#addressOf(part), part.byteLength, SEND_FLAGS, name)
+    this.#queue(uapi.OP_SEND, fd, addressOf(part), part.byteLength, SEND_FLAGS, name)
   }
 
   /** Sends at most {@link SEND_PARTS_MAX} buffers in turn, as {@link send}. */
@@ -189,7 +189,7 @@ export class IoRing {
     setAddress(words, from + 4, header + VECTOR_AT)
     words[from + 6] = parts.length
     for (const part of parts) {
-      setAddress(words, word, this.#addressOf(part))
+      setAddress(words, word, addressOf(part))
       words[word + 2] = part.byteLength
       words[word + 3] = 0
       word += uapi.IOVEC_BYTES / 4
@@ -338,16 +338,6 @@ export class IoRing {
     const result = this.#calls.enter(this.#fd, this.#queued, uapi.ENTER_GETEVENTS)
     this.#queued = (this.#tail - Atomics.load(this.#rings, sq.head >>> 2)) >>> 0
     if (result < 0 && !PASSING.has(-result)) throw failed(`io_uring_enter: errno ${-result}`)
-  }
-
-  #addressOf(part: Buffer): number {
-    const { buffer } = part
-    let address = this.#addresses.get(buffer)
-    if (address === undefined) {
-      address = this.#calls.addressOf(buffer)
-      this.#addresses.set(buffer, address)
-    }
-    return address + part.byteOffset
   }
 
   #offer(buffer: number): void {

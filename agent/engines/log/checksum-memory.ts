@@ -7,6 +7,7 @@
 import { compileKernel, type Kernel } from '../../base/kernel.ts'
 import { KIB, MIB } from '../../base/units.ts'
 import { BLOCK_BYTES } from './constants.ts'
+import { crc32cTables } from './crc32c-tables.ts'
 import { CHECKSUM_FOLD } from './kernel/checksum-fold-wasm.ts'
 
 /** Grain of what is handed out. */
@@ -15,16 +16,23 @@ export const GRAIN_BYTES = 4 * KIB
 const SPACE_BYTES = 64 * MIB
 /** Longest string that is shortened in one go: a block of a value. */
 export const FOLD_BYTES_MAX = BLOCK_BYTES
-/** Below this the kernel has less to win than a call costs. */
-export const FOLD_BYTES_MIN = KIB
+/** From here on it pays to shorten a string before its end. */
+export const FOLD_BYTES_MIN = 640
 /** From here on the long relation of the kernel is worth its own tail of 5424 bytes. */
 const FAR_BYTES_MIN = 8 * KIB
 /** The reach of both relations with the kernel's step and slack, rounded up. */
 const FAR_LEFT_BYTES = 6 * KIB
 const NEAR_LEFT_BYTES = KIB
 
-/** Where the kernel keeps what it moves, each after zeros of its reach, and what is left. */
-const FAR_AT = 0
+/** Bytes that the kernel takes at once at the end, each with a table. */
+export const END_BYTES = 16
+const TABLE_BYTES = 1024
+
+/**
+ * The tables, then where the kernel keeps what it moves, each after zeros of its reach, and what is left. Before
+ * the last are zeros, too: what is not a multiple of {@link END_BYTES} begins with some of them.
+ */
+const FAR_AT = END_BYTES * TABLE_BYTES
 const FAR_OUT_AT = FAR_AT + FAR_LEFT_BYTES + FOLD_BYTES_MAX + GRAIN_BYTES
 const NEAR_AT = FAR_OUT_AT + FAR_LEFT_BYTES + GRAIN_BYTES
 const NEAR_OUT_AT = NEAR_AT + NEAR_LEFT_BYTES + FAR_BYTES_MIN + GRAIN_BYTES
@@ -40,6 +48,8 @@ type Fold = (
   out: number,
 ) => number
 
+type Finish = (data: number, end: number, register: number) => number
+
 /** The memories there are, by their buffers. */
 const memories = new WeakMap<ArrayBufferLike, ChecksumMemory>()
 let kernel: Kernel | undefined
@@ -52,11 +62,10 @@ interface Extent {
 
 /** Memory with a checksum kernel. */
 export class ChecksumMemory {
-  /** After {@link ChecksumMemory.shorten}: what is left, from the first byte on. */
-  readonly left: Uint8Array
   readonly #buffer: ArrayBuffer
   readonly #foldFar: Fold
   readonly #foldNear: Fold
+  readonly #finish: Finish
   /** Ascending, never touching each other. */
   readonly #free: Extent[]
 
@@ -67,7 +76,9 @@ export class ChecksumMemory {
     this.#buffer = memory
     this.#foldFar = entry('foldFar')
     this.#foldNear = entry('foldNear')
-    this.left = new Uint8Array(memory, NEAR_OUT_AT, NEAR_LEFT_BYTES)
+    this.#finish = entry('finish')
+    const tables = crc32cTables(END_BYTES)
+    new Int32Array(memory, 0, tables.length).set(tables)
     memories.set(memory, this)
   }
 
@@ -130,17 +141,26 @@ export class ChecksumMemory {
   }
 
   /**
-   * Shortens a string to one of the same checksum, in {@link ChecksumMemory.left}.
+   * Takes a string into a checksum.
    *
-   * @param start - Of the string in this memory's buffer, `lengthBytes` long: {@link FOLD_BYTES_MIN} to {@link FOLD_BYTES_MAX}.
-   * @param state - The register of the checksum before the string; it is 0 before what is left.
-   * @returns Bytes that are left, at most 353.
+   * @param register - Of the checksum before the string.
+   * @param start - Of the string in this memory's buffer.
+   * @param lengthBytes - {@link FOLD_BYTES_MIN} to {@link FOLD_BYTES_MAX}, or less and a multiple of {@link END_BYTES}.
+   * @returns The register after it.
    */
-  shorten(start: number, lengthBytes: number, state: number): number {
-    if (lengthBytes < FAR_BYTES_MIN) {
-      return this.#foldNear(start, lengthBytes, state, NEAR_AT, NEAR_OUT_AT)
-    }
-    const left = this.#foldFar(start, lengthBytes, state, FAR_AT, FAR_OUT_AT)
+  advance(register: number, start: number, lengthBytes: number): number {
+    if (lengthBytes < FOLD_BYTES_MIN) return this.#finish(start, start + lengthBytes, register)
+    const left =
+      lengthBytes < FAR_BYTES_MIN
+        ? this.#foldNear(start, lengthBytes, register, NEAR_AT, NEAR_OUT_AT)
+        : this.#foldBoth(register, start, lengthBytes)
+    // The register went into the string, and is 0 before what is left, so zeros before that change nothing.
+    const end = NEAR_OUT_AT + left
+    return this.#finish(end - Math.ceil(left / END_BYTES) * END_BYTES, end, 0)
+  }
+
+  #foldBoth(register: number, start: number, lengthBytes: number): number {
+    const left = this.#foldFar(start, lengthBytes, register, FAR_AT, FAR_OUT_AT)
     return this.#foldNear(FAR_OUT_AT, left, 0, NEAR_AT, NEAR_OUT_AT)
   }
 }

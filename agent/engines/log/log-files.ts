@@ -171,7 +171,7 @@ export class LogFiles {
       const { cacheFile, file } = found
       if (cache.copy(cacheFile, file, file.sizeBytes, offset, into, at, bytes)) return bytes
     }
-    return found.file.read(into.subarray(at, at + bytes), offset)
+    return found.file.read(into, offset, at, bytes)
   }
 
   /** Tells whether an offset may be that of a record. */

@@ -85,6 +85,33 @@ for (const [name, make] of makers) {
       file.close()
     })
 
+    it('reads into the middle of a buffer and touches nothing around it', () => {
+      const file = disk.open('a', 'new')
+      file.write([text('abcdef')], 0)
+      const whole = Buffer.alloc(12, '.')
+      const into = whole.subarray(2, 10)
+      assert.equal(file.read(into, 1, 3, 4), 4)
+      assert.equal(whole.toString(), '.....bcde...')
+      assert.equal(file.read(into, 4, 6), 2)
+      assert.equal(whole.toString(), '.....bcdef..')
+      assert.equal(file.read(into, 0, 0, 0), 0)
+      file.close()
+    })
+
+    it('reads no file that is closed', () => {
+      const file = disk.open('a', 'new')
+      file.write([text('abc')], 0)
+      file.close()
+      // Takes the number that became free.
+      const other = disk.open('b', 'new')
+      other.write([text('xyz')], 0)
+      assert.equal(
+        codeIn(() => file.read(Buffer.alloc(3), 0)),
+        'BUG',
+      )
+      other.close()
+    })
+
     it('cuts and extends', () => {
       const file = disk.open('a', 'new')
       file.write([text('abcdef')], 0)
