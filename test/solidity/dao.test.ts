@@ -1,7 +1,7 @@
 // Policy, governor, timelock, token and directory: what votes can change, how, and what nobody can.
 import { expect } from 'chai'
 import { ZeroAddress } from 'ethers'
-import { POLICY_PARAMETERS } from '../../ignition/modules/parameters.ts'
+import { POLICY_PARAMETERS, type PolicyParameter } from '../../ignition/modules/parameters.ts'
 import { deployTestGrid, KIND, storeSpec, type TestGrid, TOKEN } from './support/grid.ts'
 
 /** Numbers of the parameters of audits. */
@@ -11,6 +11,38 @@ const AUDIT = {
   AnswerSeconds: POLICY_PARAMETERS.indexOf('AuditAnswerSeconds'),
 } as const
 const DIGEST = `0x${'d1'.repeat(32)}`
+const DAY = 86_400n
+const U64_MAX = 2n ** 64n - 1n
+/** What a vote can set a parameter to: least and most. */
+const BOUNDS: Readonly<Record<PolicyParameter, readonly [bigint, bigint]>> = {
+  FinalityDepth: [0n, 1024n],
+  HeartbeatSeconds: [1n, DAY],
+  LostSeconds: [2n, 90n * DAY],
+  GraceSeconds: [0n, 2n ** 24n - 1n],
+  StakePerGib: [0n, U64_MAX],
+  MaxPricePerGibSecond: [0n, U64_MAX],
+  WorkloadsAllowed: [0n, 126n],
+  MaxSlots: [1n, 511n],
+  MinSeconds: [1n, 3650n * DAY],
+  MaxSeconds: [1n, 3650n * DAY],
+  DispersalAgeSeconds: [1n, DAY],
+  ScrubSeconds: [60n, 365n * DAY],
+  AuditEpochSeconds: [0n, 7n * DAY],
+  AuditWindowSeconds: [1n, 7n * DAY],
+  AuditWindowBlocks: [1n, 7200n],
+  AuditSamples: [1n, 255n],
+  AuditOpenOdds: [0n, 65_535n],
+  AuditAnswerSeconds: [1n, 7n * DAY],
+  AuditBond: [0n, U64_MAX],
+  AuditMissSlash: [0n, 10_000n],
+  AuditFraudSlash: [0n, 10_000n],
+  AuditReporterShare: [0n, 5000n],
+  VotesPerGib: [0n, U64_MAX],
+  CapacityVotesPercent: [0n, 50n],
+  MaxPricePerCoreSecond: [0n, U64_MAX],
+  MaxPricePerMemoryGibSecond: [0n, U64_MAX],
+  MaxPricePerEgressGib: [0n, U64_MAX],
+}
 
 describe('The DAO', () => {
   let grid: TestGrid
@@ -167,21 +199,29 @@ describe('The DAO', () => {
     expect(listed.timelock).to.equal(grid.timelock)
     expect(listed.deployedAtBlock).to.equal(await contracts.policy.deployedAtBlock())
     expect(listed.deployedAtBlock).to.be.greaterThan(0n)
-    const factory = await grid.connection.ethers.getContractFactory('Grid')
-    const noCode = await grid.actors.holder.getAddress()
-    const { token, governor, timelock, policy, nodes, escrow, deployedAtBlock } = listed
-    const broken = {
-      ...{ token, governor, timelock, policy, nodes, escrow, deployedAtBlock },
-      orders: noCode,
-    }
     const further = await directory.furtherContracts()
-    const { rules, desk, contractors, audits, votes } = further
-    expect(further.rules).to.equal(await contracts.rules.getAddress())
-    expect(further.desk).to.equal(await contracts.desk.getAddress())
-    expect(further.contractors).to.equal(await contracts.contractors.getAddress())
-    await expect(
-      factory.deploy(broken, { rules, desk, contractors, audits, votes }),
-    ).to.be.revertedWithCustomError(directory, 'GridNoCode')
+    for (const name of ['rules', 'desk', 'contractors', 'audits', 'votes'] as const) {
+      expect(further[name]).to.equal(await contracts[name].getAddress())
+    }
+  })
+
+  it('names nothing that is no contract', async () => {
+    const { grid: directory } = grid.contracts
+    const factory = await grid.connection.ethers.getContractFactory('Grid')
+    const { token, governor, timelock, policy, nodes, orders, escrow, deployedAtBlock } =
+      await directory.contracts()
+    const { rules, desk, contractors, audits, votes } = await directory.furtherContracts()
+    const first = { token, governor, timelock, policy, nodes, orders, escrow, deployedAtBlock }
+    const further = { rules, desk, contractors, audits, votes }
+    const noCode = await grid.actors.holder.getAddress()
+    const names = { ...first, ...further }
+    for (const name of Object.keys(names).filter((one) => one !== 'deployedAtBlock')) {
+      const broken = { ...names, [name]: noCode }
+      await expect(factory.deploy(broken, broken), name)
+        .to.be.revertedWithCustomError(directory, 'GridNoCode')
+        .withArgs(noCode)
+    }
+    await factory.deploy(first, further)
   })
 
   it('has a token of fixed supply that fits in 120 bits', async () => {
@@ -192,12 +232,13 @@ describe('The DAO', () => {
       token,
       'TokenSupplyTooLarge',
     )
+    const largest = (1n << 120n) - 1n
+    expect(await (await factory.deploy(holder, largest)).totalSupply()).to.equal(largest)
     expect(await token.totalSupply()).to.equal(grid.parameters.tokenSupply)
     expect(await token.nonces(holder)).to.equal(0n)
   })
 
   describe('the guardian', () => {
-    const DAY = 86_400n
     const order = () =>
       grid.place(KIND.Store, storeSpec(), [{ node: 1n, sizeBytes: 1n }], { seconds: 10n })
     const appoint = async (until: bigint) =>
@@ -285,6 +326,13 @@ describe('The DAO', () => {
       }
     })
 
+    it('has the bounds that are written down', async () => {
+      const { policy } = grid.contracts
+      for (const [parameter, name] of POLICY_PARAMETERS.entries()) {
+        expect([...(await policy.bounds(parameter))], name).to.deep.equal(BOUNDS[name])
+      }
+    })
+
     it('takes each parameter up to its bounds and not beyond', async () => {
       const { policy } = grid.contracts
       await grid.asTimelock(async (owner) => {
@@ -356,10 +404,15 @@ describe('The DAO', () => {
       })
     })
 
-    it('needs one initial value for each parameter', async () => {
+    it('needs one initial value for each parameter, and takes it', async () => {
       const factory = await grid.connection.ethers.getContractFactory('Policy')
       await refusePolicy(factory.deploy(grid.timelock, [1n]), 'PolicyValueCount')
       const values = Object.values(grid.parameters.policy)
+      const initial = values.with(0, 3n)
+      const policy = await factory.deploy(grid.timelock, initial)
+      for (const [parameter, value] of initial.entries()) {
+        expect(await policy.value(parameter)).to.equal(value)
+      }
       const contradictory = values.with(2, 5n)
       await refusePolicy(factory.deploy(grid.timelock, contradictory), 'PolicyInconsistent')
       await refusePolicy(factory.deploy(grid.timelock, values.with(1, 0n)), 'PolicyOutOfBounds')
