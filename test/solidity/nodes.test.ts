@@ -55,6 +55,7 @@ describe('Nodes', () => {
       const farms = await grid.contracts.nodes.farms(1, 9)
       expect(farms.map((each) => each.name)).to.deep.equal(['farm', 'x'.repeat(64)])
       expect(farms.map((each) => each.id)).to.deep.equal([1n, 2n])
+      expect(await grid.contracts.nodes.reporterOf(2n)).to.equal(anAccount(0))
       expect(await grid.contracts.nodes.farms(0, 9)).to.deep.equal([])
       expect(await grid.contracts.nodes.farms(3, 9)).to.deep.equal([])
     })
@@ -172,7 +173,9 @@ describe('Nodes', () => {
     it('is for sponsored accounts only, once', async () => {
       const wallet = await grid.addNode(owner, farm)
       const again = as(wallet.wallet).register(publicKeyOf(wallet.wallet), SEALING_KEY, OFFER, [])
-      await refuse(again, 'NodeNotSponsored')
+      await expect(again)
+        .to.be.revertedWithCustomError(grid.contracts.nodes, 'NodeNotSponsored')
+        .withArgs(await wallet.wallet.getAddress(), 0n)
     })
 
     const other = publicKeyOf(unusedWallet())
@@ -198,6 +201,14 @@ describe('Nodes', () => {
         expect(await grid.contracts.nodes.nodeCount()).to.equal(0n)
       })
     }
+
+    it('takes the largest capacity there is room to note', async () => {
+      const { policy, nodes } = grid.contracts
+      await grid.asTimelock((timelock) => policy.connect(timelock).set(4, 0n))
+      const capacityBytes = (1n << 56n) - 1n
+      await register({ offer: { ...OFFER, capacityBytes } })
+      expect((await nodes.nodes(1, 1))[0]?.capacityBytes).to.equal(capacityBytes)
+    })
 
     it('takes the limits themselves', async () => {
       await register({ stake: TOKEN / 10n, addresses: Array(8).fill('x'.repeat(256)) })
