@@ -22,7 +22,7 @@ type SlotWord is uint256;
 ///   and the time of the block, so it is right in a call at any block although nobody sent a transaction;
 /// - money: an order holds exactly the sum over its slots of rate * (paidUntil - settledAt), a streaming one
 ///   rate * (min(now, paidUntil) - settledAt); what leaves it goes to the farm of the slot (seconds alive) or back to
-///   the tenant (seconds dead, or after the end), to the last unit;
+///   the tenant (seconds dead, after the end, or not to be paid any more), to the last unit;
 /// - capacity: a slot's bytes are locked on exactly one node from `place` or `replace` until `replace` or release;
 /// - dispersal: unless its spec says otherwise, no two data slots and no two metadata slots of a volume share a farm;
 /// - every change emits one event, and `sequence` counts them without gap;
@@ -464,11 +464,13 @@ contract Orders is IOrders {
         uint256 newRate = oldRate - old[0].ratePerSecond + rate;
         if (head.flags & STREAMS != 0) {
             _escrow.restream(head.tenant, uint32(head.paidUntil), oldRate, newRate);
-        } else if (newRate != oldRate && newRate != 0) {
+        } else if (newRate != oldRate) {
             uint256 rest = oldRate * (head.paidUntil - block.timestamp);
-            uint256 until = Math.min(block.timestamp + rest / newRate, type(uint40).max);
-            refund += rest - newRate * (until - block.timestamp);
-            head.paidUntil = uint40(until);
+            if (newRate != 0) {
+                head.paidUntil = uint40(Math.min(block.timestamp + rest / newRate, type(uint40).max));
+            }
+            // What costs nothing lasts as long as it was paid for, and all that was paid is given back.
+            refund += rest - newRate * (head.paidUntil - block.timestamp);
         }
         head.ratePerSecond = uint72(newRate);
         Slot memory moved = Slot({

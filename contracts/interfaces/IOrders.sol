@@ -158,8 +158,8 @@ interface IOrders {
     /// @notice Moves a slot to another node: by the tenant at any time; by the node that writes the volume (its newest
     /// read-write mount) only if the slot's node is draining or has been silent for longer than LostSeconds.
     /// @dev Emits {SlotReplaced}. The old node is settled and its capacity given back. The price of the new node may
-    /// differ:
-    /// what the order holds is then spread over more or less time, so `paidUntil` moves and nothing is pulled.
+    /// differ: what the order holds is then spread over more or less time, so `paidUntil` moves and nothing is pulled.
+    /// An order that costs nothing any more gives back what it holds and keeps its `paidUntil`.
     function replace(uint64 order, uint16 slot, uint32 node) external;
 
     /// @notice Pays the nodes of an order what they earned so far. Anyone may.

@@ -841,15 +841,21 @@ describe('Orders', () => {
       expect(deposited).to.equal(withdrawn + free + heldByOrders)
     })
 
-    it('leaves the end as it is when nothing is paid any more', async () => {
-      const { nodes: registry } = grid.contracts
+    it('leaves the end as it is when nothing is paid any more, and gives back what was paid', async () => {
+      const { nodes: registry, escrow } = grid.contracts
       const free = await grid.addNode(nodes[0]!.owner, nodes[0]!.farm, { pricePerGibSecond: 0n })
       const id = await store(1)
-      const { paidUntil } = await grid.order(id)
+      const { paidUntil, placedAt } = await grid.order(id)
+      const before = { free: await freeOf(tenant), held: await escrow.heldOf(tenant) }
+      await grid.at(placedAt + 10n)
       await as(tenant).replace(id, 0, free.id)
       const order = await grid.order(id)
       expect(order.ratePerSecond).to.equal(0n)
       expect(order.paidUntil).to.equal(paidUntil)
+      const rest = (paidUntil - placedAt - 10n) * RATE
+      expect(await freeOf(tenant)).to.equal(before.free + rest)
+      expect(await escrow.heldOf(tenant)).to.equal(before.held - rest - 10n * RATE)
+      expect(await escrow.held(id)).to.equal(0n)
       await as(tenant).replace(id, 0, 2n)
       expect((await grid.order(id)).ratePerSecond).to.equal(RATE)
       expect(await registry.nodeCount()).to.equal(9n)
