@@ -34,7 +34,7 @@ const IN_FLIGHT_BYTES_MAX = 64 * MIB
 const PRELOAD_BYTES_MAX = 128 * MIB
 const PRELOAD_KEYS_MAX = 100_000
 /** A cell is done when one of these is reached, whatever comes first. */
-const CELL_BYTES_MAX = 256 * MIB
+const CELL_BYTES_MAX = 1024 * MIB
 const CELL_SECONDS_MAX = 4
 const ALWAYS_OPERATIONS_MAX = 100_000
 const RSS_KEYS = 1_000_000

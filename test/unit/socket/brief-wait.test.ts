@@ -51,6 +51,30 @@ describe('a brief wait for work', () => {
     assert.isTrue(wait.hasFound(workAfter(0)))
   })
 
+  it('is tried ever more rarely where it is in vain, and at once again where it is not', () => {
+    let tries = 0
+    for (let time = 0; time < 1000; time++) {
+      sleep(0.04)
+      looks = 0
+      wait.hasFound(workAfter(Number.POSITIVE_INFINITY))
+      if (looks > 0) tries++
+    }
+    assert.isAbove(tries, 10)
+    assert.isBelow(tries, 25)
+    const findsOne = (): boolean => {
+      sleep(0.04)
+      looks = 0
+      return wait.hasFound(workAfter(3))
+    }
+    for (let time = 0; time < 64 && !findsOne(); time++);
+    sleep(0.5)
+    sleep(0.04)
+    wait.hasFound(() => false)
+    sleep(0.04)
+    looks = 0
+    assert.isTrue(wait.hasFound(workAfter(3)))
+  })
+
   it('is given up after a long sleep', () => {
     sleep(0.04)
     sleep(0.5)
