@@ -841,6 +841,17 @@ describe('Orders', () => {
       expect(deposited).to.equal(withdrawn + free + heldByOrders)
     })
 
+    it('spreads the money also where one unit a second is left to pay', async () => {
+      const cheap = await grid.addNode(nodes[0]!.owner, nodes[0]!.farm, { pricePerGibSecond: 1n })
+      const id = await store(1)
+      const { paidUntil, placedAt } = await grid.order(id)
+      await grid.at(placedAt + 10n)
+      await as(tenant).replace(id, 0, cheap.id)
+      const order = await grid.order(id)
+      expect(order.ratePerSecond).to.equal(1n)
+      expect(order.paidUntil).to.equal(placedAt + 10n + (paidUntil - placedAt - 10n) * RATE)
+    })
+
     it('leaves the end as it is when nothing is paid any more, and gives back what was paid', async () => {
       const { nodes: registry, escrow } = grid.contracts
       const free = await grid.addNode(nodes[0]!.owner, nodes[0]!.farm, { pricePerGibSecond: 0n })

@@ -26,6 +26,7 @@ contract World {
     uint256 public constant FARMS = 5;
     uint256 public constant NODES = 7;
     uint256 public constant GIB = 1 << 30;
+    uint256 private constant ROUNDS = 20;
 
     GridToken public token;
     Policy public policy;
@@ -380,17 +381,26 @@ contract World {
             _settle(uint64(i + 1));
         }
         for (uint256 i = 0; i < TENANTS; ++i) {
+            _checkHeld(all, tenants[i]);
+        }
+    }
+
+    /// @dev A refund into a stream that had run dry makes it last longer, so a settlement can leave something to the
+    /// next, and where all of it is refunded, as of dead nodes, to very many: then it is left at that. All others must
+    /// come out even.
+    function _checkHeld(OrderView[] memory all, address tenant) private {
+        for (uint256 round = 0; round < ROUNDS; ++round) {
             uint256 ofOrders = 0;
-            for (uint256 j = 0; j < all.length; ++j) {
-                if (all[j].tenant == tenants[i]) ofOrders += orders.held(uint64(j + 1));
+            for (uint256 i = 0; i < all.length; ++i) {
+                if (all[i].tenant == tenant) ofOrders += orders.held(uint64(i + 1));
             }
-            // A refund into a stream that had run dry makes it last longer, so one settlement leaves a little to the next.
-            (uint256 streaming,,) = escrow.streamOf(tenants[i]);
-            uint256 ofAccount = escrow.heldOf(tenants[i]);
-            require(
-                streaming == 0 ? ofOrders == ofAccount : ofOrders <= ofAccount,
-                "orders hold what the tenant's account holds"
-            );
+            uint256 ofAccount = escrow.heldOf(tenant);
+            if (ofOrders == ofAccount) return;
+            (uint256 streaming,,) = escrow.streamOf(tenant);
+            require(streaming != 0 && ofOrders < ofAccount, "orders hold what the tenant's account holds");
+            for (uint256 i = 0; i < all.length; ++i) {
+                if (all[i].tenant == tenant) _settle(uint64(i + 1));
+            }
         }
     }
 
