@@ -1,7 +1,7 @@
 /** Serves the store's protocol on sockets: the only code between an accepted connection and a session. */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Principal, RespServer, Session, SessionHost } from '../../engines/log/index.ts'
-import type { SocketLink, Transport } from './transport.ts'
+import type { LinkPlace, LinkReceiver, PlaceLender, SocketLink, Transport } from './transport.ts'
 
 /** A peer link says who it speaks for within this time, in one line of at most this length. */
 const PREFACE_MS_MAX = 5000
@@ -53,10 +53,11 @@ export function respListener(init: RespListenerInit): RespListener {
     }
     const link = init.transport.link(accepted)
     links.add(link)
-    converse(init, link, () => {
+    const conversation = new Conversation(init, link, () => {
       links.delete(link)
       if (links.size === 0 && !server.listening) drained.resolve()
     })
+    link.start(conversation)
   })
 
   return {
@@ -73,47 +74,75 @@ export function respListener(init: RespListenerInit): RespListener {
   }
 }
 
-/** Joins a connection to a session, once it is known who speaks. */
-function converse(init: RespListenerInit, link: SocketLink, closed: () => void): void {
-  const { principal } = init
-  let session: Session | undefined
-  let preface: Preface | undefined
-  if (principal === 'preface') preface = new Preface(link)
-  else session = join(init.resp, principal, link)
-  link.start({
-    places: {
-      get wants() {
-        return session?.wantsPlace ?? false
-      },
-      lend: () => session?.lendPlace(),
-      returned: (lengthBytes) => session?.receivedInPlace(lengthBytes),
-      lost: () => session?.lostPlace(),
-    },
-    received(bytes, lengthBytes) {
-      if (session) {
-        session.receive(bytes, lengthBytes)
-        return
-      }
-      const found = preface?.read(bytes.subarray(0, lengthBytes))
-      if (!found) return
-      const speaker = init.readPreface?.(found.line)
-      if (!speaker) {
-        link.destroy()
-        return
-      }
-      session = join(init.resp, speaker, link)
-      if (found.rest.byteLength > 0) session.receive(found.rest, found.rest.byteLength)
-    },
-    ended() {
-      if (session) session.ended()
-      else link.destroy()
-    },
-    closed() {
-      preface?.stop()
-      session?.closed()
-      closed()
-    },
-  })
+/**
+ * A connection and its session, once it is known who speaks.
+ *
+ * A class, because accessors of a literal would give each connection an object of a kind of its own, which no engine
+ * reads fast.
+ */
+class Conversation implements LinkReceiver, PlaceLender {
+  readonly #init: RespListenerInit
+  readonly #link: SocketLink
+  readonly #closed: () => void
+  #session: Session | undefined
+  #preface: Preface | undefined
+
+  constructor(init: RespListenerInit, link: SocketLink, closed: () => void) {
+    this.#init = init
+    this.#link = link
+    this.#closed = closed
+    if (init.principal === 'preface') this.#preface = new Preface(link)
+    else this.#session = join(init.resp, init.principal, link)
+  }
+
+  get places(): PlaceLender {
+    return this
+  }
+
+  get wants(): boolean {
+    return this.#session?.wantsPlace ?? false
+  }
+
+  lend(): LinkPlace | undefined {
+    return this.#session?.lendPlace()
+  }
+
+  returned(lengthBytes: number): void {
+    this.#session?.receivedInPlace(lengthBytes)
+  }
+
+  lost(): void {
+    this.#session?.lostPlace()
+  }
+
+  received(bytes: Buffer, lengthBytes: number): void {
+    if (this.#session) this.#session.receive(bytes, lengthBytes)
+    else this.#introduced(bytes.subarray(0, lengthBytes))
+  }
+
+  ended(): void {
+    if (this.#session) this.#session.ended()
+    else this.#link.destroy()
+  }
+
+  closed(): void {
+    this.#preface?.stop()
+    this.#session?.closed()
+    this.#closed()
+  }
+
+  /** Takes what comes before it is known who speaks. */
+  #introduced(bytes: Buffer): void {
+    const found = this.#preface?.read(bytes)
+    if (!found) return
+    const speaker = this.#init.readPreface?.(found.line)
+    if (!speaker) {
+      this.#link.destroy()
+      return
+    }
+    this.#session = join(this.#init.resp, speaker, this.#link)
+    if (found.rest.byteLength > 0) this.#session.receive(found.rest, found.rest.byteLength)
+  }
 }
 
 function join(resp: RespServer, principal: Principal, link: SocketLink): Session {
