@@ -1,6 +1,6 @@
 /**
  * `npm run campaign -- NAME [[--seeds] COUNT] [FIRST_SEED]`: a seeded test with many more seeds than CI has time for.
- * `npm run campaign -- law [--acts N] [--workers N]`: the contracts' world of invariants.
+ * `npm run campaign -- law [--acts N] [--workers N] [--first BATCH]`: the contracts' world of invariants.
  *
  * A failure prints the seed; `SEED=n CAMPAIGN_SEEDS=1` before the test repeats it.
  */
@@ -19,16 +19,18 @@ const [name = '', count, firstSeed = '0'] = process.argv
   .slice(2)
   .filter((argument) => argument !== '--seeds')
 const campaign = CAMPAIGNS[name]
+const seeds = count === undefined ? campaign?.seeds : Number(count)
+const areNumbers = [seeds, Number(firstSeed)].every((one) => Number.isSafeInteger(one))
 if (name === 'law') {
   process.exitCode = await runLawCampaign(process.argv.slice(3))
-} else if (!campaign) {
+} else if (!campaign || !areNumbers) {
   console.error(
     `usage: npm run campaign -- ${Object.keys(CAMPAIGNS).join('|')} [[--seeds] COUNT] [FIRST_SEED], or law`,
   )
   process.exitCode = 2
 } else {
   const mocha = fileURLToPath(import.meta.resolve('mocha/bin/mocha.js'))
-  const env = { ...process.env, CAMPAIGN_SEEDS: count ?? String(campaign.seeds), SEED: firstSeed }
+  const env = { ...process.env, CAMPAIGN_SEEDS: String(seeds), SEED: firstSeed }
   const child = spawn(process.execPath, [mocha, '--no-config', campaign.test], {
     stdio: 'inherit',
     env,

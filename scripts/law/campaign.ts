@@ -35,10 +35,16 @@ export async function runLawCampaign(argv: readonly string[]): Promise<number> {
   const options = new Command('campaign law')
     .option('--acts <count>', 'acts in all, those of earlier campaigns included', '10000000')
     .option('--workers <count>', 'processes at once', '1')
+    .option(
+      '--first <batch>',
+      'batch of 40,000 acts to begin with, where others did those before',
+      '0',
+    )
     .parse(argv, { from: 'user' })
-    .opts<{ acts: string; workers: string }>()
+    .opts<{ acts: string; workers: string; first: string }>()
   await build()
-  const campaign = new Campaign(Math.ceil(Number(options.acts) / ACTS_OF_BATCH))
+  const wanted = Math.ceil(Number(options.acts) / ACTS_OF_BATCH)
+  const campaign = new Campaign(Number(options.first), wanted)
   const workers = Array.from({ length: Number(options.workers) }, () => campaign.work())
   const results = await Promise.all(workers)
   campaign.tell()
@@ -53,10 +59,11 @@ class Campaign {
   readonly #wanted: number
   readonly #begun = performance.now()
   readonly #before: number
-  #next = 0
+  #next: number
   #isBroken = false
 
-  constructor(wanted: number) {
+  constructor(first: number, wanted: number) {
+    this.#next = first
     this.#wanted = wanted
     const kept = existsSync(this.#path)
       ? (JSON.parse(readFileSync(this.#path, 'utf8')) as Progress)
