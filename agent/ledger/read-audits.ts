@@ -109,7 +109,9 @@ export async function readAudits(
   }
 }
 
-const NOTHING_SCANNED: Omit<KeeperFacts, 'waiting'> = { epoch: 0, scannedTo: 0, suspects: [] }
+const NOTHING_SCANNED: Omit<KeeperFacts, 'waiting'> = {
+  ...{ epoch: 0, scannedTo: 0, suspects: [], undecided: [] },
+}
 
 /** The grid never changes, so the address is as good as the pin of the grid's code. */
 async function auditsOf(reading: AuditReading) {

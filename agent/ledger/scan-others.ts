@@ -1,8 +1,8 @@
 /**
  * A keeper's look at others: who owed a proof of the epoch before the newest and gave none.
  *
- * Once an epoch every node is looked at, some hundred a block, each keeper after another while; afterwards only the suspects are
- * looked at again, so that whom another keeper marked is left out.
+ * Once an epoch every node is looked at, some hundred a block, each keeper after another while; afterwards only those who owe are
+ * looked at again, so that whom another keeper marked is left out, and whose heartbeat was awaited is marked once it came.
  */
 import { type NodeId, nodeId } from '../base/ids.ts'
 import { spread } from '../base/spread.ts'
@@ -41,16 +41,35 @@ export async function scanOthers(init: ScanInit): Promise<Scan | undefined> {
   const judged = epoch.number - 1
   if (!reading.keeps || judged === 0) return undefined
   const before: Scan =
-    known?.epoch === judged ? known : { epoch: judged, scannedTo: 0, suspects: [] }
+    known?.epoch === judged ? known : { epoch: judged, scannedTo: 0, suspects: [], undecided: [] }
   const waits = spread(node, epoch.number, reading.epochSeconds * SPREAD_EPOCH_PART)
-  if (reading.now < epoch.drawnAt + waits) return { ...before, suspects: [...before.suspects] }
+  if (reading.now < epoch.drawnAt + waits) return { ...before }
   const scannedTo = Math.min(reading.nodeCount, before.scannedTo + NODES_PER_LOOK)
-  const asked = [...before.suspects]
+  const asked = [...before.suspects, ...before.undecided]
   for (let id = before.scannedTo + 1; id <= scannedTo; id++) asked.push(nodeId(id))
-  if (asked.length === 0) return { epoch: judged, scannedTo, suspects: [] }
+  if (asked.length === 0) return { epoch: judged, scannedTo, suspects: [], undecided: [] }
   const [then] = await init.ask('epochs', [judged])
   const owing = await Promise.all(asked.map((id) => owes(init, id, judged, then)))
-  return { epoch: judged, scannedTo, suspects: asked.filter((_, at) => owing[at]) }
+  const owed = asked.filter((_, at) => owing[at])
+  const decided = await Promise.all(owed.map((id) => isDecided(init, id)))
+  return {
+    epoch: judged,
+    scannedTo,
+    suspects: owed.filter((_, at) => decided[at]),
+    undecided: owed.filter((_, at) => !decided[at]),
+  }
+}
+
+/** Whether it is known how long a node lived, as `Nodes.recordMiss` decides: before that a mark does nothing. */
+async function isDecided({ reading, epoch }: ScanInit, id: NodeId): Promise<boolean> {
+  const ask = async (name: string, values: readonly unknown[]) =>
+    decodeReturn(
+      NODES_ABI,
+      name,
+      await reading.call(reading.nodes, NODES_ABI.encodeFunctionData(name, values)),
+    )
+  const [[views], [isAlive]] = await Promise.all([ask('nodes', [id, 1]), ask('isAlive', [id])])
+  return !isAlive || Number(views[0]['lastHeartbeat']) >= epoch.drawnAt
 }
 
 /** Whether a node owed a proof and can be marked for it, as `Audits.markMissed` decides. */

@@ -258,6 +258,8 @@ export interface KeeperFacts {
   readonly scannedTo: number
   /** Nodes that owed a proof of that epoch, gave none, and are neither excused nor marked. */
   readonly suspects: readonly NodeId[]
+  /** Nodes as those, of which the next heartbeat tells whether they lived through it: before that a mark does nothing. */
+  readonly undecided: readonly NodeId[]
   /** Disputes about others that wait for them, oldest first. */
   readonly waiting: readonly { readonly id: number; readonly deadline: number }[]
 }

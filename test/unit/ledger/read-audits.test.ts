@@ -21,6 +21,9 @@ interface World {
   proven: number[]
   marked: number[]
   away: number[]
+  /** Times of the last heartbeats, where not that of the reading. */
+  heartbeats: Record<number, number>
+  dead: number[]
   disputes: { node: number; state: number; deadline: number; epoch: number; sample: number }[]
 }
 
@@ -61,10 +64,16 @@ function contract(world: World, more: Partial<AuditReading> = {}): AuditReading 
         return GRID_ABI.encodeFunctionResult('furtherContracts', addresses)
       }
       if (to === NODES) {
-        const [node] = NODES_ABI.decodeFunctionData('maintenanceOf', data)
-        const isAway = world.away.includes(Number(node))
-        const times = isAway ? [0, DRAWN_AT * 2] : [0, 0]
-        return NODES_ABI.encodeFunctionResult('maintenanceOf', times)
+        const asked = NODES_ABI.parseTransaction({ data })
+        const node = Number(asked?.args[0])
+        const away = world.away.includes(node) ? [0, DRAWN_AT * 2] : [0, 0]
+        const answers: Record<string, unknown[]> = {
+          maintenanceOf: away,
+          nodes: [[nodeView(node, world.heartbeats[node] ?? DRAWN_AT + 500)]],
+          isAlive: [!world.dead.includes(node)],
+        }
+        const { name = '' } = asked ?? {}
+        return NODES_ABI.encodeFunctionResult(name, answers[name])
       }
       const asked = AUDITS_ABI.parseTransaction({ data })
       const view = asked && views[asked.name]
@@ -86,9 +95,18 @@ function contract(world: World, more: Partial<AuditReading> = {}): AuditReading 
   }
 }
 
+/** A node as the registry shows it, of which only the heartbeat matters here. */
+function nodeView(id: number, lastHeartbeat: number): readonly unknown[] {
+  return [id, 1, GRID, 1, 0, 0, 0, 0, 0, lastHeartbeat, 0, '0x', '0x', []]
+}
+
 function world(more: Partial<World> = {}): World {
   const units = { 1: 50, 2: 10, 3: 20, 4: 0 }
-  return { ...{ epoch: EPOCH, units, proven: [1, 2] }, marked: [], away: [], disputes: [], ...more }
+  return {
+    ...{ epoch: EPOCH, units, proven: [1, 2] },
+    ...{ marked: [], away: [], disputes: [], heartbeats: {}, dead: [] },
+    ...more,
+  }
 }
 
 describe('reading audits', () => {
@@ -153,6 +171,20 @@ describe('reading audits', () => {
     assert.deepEqual(await seen({ units: { 3: 0 } }), [], 'it had committed nothing')
     assert.deepEqual(await seen({ epoch: 1 }), [], 'there is nothing to judge yet')
     assert.deepEqual(await seen({}, { now: DRAWN_AT - 1 }), [], 'its time has not come')
+  })
+
+  it('waits for the heartbeat that tells whether a node lived through the epoch', async () => {
+    const waiting = world({ heartbeats: { 3: DRAWN_AT - 1 } })
+    const reading = (of: World) => contract(of, { keeps: true })
+    const first = await readAudits(reading(waiting), SELF, undefined)
+    assert.deepEqual([first.others?.suspects, first.others?.undecided.map(Number)], [[], [3]])
+    const heard = { ...waiting, heartbeats: { 3: DRAWN_AT } }
+    const second = await readAudits(reading(heard), SELF, first)
+    assert.deepEqual([second.others?.suspects.map(Number), second.others?.undecided], [[3], []])
+    const silent = await readAudits(reading({ ...waiting, dead: [3] }), SELF, first)
+    assert.deepEqual(silent.others?.suspects.map(Number), [3], 'it is late: it did not')
+    const proven = await readAudits(reading({ ...heard, proven: [1, 2, 3] }), SELF, first)
+    assert.deepEqual([proven.others?.suspects, proven.others?.undecided], [[], []])
   })
 
   it('looks at many nodes in several blocks, and again only at suspects', async () => {

@@ -131,7 +131,7 @@ describe('planKeeping', () => {
       ({ id, call }) => `${id}: ${call.method === 'audit' ? call.act : call.method}`,
     )
   const suspects = [nodeId(3), nodeId(4)]
-  const others = { epoch: 6, scannedTo: 4, suspects, waiting: [] }
+  const others = { epoch: 6, scannedTo: 4, suspects, undecided: [], waiting: [] }
 
   it('marks who missed the epoch before the newest', () => {
     assert.deepEqual(acts({ others }), ['audit/4/mark/6/3.4: markMissed 6 3,4'])
