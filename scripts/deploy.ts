@@ -27,11 +27,15 @@ import {
 import { artifactResolver } from './deploy/artifacts.ts'
 import { DEPLOY_ERRORS, type DeployErrorCode } from './deploy/errors.ts'
 import { signingProvider } from './deploy/signing-provider.ts'
+import { recordUnrecorded } from './deploy/unrecorded.ts'
 import { writeDurably } from './devnet/durable-file.ts'
 
 const ARTIFACTS = fileURLToPath(new URL('../artifacts', import.meta.url))
 /** Looks at the chain this often while it waits for a block. */
 const POLL_MS = 150
+/** Hardhat's number of Ignition's refusal to go on from an account that has sent more than it counts. */
+const NONCE_TOO_HIGH = 10411
+const ATTEMPTS_MAX = 5
 
 /** What to deploy, and where. */
 export interface Deployment {
@@ -99,19 +103,39 @@ async function refuseStranger(provider: JsonRpcProvider, known: DeployedGrid): P
 
 async function runIgnition(provider: JsonRpcProvider, deployment: Deployment): Promise<string> {
   const wallet = new Wallet(deployment.deployerKey)
-  const result = await deploy({
-    config: { requiredConfirmations: 1, blockPollingInterval: POLL_MS },
-    artifactResolver: artifactResolver(ARTIFACTS),
-    provider: signingProvider(provider, wallet),
-    deploymentDir: resolve(deployment.deploymentDir),
-    ignitionModule: gridModule,
-    deploymentParameters: ignitionParameters(deployment.parameters),
-    accounts: [wallet.address],
-  })
+  const signing = signingProvider(provider, wallet)
+  const deploymentDir = resolve(deployment.deploymentDir)
+  await recordUnrecorded(deploymentDir, wallet.address, provider, signing)
+  const result = await untilNoncesAgree(() =>
+    deploy({
+      config: { requiredConfirmations: 1, blockPollingInterval: POLL_MS },
+      artifactResolver: artifactResolver(ARTIFACTS),
+      provider: signing,
+      deploymentDir,
+      ignitionModule: gridModule,
+      deploymentParameters: ignitionParameters(deployment.parameters),
+      accounts: [wallet.address],
+    }),
+  )
   if (result.type !== DeploymentResultType.SUCCESSFUL_DEPLOYMENT) throw failureOf(result)
   const grid = result.contracts['Grid#Grid']
   if (grid === undefined) throw new NodeError('DEPLOY_FAILED', 'the module made no Grid')
   return grid.address
+}
+
+/**
+ * Runs Ignition again where it counts fewer nonces than were used: it counts those of transactions that it knows to be
+ * under way, and after a kill a later one may be done while an earlier one is not yet noted to be. Each run notes more.
+ */
+async function untilNoncesAgree<T>(run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run()
+    } catch (caught) {
+      const isAhead = caught instanceof Error && Reflect.get(caught, 'number') === NONCE_TOO_HIGH
+      if (!isAhead || attempt === ATTEMPTS_MAX) throw caught
+    }
+  }
 }
 
 function failureOf(result: DeploymentResult): NodeError {

@@ -1,6 +1,7 @@
 /** Deploying the real contracts on the real local ledger: once, again, after a kill, and on the wrong chain. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,7 +33,31 @@ describe('deploying the grid', () => {
     deploymentDir: join(directory, 'deployment'),
   })
 
-  it('goes on after SIGKILL, leaves the deployer no power, and does nothing the second time', async () => {
+  const kills = [
+    ['goes on after SIGKILL', () => undefined],
+    ['goes on after SIGKILL between a transaction and the note of its hash', forgetLastHash],
+  ] as const
+  for (const [title, meanwhile] of kills) {
+    it(`${title}, leaves the deployer no power, and does nothing the second time`, async () => {
+      const provider = new JsonRpcProvider(devnet.url, undefined, { cacheTimeout: -1 })
+      try {
+        await beginAndKill(provider)
+        meanwhile(deployment().deploymentDir)
+
+        const first = await deployGrid(deployment())
+        await checkPower(provider, first, devnet.accounts[0]?.address ?? '')
+        const sent = await provider.getTransactionCount(devnet.accounts[0]?.address ?? '')
+        assert.equal(sent, first.transactions, 'no transaction was sent twice')
+        assert.isAbove(first.gasUsed, 1_000_000)
+        assert.deepEqual(await deployGrid(deployment()), first)
+        assert.equal(await provider.getTransactionCount(devnet.accounts[0]?.address ?? ''), sent)
+      } finally {
+        provider.destroy()
+      }
+    })
+  }
+
+  async function beginAndKill(provider: JsonRpcProvider): Promise<void> {
     const keyFile = join(directory, 'key')
     writeFileSync(keyFile, deployment().deployerKey, { mode: 0o600 })
     const child = spawn(
@@ -43,22 +68,11 @@ describe('deploying the grid', () => {
       ],
       { cwd: ROOT, stdio: 'ignore' },
     )
-    const provider = new JsonRpcProvider(devnet.url, undefined, { cacheTimeout: -1 })
-    try {
-      await untilSent(provider, devnet.accounts[0]?.address ?? '', 3, child)
-      child.kill('SIGKILL')
-
-      const first = await deployGrid(deployment())
-      await checkPower(provider, first, devnet.accounts[0]?.address ?? '')
-      const sent = await provider.getTransactionCount(devnet.accounts[0]?.address ?? '')
-      assert.equal(sent, first.transactions, 'no transaction was sent twice')
-      assert.isAbove(first.gasUsed, 1_000_000)
-      assert.deepEqual(await deployGrid(deployment()), first)
-      assert.equal(await provider.getTransactionCount(devnet.accounts[0]?.address ?? ''), sent)
-    } finally {
-      provider.destroy()
-    }
-  })
+    const gone = once(child, 'exit')
+    await untilSent(provider, devnet.accounts[0]?.address ?? '', 3, child)
+    child.kill('SIGKILL')
+    await gone
+  }
 
   it('refuses a directory that belongs to another chain', async () => {
     const record = { grid: `0x${'11'.repeat(20)}`, chainId: devnet.chainId }
@@ -69,6 +83,21 @@ describe('deploying the grid', () => {
     assert.isString(deploymentDir)
   })
 })
+
+/** Puts the journal where it was before the last hash was noted. */
+function forgetLastHash(deploymentDir: string): void {
+  const path = join(deploymentDir, 'journal.jsonl')
+  const lines = readFileSync(path, 'utf8').split('\n')
+  const last = lines.findLastIndex((line) => line.includes('"TRANSACTION_SEND"'))
+  assert.isAtLeast(last, 0)
+  writeFileSync(
+    path,
+    lines
+      .slice(0, last)
+      .map((line) => `${line}\n`)
+      .join(''),
+  )
+}
 
 async function untilSent(
   provider: JsonRpcProvider,
