@@ -62,13 +62,10 @@ export async function scanOthers(init: ScanInit): Promise<Scan | undefined> {
 
 /** Whether it is known how long a node lived, as `Nodes.recordMiss` decides: before that a mark does nothing. */
 async function isDecided({ reading, epoch }: ScanInit, id: NodeId): Promise<boolean> {
-  const ask = async (name: string, values: readonly unknown[]) =>
-    decodeReturn(
-      NODES_ABI,
-      name,
-      await reading.call(reading.nodes, NODES_ABI.encodeFunctionData(name, values)),
-    )
-  const [[views], [isAlive]] = await Promise.all([ask('nodes', [id, 1]), ask('isAlive', [id])])
+  const [[views], [isAlive]] = await Promise.all([
+    askNodes(reading, 'nodes', [id, 1]),
+    askNodes(reading, 'isAlive', [id]),
+  ])
   return !isAlive || Number(views[0]['lastHeartbeat']) >= epoch.drawnAt
 }
 
@@ -80,17 +77,19 @@ async function owes(
   then: Readonly<Record<string, unknown>>,
 ): Promise<boolean> {
   if ((await ask('isProven', [id, judged]))[0]) return false
-  const data = NODES_ABI.encodeFunctionData('maintenanceOf', [id])
   const [[accumulator], prover, maintenance] = await Promise.all([
     ask('accumulatorOf', [id, judged]),
     ask('proverOf', [id]),
-    reading
-      .call(reading.nodes, data)
-      .then((answer) => decodeReturn(NODES_ABI, 'maintenanceOf', answer)),
+    askNodes(reading, 'maintenanceOf', [id]),
   ])
   const isMarked = Number(prover['missedEpoch']) === judged
   const isExcused =
     Number(maintenance['from']) <= Number(then['dueAt']) &&
     Number(maintenance['until']) >= Number(then['drawnAt'])
   return Number(accumulator['units']) > 0 && !isMarked && !isExcused
+}
+
+async function askNodes(reading: AuditReading, name: string, values: readonly unknown[]) {
+  const data = NODES_ABI.encodeFunctionData(name, values)
+  return decodeReturn(NODES_ABI, name, await reading.call(reading.nodes, data))
 }

@@ -42,6 +42,11 @@ export async function runLawCampaign(argv: readonly string[]): Promise<number> {
     )
     .parse(argv, { from: 'user' })
     .opts<{ acts: string; workers: string; first: string }>()
+  const counts = Object.values(options).map(Number)
+  if (!counts.every((count) => Number.isSafeInteger(count) && count >= 0)) {
+    process.stderr.write('campaign law: --acts, --workers and --first are counts\n')
+    return 2
+  }
   await build()
   const wanted = Math.ceil(Number(options.acts) / ACTS_OF_BATCH)
   const campaign = new Campaign(Number(options.first), wanted)

@@ -22,23 +22,12 @@ export type PositionalRead = (
   offset: number,
 ) => number
 
-let loaded: PositionalRead | undefined
-let isTried = false
-
 /**
  * Loads the call.
  *
  * @returns It, or undefined where there is no glibc.
  */
 export function positionalRead(): PositionalRead | undefined {
-  if (!isTried) {
-    isTried = true
-    loaded = load()
-  }
-  return loaded
-}
-
-function load(): PositionalRead | undefined {
   if (process.platform !== 'linux') return undefined
   try {
     const libc = koffi.load('libc.so.6')

@@ -10,7 +10,7 @@
 const WAIT_MS = 0.025
 /** A sleep this short, waking included, would not have been one. */
 const SHORT_SLEEP_MS = 0.06
-/** After so many waits in vain, one short sleep in 63 is followed by another try. */
+/** After so many waits in vain, one short sleep in 64 is followed by another try. */
 const VAIN_MAX = 6
 
 /** Remembers whether waiting paid. */
