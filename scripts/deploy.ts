@@ -102,10 +102,10 @@ async function refuseStranger(provider: JsonRpcProvider, known: DeployedGrid): P
 }
 
 async function runIgnition(provider: JsonRpcProvider, deployment: Deployment): Promise<string> {
-  const wallet = new Wallet(deployment.deployerKey)
+  const wallet = new Wallet(deployment.deployerKey, provider)
   const signing = signingProvider(provider, wallet)
   const deploymentDir = resolve(deployment.deploymentDir)
-  await recordUnrecorded(deploymentDir, wallet.address, provider, signing)
+  await recordUnrecorded(deploymentDir, wallet, provider, signing)
   const result = await untilNoncesAgree(() =>
     deploy({
       config: { requiredConfirmations: 1, blockPollingInterval: POLL_MS },

@@ -1,12 +1,12 @@
 /**
  * Transactions of which Ignition wrote down that it sends them, but not that it did: whoever kills it in between would have
- * it refuse to go on, since the account has sent more than it knows of.
+ * it refuse to go on, whether they were sent or not.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type EIP1193Provider, trackTransaction } from '@nomicfoundation/ignition-core'
-import type { JsonRpcProvider } from 'ethers'
+import type { JsonRpcProvider, Wallet } from 'ethers'
 
 /** How often and how many times it looks whether a transaction that waits was mined. */
 const POLL_MS = 500
@@ -18,50 +18,84 @@ interface JournalMessage {
   readonly futureId?: string
   readonly networkInteractionId?: number
   readonly nonce?: number
+  readonly networkInteraction?: { readonly id: number } & Call
+}
+
+/** What a transaction does; whoever deploys a contract names no receiver. */
+interface Call {
+  readonly to?: string
+  readonly data: string
+  readonly value: { readonly value: string }
 }
 
 /**
- * Tells Ignition of what was sent without being written down.
+ * Tells Ignition of what was sent without being written down, and sends what was not sent.
  *
  * @param deploymentDir - Where the journal is; nothing is done if it is not there yet.
- * @param sender - Account that deploys.
+ * @param wallet - Account that deploys, connected to the chain.
  * @param chain - To look for transactions.
  * @param signing - What Ignition is given to reach the chain.
+ * @throws Error - From the chain, if it refuses what was not sent.
  */
 export async function recordUnrecorded(
   deploymentDir: string,
-  sender: string,
+  wallet: Wallet,
   chain: JsonRpcProvider,
   signing: EIP1193Provider,
 ): Promise<void> {
-  for (const nonce of unrecordedNonces(deploymentDir)) {
-    const hash = await sentWith(chain, sender, nonce)
+  for (const [nonce, call] of unrecorded(deploymentDir)) {
+    await sendUnlessSent(chain, wallet, nonce, call)
+    const hash = await minedWith(chain, wallet.address, nonce)
     if (hash !== undefined) await trackTransaction(deploymentDir, hash, signing, 1)
   }
 }
 
-/** Nonces that were about to be used, ascending, without those of which a hash is known. */
-function unrecordedNonces(deploymentDir: string): number[] {
+/** Nonces that were about to be used and for what, ascending, without those of which a hash is known. */
+function unrecorded(deploymentDir: string): [nonce: number, call: Call][] {
   const path = join(deploymentDir, 'journal.jsonl')
   if (!existsSync(path)) return []
+  const calls = new Map<string, Call>()
   const open = new Map<string, number>()
   for (const line of readFileSync(path, 'utf8').split('\n')) {
     if (!line.endsWith('}')) continue
-    const { type, futureId, networkInteractionId, nonce } = JSON.parse(line) as JournalMessage
+    const { type, futureId, nonce, ...message } = JSON.parse(line) as JournalMessage
+    const { networkInteraction: asked, networkInteractionId = asked?.id } = message
     const interaction = `${futureId}/${networkInteractionId}`
+    if (type === 'NETWORK_INTERACTION_REQUEST' && asked) calls.set(interaction, asked)
     if (type === 'TRANSACTION_PREPARE_SEND' && nonce !== undefined) open.set(interaction, nonce)
     if (type === 'TRANSACTION_SEND') open.delete(interaction)
   }
-  return [...open.values()].sort((a, b) => a - b)
+  return [...open]
+    .flatMap(([interaction, nonce]): [number, Call][] => {
+      const call = calls.get(interaction)
+      return call ? [[nonce, call]] : []
+    })
+    .sort(([a], [b]) => a - b)
 }
 
-/** Hash of the transaction of an account with a nonce, once it is mined; undefined if none was sent. */
-async function sentWith(
+/** Sends with the same nonce, so that it is done once, even if what the killed one sent arrives late. */
+async function sendUnlessSent(
+  chain: JsonRpcProvider,
+  wallet: Wallet,
+  nonce: number,
+  { to, data, value }: Call,
+): Promise<void> {
+  const isSent = async () => (await chain.getTransactionCount(wallet.address, 'pending')) > nonce
+  if (await isSent()) return
+  const request = { nonce, data, value: BigInt(value.value), ...(to !== undefined && { to }) }
+  try {
+    await wallet.sendTransaction(request)
+  } catch (refused) {
+    if (!(await isSent())) throw refused
+  }
+}
+
+/** Hash of the transaction of an account with a nonce, once it is mined; undefined if it is not in time. */
+async function minedWith(
   chain: JsonRpcProvider,
   sender: string,
   nonce: number,
 ): Promise<string | undefined> {
-  if ((await chain.getTransactionCount(sender, 'pending')) <= nonce) return undefined
   for (let poll = 0; (await chain.getTransactionCount(sender, 'latest')) <= nonce; poll++) {
     if (poll === POLLS) return undefined
     await sleep(POLL_MS)

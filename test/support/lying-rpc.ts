@@ -11,11 +11,16 @@ interface RpcCall {
 /** Changes a result, or returns it. */
 export type Lie = (call: RpcCall, result: unknown) => unknown
 
+/** Whether a call gets no answer for ever: its question is not passed on, or its answer is not. */
+export type Hold = (call: RpcCall) => 'question' | 'answer' | undefined
+
 /** The endpoint. */
 export interface LyingRpc {
   readonly url: string
   /** Undefined tells the truth; `down` drops every connection. */
   lie: Lie | 'down' | undefined
+  /** Undefined answers everything. */
+  hold: Hold | undefined
   /** Questions that were asked so far. */
   asked: number
   close(): Promise<void>
@@ -31,10 +36,13 @@ export async function lyingRpc(target: string): Promise<LyingRpc> {
     const calls: unknown = JSON.parse(body)
     const list = (Array.isArray(calls) ? calls : [calls]) as RpcCall[]
     rpc.asked += list.length
+    const held = list.map((call) => rpc.hold?.(call))
+    if (held.includes('question')) return
     const headers = { 'content-type': 'application/json' }
     try {
       const told = await fetch(target, { method: 'POST', headers, body })
       const answers: unknown = await told.json()
+      if (held.includes('answer')) return
       const answerList = (Array.isArray(answers) ? answers : [answers]) as {
         id: number
         result?: unknown
@@ -55,6 +63,7 @@ export async function lyingRpc(target: string): Promise<LyingRpc> {
   const rpc: LyingRpc = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     lie: undefined,
+    hold: undefined,
     asked: 0,
     close: () =>
       new Promise((resolve) => {

@@ -1,7 +1,7 @@
 /** Deploying the real contracts on the real local ledger: once, again, after a kill, and on the wrong chain. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import { codeOf } from '../../../agent/base/errors.ts'
 import { devnetParameters } from '../../../ignition/modules/parameters.ts'
 import { type DeployedGrid, deployGrid } from '../../../scripts/deploy.ts'
 import { type Devnet, startDevnet } from '../../../scripts/devnet/devnet.ts'
+import { type LyingRpc, lyingRpc } from '../../support/lying-rpc.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 
@@ -33,16 +34,20 @@ describe('deploying the grid', () => {
     deploymentDir: join(directory, 'deployment'),
   })
 
-  const kills = [
-    ['goes on after SIGKILL', () => undefined],
-    ['goes on after SIGKILL between a transaction and the note of its hash', forgetLastHash],
-  ] as const
-  for (const [title, meanwhile] of kills) {
-    it(`${title}, leaves the deployer no power, and does nothing the second time`, async () => {
+  /** Plays its part on the way to the ledger; resolves when the deployment is to be killed. */
+  type Moment = (rpc: LyingRpc) => Promise<void>
+  const kills: readonly (readonly [title: string, moment: Moment])[] = [
+    ['between two transactions', untilSent(3)],
+    ['before its first transaction is sent', untilHeld('question', 1)],
+    ['before a transaction that it noted is sent', untilHeld('question', 4)],
+    ['between a transaction and the note of its hash', untilHeld('answer', 4)],
+    ['when all of a batch but its first transaction are noted to be done', untilUnordered],
+  ]
+  for (const [title, moment] of kills) {
+    it(`goes on after SIGKILL ${title}, and does nothing the second time`, async () => {
       const provider = new JsonRpcProvider(devnet.url, undefined, { cacheTimeout: -1 })
       try {
-        await beginAndKill(provider)
-        meanwhile(deployment().deploymentDir)
+        await beginAndKill(moment)
 
         const first = await deployGrid(deployment())
         await checkPower(provider, first, devnet.accounts[0]?.address ?? '')
@@ -57,21 +62,77 @@ describe('deploying the grid', () => {
     })
   }
 
-  async function beginAndKill(provider: JsonRpcProvider): Promise<void> {
+  async function beginAndKill(moment: Moment): Promise<void> {
     const keyFile = join(directory, 'key')
     writeFileSync(keyFile, deployment().deployerKey, { mode: 0o600 })
+    const rpc = await lyingRpc(devnet.url)
+    const come = moment(rpc)
     const child = spawn(
       process.execPath,
       [
-        ...['scripts/deploy.ts', '--url', devnet.url, '--key-file', keyFile],
+        ...['scripts/deploy.ts', '--url', rpc.url, '--key-file', keyFile],
         ...['--dir', deployment().deploymentDir, '--holder', devnet.accounts[1]?.address ?? ''],
       ],
       { cwd: ROOT, stdio: 'ignore' },
     )
-    const gone = once(child, 'exit')
-    await untilSent(provider, devnet.accounts[0]?.address ?? '', 3, child)
-    child.kill('SIGKILL')
-    await gone
+    const gone = once(child, 'exit').then(() => 'gone')
+    try {
+      const ended = await Promise.race([come, gone])
+      assert.isUndefined(ended, 'the deployment ended before it could be killed')
+    } finally {
+      child.kill('SIGKILL')
+      await gone
+      await rpc.close()
+    }
+  }
+
+  function untilSent(count: number): Moment {
+    return (rpc) =>
+      new Promise((resolve) => {
+        let sent = 0
+        rpc.lie = ({ method }, result) => {
+          if (method === 'eth_sendRawTransaction' && ++sent === count) resolve()
+          return result
+        }
+      })
+  }
+
+  function untilHeld(which: 'question' | 'answer', count: number): Moment {
+    return (rpc) =>
+      new Promise((resolve) => {
+        let asked = 0
+        rpc.hold = ({ method }) => {
+          if (method !== 'eth_sendRawTransaction' || ++asked !== count) return undefined
+          if (which === 'question') resolve()
+          else untilReached(count).then(resolve)
+          return which
+        }
+      })
+  }
+
+  /** The first transaction is never said to be done, so that only the others of its batch are noted to be. */
+  async function untilUnordered(rpc: LyingRpc): Promise<void> {
+    let first: unknown
+    rpc.lie = ({ method, params }, result) => {
+      if (method === 'eth_sendRawTransaction') first ??= result
+      return method === 'eth_getTransactionReceipt' && params[0] === first ? null : result
+    }
+    const journal = join(deployment().deploymentDir, 'journal.jsonl')
+    const others = () =>
+      existsSync(journal)
+        ? readFileSync(journal, 'utf8').split('"TRANSACTION_CONFIRM"').length - 1
+        : 0
+    while (others() < 3) await sleep(20)
+  }
+
+  async function untilReached(count: number): Promise<void> {
+    const provider = new JsonRpcProvider(devnet.url, undefined, { cacheTimeout: -1 })
+    try {
+      const sender = devnet.accounts[0]?.address ?? ''
+      while ((await provider.getTransactionCount(sender, 'pending')) < count) await sleep(20)
+    } finally {
+      provider.destroy()
+    }
   }
 
   it('refuses a directory that belongs to another chain', async () => {
@@ -83,33 +144,6 @@ describe('deploying the grid', () => {
     assert.isString(deploymentDir)
   })
 })
-
-/** Puts the journal where it was before the last hash was noted. */
-function forgetLastHash(deploymentDir: string): void {
-  const path = join(deploymentDir, 'journal.jsonl')
-  const lines = readFileSync(path, 'utf8').split('\n')
-  const last = lines.findLastIndex((line) => line.includes('"TRANSACTION_SEND"'))
-  assert.isAtLeast(last, 0)
-  writeFileSync(
-    path,
-    lines
-      .slice(0, last)
-      .map((line) => `${line}\n`)
-      .join(''),
-  )
-}
-
-async function untilSent(
-  provider: JsonRpcProvider,
-  from: string,
-  count: number,
-  child: ChildProcess,
-): Promise<void> {
-  while ((await provider.getTransactionCount(from)) < count) {
-    assert.isNull(child.exitCode, 'the deployment ended before it could be killed')
-    await sleep(20)
-  }
-}
 
 async function checkPower(
   provider: JsonRpcProvider,
