@@ -1,8 +1,8 @@
 /**
- * Transactions of which Ignition wrote down that it sends them, but not that it did: whoever kills it in between would have
- * it refuse to go on, whether they were sent or not.
+ * What a kill leaves in Ignition's journal that would have it refuse to go on: a line without end, and transactions of which it
+ * wrote down that it sends them, but not that it did.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type EIP1193Provider, trackTransaction } from '@nomicfoundation/ignition-core'
@@ -52,12 +52,9 @@ export async function recordUnrecorded(
 
 /** Nonces that were about to be used and for what, ascending, without those of which a hash is known. */
 function unrecorded(deploymentDir: string): [nonce: number, call: Call][] {
-  const path = join(deploymentDir, 'journal.jsonl')
-  if (!existsSync(path)) return []
   const calls = new Map<string, Call>()
   const open = new Map<string, number>()
-  for (const line of readFileSync(path, 'utf8').split('\n')) {
-    if (!line.endsWith('}')) continue
+  for (const line of wholeLines(join(deploymentDir, 'journal.jsonl'))) {
     const { type, futureId, nonce, ...message } = JSON.parse(line) as JournalMessage
     const { networkInteraction: asked, networkInteractionId = asked?.id } = message
     const interaction = `${futureId}/${networkInteractionId}`
@@ -71,6 +68,15 @@ function unrecorded(deploymentDir: string): [nonce: number, call: Call][] {
       return call ? [[nonce, call]] : []
     })
     .sort(([a], [b]) => a - b)
+}
+
+/** Lines of the journal, after a last one without end is cut off: Ignition acts on a line only after it is written. */
+function wholeLines(path: string): string[] {
+  if (!existsSync(path)) return []
+  const text = readFileSync(path, 'utf8')
+  const end = text.endsWith('}') ? text.length : Math.max(0, text.lastIndexOf('\n'))
+  if (end < text.length) truncateSync(path, Buffer.byteLength(text.slice(0, end)))
+  return text.slice(0, end).split('\n').filter(Boolean)
 }
 
 /** Sends with the same nonce, so that it is done once, even if what the killed one sent arrives late. */

@@ -1,7 +1,14 @@
 /** Deploying the real contracts on the real local ledger: once, again, after a kill, and on the wrong chain. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -36,18 +43,20 @@ describe('deploying the grid', () => {
 
   /** Plays its part on the way to the ledger; resolves when the deployment is to be killed. */
   type Moment = (rpc: LyingRpc) => Promise<void>
-  const kills: readonly (readonly [title: string, moment: Moment])[] = [
+  const kills: readonly (readonly [title: string, moment: Moment, after?: () => void])[] = [
     ['between two transactions', untilSent(3)],
     ['before its first transaction is sent', untilHeld('question', 1)],
     ['before a transaction that it noted is sent', untilHeld('question', 4)],
     ['between a transaction and the note of its hash', untilHeld('answer', 4)],
     ['when all of a batch but its first transaction are noted to be done', untilUnordered],
+    ['in the middle of a line of its journal', untilSent(3), beginLine],
   ]
-  for (const [title, moment] of kills) {
+  for (const [title, moment, after] of kills) {
     it(`goes on after SIGKILL ${title}, and does nothing the second time`, async () => {
       const provider = new JsonRpcProvider(devnet.url, undefined, { cacheTimeout: -1 })
       try {
         await beginAndKill(moment)
+        after?.()
 
         const first = await deployGrid(deployment())
         await checkPower(provider, first, devnet.accounts[0]?.address ?? '')
@@ -123,6 +132,10 @@ describe('deploying the grid', () => {
         ? readFileSync(journal, 'utf8').split('"TRANSACTION_CONFIRM"').length - 1
         : 0
     while (others() < 3) await sleep(20)
+  }
+
+  function beginLine(): void {
+    appendFileSync(join(deployment().deploymentDir, 'journal.jsonl'), '\n{"futureId":"Grid#Ti')
   }
 
   async function untilReached(count: number): Promise<void> {
