@@ -26,8 +26,8 @@ import {
 } from '../ignition/modules/parameters.ts'
 import { artifactResolver } from './deploy/artifacts.ts'
 import { DEPLOY_ERRORS, type DeployErrorCode } from './deploy/errors.ts'
+import { mendInterrupted } from './deploy/interrupted.ts'
 import { signingProvider } from './deploy/signing-provider.ts'
-import { recordUnrecorded } from './deploy/unrecorded.ts'
 import { writeDurably } from './devnet/durable-file.ts'
 
 const ARTIFACTS = fileURLToPath(new URL('../artifacts', import.meta.url))
@@ -105,7 +105,7 @@ async function runIgnition(provider: JsonRpcProvider, deployment: Deployment): P
   const wallet = new Wallet(deployment.deployerKey, provider)
   const signing = signingProvider(provider, wallet)
   const deploymentDir = resolve(deployment.deploymentDir)
-  await recordUnrecorded(deploymentDir, wallet, provider, signing)
+  await mendInterrupted(deploymentDir, wallet, provider, signing)
   const result = await untilNoncesAgree(() =>
     deploy({
       config: { requiredConfirmations: 1, blockPollingInterval: POLL_MS },

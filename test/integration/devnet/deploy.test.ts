@@ -50,6 +50,7 @@ describe('deploying the grid', () => {
     ['between a transaction and the note of its hash', untilHeld('answer', 4)],
     ['when all of a batch but its first transaction are noted to be done', untilUnordered],
     ['in the middle of a line of its journal', untilSent(3), beginLine],
+    ['after it noted that it begins with a contract', untilHeld('question', 4), forgetRequest],
   ]
   for (const [title, moment, after] of kills) {
     it(`goes on after SIGKILL ${title}, and does nothing the second time`, async () => {
@@ -136,6 +137,14 @@ describe('deploying the grid', () => {
 
   function beginLine(): void {
     appendFileSync(join(deployment().deploymentDir, 'journal.jsonl'), '\n{"futureId":"Grid#Ti')
+  }
+
+  /** A contract that was not sent: what is asked for it, and its nonce. */
+  function forgetRequest(): void {
+    const journal = join(deployment().deploymentDir, 'journal.jsonl')
+    const lines = readFileSync(journal, 'utf8').split('\n').slice(0, -2)
+    assert.include(lines.at(-1), 'EXECUTION_STATE_INITIALIZE')
+    writeFileSync(journal, lines.join('\n'))
   }
 
   async function untilReached(count: number): Promise<void> {

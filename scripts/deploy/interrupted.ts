@@ -1,6 +1,6 @@
 /**
- * What a kill leaves in Ignition's journal that would have it refuse to go on: a line without end, and transactions of which it
- * wrote down that it sends them, but not that it did.
+ * What a kill leaves in Ignition's journal that would have it refuse to go on: a line without end, a contract or call
+ * that it began with and of which it wrote down nothing more, and transactions that it was about to send.
  */
 import { existsSync, readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,7 +29,8 @@ interface Call {
 }
 
 /**
- * Tells Ignition of what was sent without being written down, and sends what was not sent.
+ * Brings the journal to a state from which Ignition can go on: cuts off what was only begun, sends what was about to be sent, and
+ * notes the hash of what was sent.
  *
  * @param deploymentDir - Where the journal is; nothing is done if it is not there yet.
  * @param wallet - Account that deploys, connected to the chain.
@@ -37,13 +38,13 @@ interface Call {
  * @param signing - What Ignition is given to reach the chain.
  * @throws Error - From the chain, if it refuses what was not sent.
  */
-export async function recordUnrecorded(
+export async function mendInterrupted(
   deploymentDir: string,
   wallet: Wallet,
   chain: JsonRpcProvider,
   signing: EIP1193Provider,
 ): Promise<void> {
-  for (const [nonce, call] of unrecorded(deploymentDir)) {
+  for (const [nonce, call] of unnoted(deploymentDir)) {
     await sendUnlessSent(chain, wallet, nonce, call)
     const hash = await minedWith(chain, wallet.address, nonce)
     if (hash !== undefined) await trackTransaction(deploymentDir, hash, signing, 1)
@@ -51,10 +52,10 @@ export async function recordUnrecorded(
 }
 
 /** Nonces that were about to be used and for what, ascending, without those of which a hash is known. */
-function unrecorded(deploymentDir: string): [nonce: number, call: Call][] {
+function unnoted(deploymentDir: string): [nonce: number, call: Call][] {
   const calls = new Map<string, Call>()
   const open = new Map<string, number>()
-  for (const line of wholeLines(join(deploymentDir, 'journal.jsonl'))) {
+  for (const line of usableLines(join(deploymentDir, 'journal.jsonl'))) {
     const { type, futureId, nonce, ...message } = JSON.parse(line) as JournalMessage
     const { networkInteraction: asked, networkInteractionId = asked?.id } = message
     const interaction = `${futureId}/${networkInteractionId}`
@@ -70,13 +71,24 @@ function unrecorded(deploymentDir: string): [nonce: number, call: Call][] {
     .sort(([a], [b]) => a - b)
 }
 
-/** Lines of the journal, after a last one without end is cut off: Ignition acts on a line only after it is written. */
-function wholeLines(path: string): string[] {
+/** Lines of the journal, after what comes last was cut off if Ignition cannot go on from it: nothing was done for it yet. */
+function usableLines(path: string): string[] {
   if (!existsSync(path)) return []
   const text = readFileSync(path, 'utf8')
-  const end = text.endsWith('}') ? text.length : Math.max(0, text.lastIndexOf('\n'))
-  if (end < text.length) truncateSync(path, Buffer.byteLength(text.slice(0, end)))
-  return text.slice(0, end).split('\n').filter(Boolean)
+  const lines = text.split('\n')
+  while (lines.length > 1 && !isUsable(lines.at(-1) ?? '')) lines.pop()
+  const kept = lines.join('\n')
+  if (kept.length < text.length) truncateSync(path, Buffer.byteLength(kept))
+  return lines.filter(Boolean)
+}
+
+function isUsable(lastLine: string): boolean {
+  if (!lastLine.endsWith('}')) return false
+  try {
+    return !(JSON.parse(lastLine) as JournalMessage).type.endsWith('EXECUTION_STATE_INITIALIZE')
+  } catch {
+    return false
+  }
 }
 
 /** Sends with the same nonce, so that it is done once, even if what the killed one sent arrives late. */
