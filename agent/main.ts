@@ -43,6 +43,8 @@ Examples:
 `
 
 async function main(argv: readonly string[]): Promise<void> {
+  // Whoever reads may go first, a pager or the agent itself: printing into a closed pipe ends nothing.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   // The store's command has options of its own, which its own parser reads.
   if (argv[0] === 'store') return runStore(argv.slice(1))
   const program = new Command('varve-agent')
@@ -123,7 +125,6 @@ async function run(flags: RunFlags): Promise<void> {
       ending.abort()
     })
   }
-  process.stdout.on('error', () => undefined)
   const program = fileURLToPath(import.meta.url)
   await runAgent({ config, dataDir: flags.data, log, program, signal: ending.signal })
 }
@@ -157,8 +158,6 @@ function readConfigFile(path: string): Record<string, unknown> {
 async function runUnit(kind: string, flags: { data: string; name: string }): Promise<void> {
   // Control-C reaches the whole group: the agent drains its units in order, so they wait to be told.
   process.on('SIGINT', () => undefined)
-  // The agent may die first; printing into its closed pipe must not end a unit.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   const { createLog } = await import('./surfaces/log.ts')
   const log = createLog({ level: 'info', json: true })
   const options = { dataDir: resolve(flags.data), name: flags.name, log }

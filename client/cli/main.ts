@@ -16,6 +16,8 @@ const HINTS = { ...CLIENT_ERRORS, ...CLI_ERRORS, ...SEAL_ERRORS }
 const manifest = new URL('../../package.json', import.meta.url)
 const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }
 
+// Whoever reads may have seen enough, as `head` does.
+process.stdout.on('error', () => process.exit())
 process.exitCode = await run(varveProgram(version), process.argv)
 
 async function run(program: Command, argv: readonly string[]): Promise<number> {

@@ -26,9 +26,10 @@ export async function startStoreProgram(
   data: string,
   port: number,
   options: readonly string[] = [],
+  [node, main]: readonly [node: string, main: string] = [process.execPath, MAIN],
 ): Promise<StoreProgram> {
-  const args = [MAIN, 'store', '--data', data, '--host', '127.0.0.1', '--port', String(port)]
-  const child = spawn(process.execPath, [...args, ...options], {
+  const args = [main, 'store', '--data', data, '--host', '127.0.0.1', '--port', String(port)]
+  const child = spawn(node, [...args, ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exited = once(child, 'exit')
