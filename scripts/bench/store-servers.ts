@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TransportChoice } from '../../agent/adapters/socket/open-transport.ts'
 import { NodeError } from '../../agent/base/errors.ts'
@@ -38,9 +38,13 @@ export const OWN_NAME = 'varve'
 
 /** This store, its sockets served as asked. */
 export function ownKind(sockets: TransportChoice): ServerKind {
-  const file = fileURLToPath(new URL('./store-server-worker.ts', import.meta.url))
+  return checkoutKind(OWN_NAME, fileURLToPath(new URL('../..', import.meta.url)), sockets)
+}
+
+function checkoutKind(name: string, checkout: string, sockets: TransportChoice): ServerKind {
+  const file = join(checkout, 'scripts/bench/store-server-worker.ts')
   return {
-    name: OWN_NAME,
+    name,
     command: ({ directory, port, sync }) => ({
       file: process.execPath,
       args: [
@@ -51,7 +55,7 @@ export function ownKind(sockets: TransportChoice): ServerKind {
   }
 }
 
-/** A peer named on the command line: `0db=BINARY` or `redis=BINARY`. */
+/** A peer named on the command line: `0db=BINARY`, `redis=BINARY`, or this store as another checkout has it, `before=DIR`. */
 export function peerKind(text: string): ServerKind {
   const [name = '', file = ''] = text.split('=')
   if (name === '0db') {
@@ -77,7 +81,11 @@ export function peerKind(text: string): ServerKind {
       }),
     }
   }
-  throw new NodeError('BENCH_USAGE', `--peer is 0db=BINARY or redis=BINARY, not ${text}`)
+  if (name === 'before') return checkoutKind(name, resolve(file), 'auto')
+  throw new NodeError(
+    'BENCH_USAGE',
+    `--peer is 0db=BINARY, redis=BINARY or before=DIR, not ${text}`,
+  )
 }
 
 /** Starts a server on an empty directory. @returns It, once it takes connections. */

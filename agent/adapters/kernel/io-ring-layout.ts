@@ -32,6 +32,7 @@ export const CQ_EVENTFD_DISABLED = 1 << 0
 
 /** Operations. */
 export const OP_NOP = 0
+export const OP_POLL_ADD = 6
 export const OP_SENDMSG = 9
 export const OP_ASYNC_CANCEL = 14
 export const OP_SEND = 26
@@ -39,14 +40,17 @@ export const OP_RECV = 27
 
 /** Flags of an operation; those of receives are in the field the kernel calls ioprio. */
 export const SQE_BUFFER_SELECT = 1 << 5
-export const RECV_POLL_FIRST = 1 << 0
 export const RECV_MULTISHOT = 1 << 1
 export const ASYNC_CANCEL_ALL = 1 << 0
 export const ASYNC_CANCEL_FD = 1 << 1
 /** Where an operation has no file. */
 export const NO_DESCRIPTOR = 0xffff_ffff
+export const MSG_DONTWAIT = 0x40
 export const MSG_WAITALL = 0x100
 export const MSG_NOSIGNAL = 0x4000
+
+/** Event of a poll, here and in a completion. */
+export const POLLIN = 1
 
 /** Flags of a completion; the number of the buffer is in the upper half. */
 export const CQE_BUFFER = 1 << 0

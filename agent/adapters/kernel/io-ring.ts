@@ -148,19 +148,13 @@ export class IoRing {
     this.#queue(opcode, fd, 0, 0, 0, name)
   }
 
-  /**
-   * Receives into a buffer, once.
-   *
-   * @param isAwaited - Complete when the buffer is full, or no more will come; else with what is there, and probably not yet.
-   */
-  receiveInto(fd: number, into: Buffer, isAwaited: boolean, name: OperationName): void {
+  /** Completes once a socket is readable, or ended, or broken. */
+  poll(fd: number, name: OperationName): void {
     if (this.#isFull) {
-      this.#late.push(() => this.receiveInto(fd, into, isAwaited, name))
+      this.#late.push(() => this.poll(fd, name))
       return
     }
-    const opcode = uapi.OP_RECV | (isAwaited ? 0 : uapi.RECV_POLL_FIRST << 16)
-    const flags = isAwaited ? uapi.MSG_WAITALL : 0
-    this.#queue(opcode, fd, addressOf(into), into.byteLength, flags, name)
+    this.#queue(uapi.OP_POLL_ADD, fd, 0, 0, uapi.POLLIN, name)
   }
 
   /** Sends bytes of a buffer as a whole: short only where the connection breaks. */

@@ -1,7 +1,7 @@
 /** Serves the store's protocol on sockets: the only code between an accepted connection and a session. */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Principal, RespServer, Session, SessionHost } from '../../engines/log/index.ts'
-import type { LinkPlace, LinkReceiver, PlaceLender, SocketLink, Transport } from './transport.ts'
+import type { LinkReceiver, PlaceLender, SocketLink, Transport } from './transport.ts'
 
 /** A peer link says who it speaks for within this time, in one line of at most this length. */
 const PREFACE_MS_MAX = 5000
@@ -99,20 +99,16 @@ class Conversation implements LinkReceiver, PlaceLender {
     return this
   }
 
-  get wants(): boolean {
-    return this.#session?.wantsPlace ?? false
+  get awaitedBytes(): number {
+    return this.#session?.awaitedBytes ?? 0
   }
 
-  lend(): LinkPlace | undefined {
+  lend(): Buffer | undefined {
     return this.#session?.lendPlace()
   }
 
   returned(lengthBytes: number): void {
     this.#session?.receivedInPlace(lengthBytes)
-  }
-
-  lost(): void {
-    this.#session?.lostPlace()
   }
 
   received(bytes: Buffer, lengthBytes: number): void {

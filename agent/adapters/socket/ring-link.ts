@@ -16,13 +16,8 @@ import {
   ENOBUFS,
 } from '../kernel/io-ring-layout.ts'
 import { SEND_PARTS_MAX } from '../kernel/io-ring-setup.ts'
-import {
-  type LinkPlace,
-  type LinkReceiver,
-  peerNameOf,
-  type Sending,
-  type SocketLink,
-} from './transport.ts'
+import type { SocketCalls } from '../kernel/socket-calls.ts'
+import { type LinkReceiver, peerNameOf, type Sending, type SocketLink } from './transport.ts'
 
 const RECEIVE = 1
 const SEND = 2
@@ -31,11 +26,12 @@ const CANCEL = 3
 const INTERRUPTIONS = new Set([ENOBUFS, ECANCELED, EAGAIN, EINTR])
 
 /** What a broken ring may still read: kept for good, because nothing tells when it stops. */
-const abandoned: (Waiting[] | LinkPlace)[] = []
+const abandoned: Waiting[][] = []
 
 /** What a link needs of its transport. */
 export interface RingLinkHost {
   readonly ring: IoRing
+  readonly calls: SocketCalls
   /** Sees that what was queued gets to the kernel. */
   queued(): void
   /** The link has let go of everything. */
@@ -63,8 +59,8 @@ export class RingLink implements SocketLink {
   /** Operations the kernel has or will have. */
   #operations = 0
   #isReceiving = false
-  /** Where the receive that is under way goes, if not to the ring's buffers. */
-  #place: LinkPlace | undefined
+  /** Bytes that are waited for, to be received into a place; 0 while arrivals go to the ring's buffers. */
+  #awaitedBytes = 0
   #isCancelling = false
   #isPaused = false
   /** The other side sends no more. */
@@ -144,11 +140,6 @@ export class RingLink implements SocketLink {
     this.#operations = 0
     if (this.#first) abandoned.push([this.#first, ...this.#behind.splice(0, this.#taken)])
     this.#first = undefined
-    if (this.#place) {
-      abandoned.push(this.#place)
-      this.#place = undefined
-      this.#receiver?.places?.lost()
-    }
     this.#letGo()
   }
 
@@ -169,21 +160,23 @@ export class RingLink implements SocketLink {
     if (this.#isReceiving || this.#isPaused || this.#hasEnded || this.#isDestroyed) return
     this.#isReceiving = true
     this.#operations++
-    const { ring } = this.#host
+    const { ring, calls } = this.#host
     const name = { owner: this.owner, kind: RECEIVE }
-    const place = this.#receiver?.places?.lend()
-    this.#place = place
-    if (place) ring.receiveInto(this.#fd, place.bytes, place.isAwaited, name)
+    const awaited = this.#receiver?.places?.awaitedBytes ?? 0
+    this.#awaitedBytes = awaited
+    if (awaited > 1) calls.setLowWater(this.#fd, awaited)
+    if (awaited > 0) ring.poll(this.#fd, name)
     else ring.receive(this.#fd, name)
     this.#host.queued()
   }
 
   #arrived(result: number, flags: number): void {
     if ((flags & CQE_MORE) === 0) this.#isReceiving = false
-    if (this.#place) {
-      this.#place = undefined
-      this.#receiver?.places?.returned(this.#isDestroyed ? 0 : Math.max(result, 0))
-    } else if ((flags & CQE_BUFFER) !== 0) {
+    if (this.#awaitedBytes > 0) {
+      this.#readable(result)
+      return
+    }
+    if ((flags & CQE_BUFFER) !== 0) {
       const { ring } = this.#host
       try {
         if (result > 0 && !this.#isDestroyed) {
@@ -193,12 +186,31 @@ export class RingLink implements SocketLink {
         ring.giveBack(flags)
       }
     }
+    this.#wentOn(result)
+    // The receive into the ring's buffers goes on by itself, so it is ended to make way for one into a place.
+    const goesOn = this.#isReceiving && !this.#isDestroyed
+    if (goesOn && this.#receiver?.places?.awaitedBytes) this.#stopReceiving()
+    this.#receive()
+  }
+
+  /** What was waited for is there, or the wait ended: takes it into a place that is used only now. */
+  #readable(result: number): void {
+    if (this.#awaitedBytes > 1) this.#host.calls.setLowWater(this.#fd, 1)
+    this.#awaitedBytes = 0
+    const places = this.#receiver?.places
+    const place = result < 0 || this.#isDestroyed ? undefined : places?.lend()
+    if (place) {
+      const received = this.#host.calls.receive(this.#fd, place)
+      places?.returned(Math.max(received, 0))
+      this.#wentOn(received)
+    } else this.#wentOn(result < 0 ? result : -EAGAIN)
+    this.#receive()
+  }
+
+  /** @param result - Bytes that came, 0 at the end, or the negative error number. */
+  #wentOn(result: number): void {
     if (result === 0) this.#otherEnded()
     else if (result < 0 && !INTERRUPTIONS.has(-result)) this.destroy()
-    // The receive into the ring's buffers goes on by itself, so it is ended to make way for one into a place.
-    const goesOn = this.#isReceiving && !this.#place && !this.#isDestroyed
-    if (goesOn && this.#receiver?.places?.wants) this.#stopReceiving()
-    this.#receive()
   }
 
   #otherEnded(): void {

@@ -11,6 +11,7 @@ import { assert } from '../../base/assert.ts'
 import { describeError, isNodeError, type NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import { IoRing } from '../kernel/io-ring.ts'
+import { socketCalls } from '../kernel/socket-calls.ts'
 import { BriefWait } from './brief-wait.ts'
 import { libuvTransport } from './libuv-transport.ts'
 import { RingLink, type RingLinkHost } from './ring-link.ts'
@@ -37,6 +38,7 @@ export interface RingTransportInit {
 export class RingTransport implements Transport, RingLinkHost {
   readonly kind = 'uring'
   readonly ring: IoRing
+  readonly calls = socketCalls()
   readonly #log: Log
   readonly #links: (RingLink | undefined)[] = []
   readonly #freeOwners: number[] = []

@@ -4,23 +4,14 @@
  */
 import type { Socket } from 'node:net'
 
-/** Memory to receive into. */
-export interface LinkPlace {
-  readonly bytes: Buffer
-  /** True where all of it will come: then it is told once, when it is full. */
-  readonly isAwaited: boolean
-}
-
 /** A receiver that has memory of its own for what comes next; links that cannot use it do not ask. */
 export interface PlaceLender {
-  /** Whether {@link PlaceLender.lend} would give a place. */
-  readonly wants: boolean
-  /** Lends a place, which is the link's until one of the other two is called. */
-  lend(): LinkPlace | undefined
+  /** How many bytes should be there before {@link PlaceLender.lend} is called; 0 where no place is worth it. */
+  readonly awaitedBytes: number
+  /** Lends a place, which is the link's until {@link PlaceLender.returned} is called, before anything else is. */
+  lend(): Buffer | undefined
   /** The place is given back, with this many bytes that arrived from its start on. */
   returned(lengthBytes: number): void
-  /** The place may be written to for ever. */
-  lost(): void
 }
 
 /** Takes what a link receives, and learns of its end. */

@@ -13,18 +13,11 @@ import type { RespServer } from './server.ts'
 export const CARRY_BYTES_MIN = 16 * KIB
 /** A shorter rest, or a shorter command, is cheaper to copy than to receive apart. */
 const PLACE_BYTES_MIN = 32 * KIB
-/**
- * Places for commands that have not begun hold no more than this, as connections may stay silent for long: most of the checksum
- * memory, which is kept in any case, so that replies have some too.
- */
-const EXPECTED_BYTES_MAX = 48 * MIB
-
-/** Memory to receive into. */
-export interface Place {
-  readonly bytes: Buffer
-  /** True where all of it will come: then it is told once, when it is full. */
-  readonly isAwaited: boolean
-}
+/** A command that is expected to be this long at most is received at once, if it is there; of a longer one first what shows its length. */
+const AT_ONCE_BYTES_MAX = 128 * KIB
+const HEAD_BYTES = 4 * KIB
+/** A value that is longer is received in parts of this, which the kernel can hold for each connection. */
+const AWAITED_BYTES_MAX = MIB
 
 /** What came of a command so far; of the commands behind it too, once it is complete. */
 export class IncompleteCommand {
@@ -73,30 +66,29 @@ export class IncompleteCommand {
   }
 
   /**
-   * Whether {@link IncompleteCommand.lend} would give a place.
+   * How many bytes should have come before {@link IncompleteCommand.lend}, so that the place is taken when it is used and is
+   * still in the cache from its last use.
    *
    * @param lastBytes - Length of the command before; the next is expected to be like it.
+   * @returns 0 where receiving into a place is not worth it, or memory is short.
    */
-  wantsPlace(lastBytes: number): boolean {
-    return this.#placeEnd(lastBytes) > 0
+  awaitedBytes(lastBytes: number): number {
+    const end = this.#placeEnd(lastBytes)
+    if (end === 0) return 0
+    return this.lengthBytes === 0 ? 1 : Math.min(end - this.lengthBytes, AWAITED_BYTES_MAX)
   }
 
   /**
-   * Lends the place of what comes next, until {@link IncompleteCommand.cameBack} or {@link IncompleteCommand.lost}.
+   * Lends the place of what comes next, until {@link IncompleteCommand.cameBack}.
    *
-   * @param lastBytes - As for {@link IncompleteCommand.wantsPlace}.
-   * @returns Undefined where receiving into a place is not worth it, or memory is short.
+   * @param lastBytes - As for {@link IncompleteCommand.awaitedBytes}.
+   * @returns Undefined where that is 0.
    */
-  lend(lastBytes: number): Place | undefined {
+  lend(lastBytes: number): Buffer | undefined {
     const end = this.#placeEnd(lastBytes)
-    if (end === 0) return undefined
-    const { lengthBytes, neededBytes } = this
-    this.#reserve(end)
+    if (end === 0 || !this.#reserve(end)) return undefined
     this.#isLent = true
-    return {
-      bytes: this.buffer.subarray(lengthBytes, end),
-      isAwaited: lengthBytes > 0 && end <= neededBytes,
-    }
+    return this.buffer.subarray(this.lengthBytes, end)
   }
 
   /** The place is no longer the connection's, and holds this many bytes. */
@@ -104,14 +96,6 @@ export class IncompleteCommand {
     this.#isLent = false
     this.lengthBytes += bytes
     if (this.lengthBytes === 0) this.drop()
-  }
-
-  /** The place stays the connection's for good. */
-  lost(): void {
-    this.#isLent = false
-    if (this.#buffer) this.#server.carriedBytes -= this.#buffer.byteLength
-    this.#buffer = undefined
-    this.drop()
   }
 
   /** Forgets everything. */
@@ -130,12 +114,8 @@ export class IncompleteCommand {
   #placeEnd(lastBytes: number): number {
     const { lengthBytes } = this
     const isLarge = lastBytes >= PLACE_BYTES_MIN
-    if (lengthBytes === 0) {
-      const isAffordable = this.#server.carriedBytes + lastBytes <= EXPECTED_BYTES_MAX
-      return isLarge && isAffordable ? lastBytes : 0
-    }
-    const need = this.#trustedNeed()
-    const end = need - lengthBytes >= PLACE_BYTES_MIN ? need : Math.max(need, lastBytes)
+    let end = this.#trustedNeed()
+    if (lengthBytes === 0) end = lastBytes <= AT_ONCE_BYTES_MAX ? lastBytes : HEAD_BYTES
     const isWorth = isLarge || end - lengthBytes >= PLACE_BYTES_MIN
     return isWorth && end > lengthBytes && this.#canReserve(end) ? end : 0
   }

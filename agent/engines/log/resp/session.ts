@@ -16,7 +16,7 @@ import {
   STRANGER_COMMAND_BYTES_MAX,
 } from './command-parser.ts'
 import { COMMANDS } from './commands.ts'
-import { CARRY_BYTES_MIN, IncompleteCommand, type Place } from './incomplete-command.ts'
+import { CARRY_BYTES_MIN, IncompleteCommand } from './incomplete-command.ts'
 import { DEFAULT_NAMESPACE } from './limits.ts'
 import { wordsOf } from './replies.ts'
 import { ReplyWriter } from './reply-writer.ts'
@@ -144,17 +144,17 @@ export class Session {
     this.#finishBurst()
   }
 
-  /** Whether what comes next should be received into a place of its own. */
-  get wantsPlace(): boolean {
-    return !this.#isClosing && this.#carry.wantsPlace(this.#lastCommandBytes)
+  /** How many bytes should have come before they are received into a place of their own; 0 where that is not worth it. */
+  get awaitedBytes(): number {
+    return this.#isClosing ? 0 : this.#carry.awaitedBytes(this.#lastCommandBytes)
   }
 
   /**
    * Lends the place where what comes next should be received, if there is one.
    *
-   * @returns Memory that is the connection's until {@link Session.receivedInPlace} or {@link Session.lostPlace}.
+   * @returns Memory that is the connection's until {@link Session.receivedInPlace}, before anything else happens.
    */
-  lendPlace(): Place | undefined {
+  lendPlace(): Buffer | undefined {
     return this.#isClosing ? undefined : this.#carry.lend(this.#lastCommandBytes)
   }
 
@@ -168,11 +168,6 @@ export class Session {
     this.server.counts.receivedBytes += length
     if (this.isClosed || this.#isClosing) this.#carry.drop()
     else this.#goOn()
-  }
-
-  /** The place that was lent may be written to for ever. */
-  lostPlace(): void {
-    this.#carry.lost()
   }
 
   /** The other end sends no more: what is due is still sent, then the connection ends. */
