@@ -220,6 +220,20 @@ describe('Orders', () => {
       })
     }
 
+    it('says how many slots each kind has', async () => {
+      const { orders } = grid.contracts
+      const cases = [
+        [KIND.Store, storeSpec(), slotsOn(1, 2), 0n, 1n],
+        [KIND.Volume, volumeSpec(), volumeSlots(4), 0n, 5n],
+        [KIND.Mount, mountSpec(), slotsOn(1, 2), 1n, 1n],
+      ] as const
+      for (const [kind, spec, slots, parent, count] of cases) {
+        await expect(grid.place(kind, spec, slots, { parent }))
+          .to.be.revertedWithCustomError(orders, 'OrderSlotCount')
+          .withArgs(BigInt(slots.length), count)
+      }
+    })
+
     it('refuses a kind that policy allows but this version does not know', async () => {
       const { policy, orders } = grid.contracts
       await grid.asTimelock((owner) => policy.connect(owner).set(6, 126n))
@@ -577,6 +591,21 @@ describe('Orders', () => {
         .withArgs(1n, 1n, 0n)
     })
 
+    it('extends to the last second that policy allows', async () => {
+      const { orders } = grid.contracts
+      const id = await store(1)
+      const { paidUntil } = await grid.order(id)
+      const time = paidUntil - 10n
+      const limit = time + 100_000n
+      await grid.at(time)
+      await expect(as(tenant).extend(id, limit + 1n - paidUntil))
+        .to.be.revertedWithCustomError(orders, 'OrderDurationOutOfRange')
+        .withArgs(limit + 1n - paidUntil, 1n, limit - paidUntil)
+      await grid.at(time + 1n)
+      await as(tenant).extend(id, limit + 1n - paidUntil)
+      expect((await grid.order(id)).paidUntil).to.equal(limit + 1n)
+    })
+
     it('settles only what is there', async () => {
       const { orders } = grid.contracts
       await expect(as(tenant).settle(1n)).to.be.revertedWithCustomError(orders, 'OrderUnknown')
@@ -707,6 +736,10 @@ describe('Orders', () => {
       await stream(1)
       await grid.asTimelock((lock) => policy.connect(lock).set(3n, 7n))
       expect((await escrow.streamOf(address)).graceSeconds).to.equal(GRACE)
+      const shares = await stream(2)
+      await as(tenant).cancel(shares)
+      const { endedAt, deletableAt } = await grid.order(shares)
+      expect(deletableAt - endedAt).to.equal(GRACE)
       await grid.pass(100n + GRACE)
       await beatAll()
       await deposit(100n * RATE)
