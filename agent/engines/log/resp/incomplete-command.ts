@@ -73,9 +73,9 @@ export class IncompleteCommand {
    * @returns 0 where receiving into a place is not worth it, or memory is short.
    */
   awaitedBytes(lastBytes: number): number {
-    const end = this.#placeEnd(lastBytes)
-    if (end === 0) return 0
-    return this.lengthBytes === 0 ? 1 : Math.min(end - this.lengthBytes, AWAITED_BYTES_MAX)
+    if (this.#placeEnd(lastBytes) === 0) return 0
+    const missing = this.#trustedNeed() - this.lengthBytes
+    return this.lengthBytes === 0 ? 1 : Math.min(missing, AWAITED_BYTES_MAX)
   }
 
   /**
@@ -114,10 +114,15 @@ export class IncompleteCommand {
   #placeEnd(lastBytes: number): number {
     const { lengthBytes } = this
     const isLarge = lastBytes >= PLACE_BYTES_MIN
-    let end = this.#trustedNeed()
-    if (lengthBytes === 0) end = lastBytes <= AT_ONCE_BYTES_MAX ? lastBytes : HEAD_BYTES
+    let end = lastBytes <= AT_ONCE_BYTES_MAX ? lastBytes : HEAD_BYTES
+    if (lengthBytes > 0) {
+      const need = this.#trustedNeed()
+      // Where little is missing, or it is not known how much, what is behind it may come along.
+      end = Math.max(need, Math.min(lengthBytes + HEAD_BYTES, this.buffer.byteLength))
+      if (need <= lengthBytes) return 0
+    }
     const isWorth = isLarge || end - lengthBytes >= PLACE_BYTES_MIN
-    return isWorth && end > lengthBytes && this.#canReserve(end) ? end : 0
+    return isWorth && this.#canReserve(end) ? end : 0
   }
 
   /** What an incomplete command says it needs is believed while memory is plentiful; then as much as came, doubled. */
