@@ -24,12 +24,12 @@ const COMPUTING = 'test/{unit,conformance}/**/*.test.ts'
 /** Hundreds of grids, in a process of their own: what they leave behind would slow whatever shares their heap. */
 const SIMULATED = 'test/sim/**/*.sim.ts'
 
-/** Whole grids of agents on a chain, which wait more than they compute: they run beside all others. */
-const AGENTS_AND_CLIENTS = 'test/integration/{agent,client}/**/*.test.ts'
-const GRIDS = ['test/e2e/**/*.test.ts', AGENTS_AND_CLIENTS]
+/** What has a chain of its own, whole grids of agents above all, and waits more than it computes: it runs beside all others. */
+const ON_CHAINS = 'test/integration/{agent,client,devnet}/**/*.test.ts'
+const GRIDS = ['test/e2e/**/*.test.ts', ON_CHAINS]
 
 /** All other tests with processes, sockets and kernel mounts. */
-const PROCESSES = ['test/integration/**/*.test.ts', '--ignore', AGENTS_AND_CLIENTS]
+const PROCESSES = ['test/integration/**/*.test.ts', '--ignore', ON_CHAINS]
 
 function count(results: readonly StepResult[]): Count {
   const sum: Count = { passed: 0, failed: 0, skipped: 0 }
