@@ -4,7 +4,7 @@
  *
  * Every round starts each server afresh and runs all cells on them in turn, the order reversed every other round; what is
  * printed is the median of the rounds. Each cell is told on stderr as soon as all servers ran it, so that an interrupted run
- * has told what it knew. CPU is that of the server alone, from /proc. `--client` says how the load moves its bytes, the
+ * has told what it knew. Before each measurement the disk is idle. CPU is that of the server alone, from /proc. `--client` says how the load moves its bytes, the
  * same for every server; `--sockets` how this store does.
  */
 import { spawn } from 'node:child_process'
@@ -103,6 +103,7 @@ async function runRound(
       for (const [kind, server] of servers) {
         if (cell.op === 'get') await preload(server, cell)
         await warmUp(server, cell, nextKey + 500_000_000)
+        await settleDisk()
         figures.add(kind.name, cell, await measure(server, cell, nextKey))
       }
       tell(figures.linesOf(cell).join('\n'))
@@ -167,6 +168,11 @@ async function warmUp(server: Server, cell: Cell, firstKey: number): Promise<voi
   const operations = Math.max(cell.pipeline, Math.floor(cell.operations / 4))
   const secondsMax = cell.secondsMax / 4
   await load({ ...cell, port: server.port, operations, secondsMax, firstKey, keys: keysOf(cell) })
+}
+
+/** What one server has left to the kernel to write must not be written while the next is measured, which may sync. */
+async function settleDisk(): Promise<void> {
+  await once(spawn('sync', { stdio: 'ignore' }), 'exit')
 }
 
 async function load(job: LoadJob): Promise<LoadResult> {
