@@ -1,11 +1,12 @@
 /**
  * Benchmark of the store against its peers: `npm run bench -- store [--quick] [--json] [--rounds N] [--only TEXT]
- * [--peer 0db=BINARY] [--peer redis=BINARY] [--peer before=CHECKOUT] [--client auto|uring|libuv] [--sockets auto|uring|libuv]`.
+ * [--peer 0db=BINARY] [--peer redis=BINARY] [--peer before=CHECKOUT] [--client auto|uring|libuv]
+ * [--sockets auto|uring|libuv]`.
  *
  * Every round starts each server afresh and runs all cells on them in turn, the order reversed every other round; what is
  * printed is the median of the rounds. Each cell is told on stderr as soon as all servers ran it, so that an interrupted run
- * has told what it knew. Before each measurement the disk is idle. CPU is that of the server alone, from /proc. `--client` says how the load moves its bytes, the
- * same for every server; `--sockets` how this store does.
+ * has told what it knew. Before each measurement the disk is idle. CPU is that of the server alone, from /proc. `--client`
+ * says how the load moves its bytes, the same for every server; `--sockets` how this store does.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -54,21 +54,18 @@ export async function mendInterrupted(
 /** Nonces that were about to be used and for what, ascending, without those of which a hash is known. */
 function unnoted(deploymentDir: string): [nonce: number, call: Call][] {
   const calls = new Map<string, Call>()
-  const open = new Map<string, number>()
+  const open = new Map<number, Call>()
   for (const line of usableLines(join(deploymentDir, 'journal.jsonl'))) {
     const { type, futureId, nonce, ...message } = JSON.parse(line) as JournalMessage
     const { networkInteraction: asked, networkInteractionId = asked?.id } = message
     const interaction = `${futureId}/${networkInteractionId}`
     if (type === 'NETWORK_INTERACTION_REQUEST' && asked) calls.set(interaction, asked)
-    if (type === 'TRANSACTION_PREPARE_SEND' && nonce !== undefined) open.set(interaction, nonce)
-    if (type === 'TRANSACTION_SEND') open.delete(interaction)
+    const call = calls.get(interaction)
+    if (nonce === undefined || !call) continue
+    if (type === 'TRANSACTION_PREPARE_SEND') open.set(nonce, call)
+    if (type === 'TRANSACTION_SEND') open.delete(nonce)
   }
-  return [...open]
-    .flatMap(([interaction, nonce]): [number, Call][] => {
-      const call = calls.get(interaction)
-      return call ? [[nonce, call]] : []
-    })
-    .sort(([a], [b]) => a - b)
+  return [...open].sort(([a], [b]) => a - b)
 }
 
 /** Lines of the journal, after what comes last was cut off if Ignition cannot go on from it: nothing was done for it yet. */
@@ -83,7 +80,6 @@ function usableLines(path: string): string[] {
 }
 
 function isUsable(lastLine: string): boolean {
-  if (!lastLine.endsWith('}')) return false
   try {
     return !(JSON.parse(lastLine) as JournalMessage).type.endsWith('EXECUTION_STATE_INITIALIZE')
   } catch {

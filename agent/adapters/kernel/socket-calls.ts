@@ -1,7 +1,10 @@
-/** Two calls on a socket that Node does not offer, for large values: receiving into a given place, and saying how much is worth waking for. */
+/**
+ * Two calls on a socket that Node does not offer, for large values: receiving into a given place, and saying how much is
+ * worth waking for.
+ */
 import koffi from 'koffi'
 import { addressOf } from './buffer-address.ts'
-import { EINTR, MSG_DONTWAIT } from './io-ring-layout.ts'
+import { MSG_DONTWAIT } from './io-ring-layout.ts'
 
 const SOL_SOCKET = 1
 const SO_RCVLOWAT = 18
@@ -40,12 +43,8 @@ export function socketCalls(): SocketCalls {
   const optionAddress = addressOf(option)
   return {
     receive(fd, into) {
-      for (;;) {
-        const result: number = recv(fd, addressOf(into), into.byteLength, MSG_DONTWAIT)
-        if (result >= 0) return result
-        const errno = koffi.errno()
-        if (errno !== EINTR) return -errno
-      }
+      const result: number = recv(fd, addressOf(into), into.byteLength, MSG_DONTWAIT)
+      return result >= 0 ? result : -koffi.errno()
     },
     setLowWater(fd, bytes) {
       option.writeInt32LE(bytes)

@@ -203,7 +203,7 @@ export class RingLink implements SocketLink {
       const received = this.#host.calls.receive(this.#fd, place)
       places?.returned(Math.max(received, 0))
       this.#wentOn(received)
-    } else this.#wentOn(result < 0 ? result : -EAGAIN)
+    } else if (result < 0) this.#wentOn(result)
     this.#receive()
   }
 
