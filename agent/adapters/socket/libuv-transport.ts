@@ -67,6 +67,11 @@ class LibuvLink implements SocketLink {
     if (last > 0) socket.uncork()
   }
 
+  sendNow(sending: Sending, done: () => void): boolean {
+    this.send(sending, done)
+    return false
+  }
+
   pause(): void {
     this.#socket.pause()
   }

@@ -1,6 +1,12 @@
 /** Serves the store's protocol on sockets: the only code between an accepted connection and a session. */
 import { createServer, type Server, type Socket } from 'node:net'
-import type { Principal, RespServer, Session, SessionHost } from '../../engines/log/index.ts'
+import type {
+  Output,
+  Principal,
+  RespServer,
+  Session,
+  SessionHost,
+} from '../../engines/log/index.ts'
 import type { LinkReceiver, PlaceLender, SocketLink, Transport } from './transport.ts'
 
 /** A peer link says who it speaks for within this time, in one line of at most this length. */
@@ -142,14 +148,16 @@ class Conversation implements LinkReceiver, PlaceLender {
 }
 
 function join(resp: RespServer, principal: Principal, link: SocketLink): Session {
+  function written(output: Output): void {
+    output.release()
+    session.sent(output.lengthBytes)
+  }
   const host: SessionHost = {
     peerName: link.peerName,
     send(output) {
-      link.send(output, () => {
-        output.release()
-        session.sent(output.lengthBytes)
-      })
+      link.send(output, () => written(output))
     },
+    sendNow: (output) => link.sendNow(output, () => written(output)),
     close() {
       link.end()
     },

@@ -44,6 +44,12 @@ export interface SocketLink {
   start(receiver: LinkReceiver): void
   /** Sends after all that was sent before; `done` once it is written, or never will be, never inside the call. */
   send(sending: Sending, done: () => void): void
+  /**
+   * Sends as {@link SocketLink.send}, and what is large and may go now before the call returns.
+   *
+   * @returns Whether all of it is written; `done` is not called then.
+   */
+  sendNow(sending: Sending, done: () => void): boolean
   /** Stops receiving; what has arrived meanwhile may still be handed over. */
   pause(): void
   resume(): void

@@ -129,9 +129,13 @@ for (const kind of ['libuv', 'uring'] as const) {
       /** Writes, ends, and reads to the end. */
       async function exchange(bytes: Buffer): Promise<Buffer> {
         const socket = await client()
+        return readToEnd(socket, bytes)
+      }
+
+      async function readToEnd(socket: Socket, last: Buffer = Buffer.alloc(0)): Promise<Buffer> {
         const read: Buffer[] = []
         socket.on('data', (data: Buffer) => read.push(data))
-        socket.end(bytes)
+        socket.end(last)
         await once(socket, 'end')
         socket.destroy()
         return Buffer.concat(read)
@@ -163,6 +167,39 @@ for (const kind of ['libuv', 'uring'] as const) {
         const read = await exchange(Buffer.from('x'))
         assert.equal(done, 50)
         assert.isTrue(Buffer.concat(sent).equals(read))
+      })
+
+      it('sends large bytes at once, in order with all others, also to who reads late', async () => {
+        const sent: Buffer[] = []
+        const told = { now: 0, later: 0, done: 0 }
+        behaviour = ({ link }, event) => {
+          if (event === 'start') return
+          if (event === 'ended') return link.end()
+          for (let at = 0; at < 40; at++) {
+            const bytes = randomBytes(at % 3 === 2 ? 1000 : 200_000 + at)
+            sent.push(bytes)
+            if (at % 5 === 4) link.send({ parts: [bytes] }, () => told.done++)
+            else if (link.sendNow({ parts: [bytes] }, () => told.done++)) {
+              told.now++
+              // It is the caller's again.
+              sent[at] = Buffer.from(bytes)
+              bytes.fill(0)
+              continue
+            }
+            told.later++
+            assert.isBelow(told.done, told.later, 'nobody is told within the call')
+          }
+        }
+        const socket = await client()
+        socket.write('x')
+        const peer = await firstPeer()
+        while (sent.length < 40) await new Promise(setImmediate)
+        assert.isAbove(told.later, 0, 'more than a socket takes')
+        if (kind === 'uring') assert.isAbove(told.now, 0)
+        assert.isTrue(Buffer.concat(sent).equals(await readToEnd(socket)))
+        assert.equal(told.done, told.later)
+        assert.isFalse(peer.link.sendNow({ parts: [Buffer.alloc(MIB)] }, () => told.done++))
+        while (told.done === told.later) await new Promise(setImmediate)
       })
 
       it('stops receiving while it is paused, and loses nothing', async () => {

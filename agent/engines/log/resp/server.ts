@@ -27,6 +27,12 @@ export type Principal =
 export interface SessionHost {
   /** Sends; calls {@link Session.sent} once it is written, in order. */
   send(output: Output): void
+  /**
+   * Sends, what is large before the call returns where that is possible. A host for which it never is has none of it.
+   *
+   * @returns Whether all of it is written; {@link Session.sent} is not called then, and the output the session's to release.
+   */
+  sendNow?(output: Output): boolean
   /** Closes once everything sent is written. */
   close(): void
   /** Stops and takes up reading. */

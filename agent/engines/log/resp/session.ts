@@ -189,8 +189,7 @@ export class Session {
 
   /** The host has written an output of this many bytes, or will never. */
   sent(lengthBytes: number): void {
-    this.#backlogBytes -= lengthBytes
-    this.server.counts.sentBytes += lengthBytes
+    this.#written(lengthBytes)
     if (!this.isClosed && this.#isPaused && !this.#mustWait) this.#goOn()
     if (!this.isClosed) this.stream?.sent()
   }
@@ -411,7 +410,17 @@ export class Session {
     const output = this.writer.take()
     if (!output) return
     this.#backlogBytes += output.lengthBytes
-    this.host.send(output)
+    // A stream goes on when it is told that there is room: with all written at once it would let nobody else run.
+    if (this.stream || !this.host.sendNow) this.host.send(output)
+    else if (this.host.sendNow(output)) {
+      output.release()
+      this.#written(output.lengthBytes)
+    }
+  }
+
+  #written(lengthBytes: number): void {
+    this.#backlogBytes -= lengthBytes
+    this.server.counts.sentBytes += lengthBytes
   }
 
   /** Every reply that was withheld becomes the failure: none of them may be believed. */
