@@ -5,15 +5,11 @@
  */
 import { cpus } from 'node:os'
 import { formatBytes, KIB } from '../../agent/base/units.ts'
-import type { LoadJob } from './store-load-worker.ts'
+import type { LoadJob, LoadShape } from './store-load-worker.ts'
 import { type BenchSync, OWN_NAME } from './store-servers.ts'
 
 /** One shape of load. */
-export interface Cell
-  extends Pick<
-    LoadJob,
-    'op' | 'valueBytes' | 'connections' | 'pipeline' | 'operations' | 'client'
-  > {
+export interface Cell extends Omit<LoadShape, 'port'>, Pick<LoadJob, 'operations'> {
   readonly sync: BenchSync
   readonly secondsMax: number
 }
@@ -26,13 +22,15 @@ export interface Measured {
   readonly p99Ms: number
   /** Seconds of CPU a million operations. */
   readonly cpuSeconds: number
+  /** The same of the client that asked for them. */
+  readonly clientCpuSeconds: number
 }
 
 /** First line of a table. */
 export const TABLE_HEAD =
-  'cell                          server       ops/s     MB/s   p50 ms   p99 ms  CPU s/M   ops x   CPU x'
+  'cell                          server       ops/s     MB/s   p50 ms   p99 ms  CPU s/M   client   ops x   CPU x'
 
-/** The figures of all cells, servers and rounds. */
+/** The figures of all cells, servers and measurements. */
 export class StoreFigures {
   readonly #servers: readonly string[]
   readonly #measured = new Map<string, Measured[]>()
@@ -43,7 +41,7 @@ export class StoreFigures {
     this.#servers = servers
   }
 
-  /** Adds what a server did in one more round. */
+  /** Adds what a server did in one more measurement. */
   add(server: string, cell: Cell, measured: Measured): void {
     push(this.#measured, `${server} ${nameOf(cell)}`, measured)
   }
@@ -54,7 +52,7 @@ export class StoreFigures {
   }
 
   /**
-   * The lines of one cell: medians of the rounds so far, and this store's ratio to each other server.
+   * The lines of one cell: medians so far, and this store's ratio to each other server.
    *
    * @returns `[n]` lines, one a server that was measured.
    */
@@ -71,6 +69,7 @@ export class StoreFigures {
           one.p50Ms.toFixed(3).padStart(8),
           one.p99Ms.toFixed(3).padStart(8),
           one.cpuSeconds.toFixed(2).padStart(8),
+          one.clientCpuSeconds.toFixed(2).padStart(8),
         ]
         if (server !== OWN_NAME) {
           cols.push(this.#ratio(server, cell, 'opsPerSecond').toFixed(2).padStart(7))
@@ -121,13 +120,13 @@ export class StoreFigures {
     return this.#measured.get(`${server} ${nameOf(cell)}`) ?? []
   }
 
-  /** A ratio a round, so that what disturbs a round disturbs both sides; the median of those. */
+  /** A ratio of each pair of measurements that followed each other, since what disturbed one disturbed the other; the median. */
   #ratio(server: string, cell: Cell, field: 'opsPerSecond' | 'cpuSeconds'): number {
     const others = this.#of(server, cell)
     const own = this.#of(OWN_NAME, cell)
-    const rounds = Math.min(own.length, others.length)
+    const pairs = Math.min(own.length, others.length)
     return median(
-      own.slice(0, rounds).map((one, round) => one[field] / (others[round]?.[field] ?? Number.NaN)),
+      own.slice(0, pairs).map((one, at) => one[field] / (others[at]?.[field] ?? Number.NaN)),
     )
   }
 }
@@ -157,6 +156,7 @@ function medians(all: readonly Measured[]): Measured {
     p50Ms: of('p50Ms'),
     p99Ms: of('p99Ms'),
     cpuSeconds: of('cpuSeconds'),
+    clientCpuSeconds: of('clientCpuSeconds'),
   }
 }
 

@@ -3,14 +3,14 @@
  * [--peer 0db=BINARY] [--peer redis=BINARY] [--peer before=CHECKOUT] [--client auto|uring|libuv]
  * [--sockets auto|uring|libuv]`.
  *
- * Every round starts each server afresh and runs all cells on them in turn, the order reversed every other round; what is
- * printed is the median of the rounds. Each cell is told on stderr as soon as all servers ran it, so that an interrupted run
- * has told what it knew. Before each measurement the disk is idle. CPU is that of the server alone, from /proc. `--client`
- * says how the load moves its bytes, the same for every server; `--sockets` how this store does.
+ * Every round starts each server afresh. In a cell each has its client, which is warm before anything counts, and they are measured
+ * in turn, several times, so that what disturbs the machine disturbs all of them; what is printed is the median. Each cell is told
+ * on stderr as soon as it is done, so that an interrupted run has told what it knew. Before each measurement the disk is
+ * idle. CPU is that of the server, from /proc, and that of the client beside it: where both fill their core, no server can be faster.
+ * `--client` says how the load moves its bytes, the same for every server; `--sockets` how this store does.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import {
   TRANSPORT_CHOICES,
@@ -19,7 +19,8 @@ import {
 import { NodeError } from '../../agent/base/errors.ts'
 import { KIB, MIB } from '../../agent/base/units.ts'
 import { type Cell, type Measured, nameOf, StoreFigures, TABLE_HEAD } from './store-figures.ts'
-import type { LoadJob, LoadResult } from './store-load-worker.ts'
+import { type Load, startLoad } from './store-load.ts'
+import type { LoadJob, LoadShape } from './store-load-worker.ts'
 import {
   type BenchSync,
   ownKind,
@@ -34,9 +35,10 @@ const FIRST_PORT = 19_900
 const IN_FLIGHT_BYTES_MAX = 64 * MIB
 const PRELOAD_BYTES_MAX = 128 * MIB
 const PRELOAD_KEYS_MAX = 100_000
-/** A cell is done when one of these is reached, whatever comes first. */
-const CELL_BYTES_MAX = 1024 * MIB
-const CELL_SECONDS_MAX = 4
+/** Measurements of each server in a cell of a round, and what ends one, whatever comes first. */
+const SLICES = 5
+const SLICE_BYTES_MAX = 512 * MIB
+const SLICE_SECONDS_MAX = 2
 const ALWAYS_OPERATIONS_MAX = 100_000
 const RSS_KEYS = 1_000_000
 /** Small commands each server has done before it is measured, so that a cell does not pay for the compiler. */
@@ -58,7 +60,8 @@ export async function run(argv: readonly string[]): Promise<void> {
   })
   const client = choiceOf('--client', values.client)
   const kinds = [ownKind(choiceOf('--sockets', values.sockets)), ...values.peer.map(peerKind)]
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5))
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
+  const slices = values.quick ? 1 : SLICES
   const cells = (values.quick ? quickCells() : allCells()).filter((cell) =>
     nameOf(cell).includes(values.only),
   )
@@ -68,7 +71,9 @@ export async function run(argv: readonly string[]): Promise<void> {
     tell(`round ${round + 1} of ${rounds}, medians so far\n${TABLE_HEAD}`)
     for (const sync of ['group', 'always'] as const) {
       const mine = cells.filter((cell) => cell.sync === sync)
-      if (mine.length > 0) await runRound({ kinds: order, sync, cells: mine, client }, figures)
+      if (mine.length > 0) {
+        await runRound({ kinds: order, sync, cells: mine, client, slices }, figures)
+      }
     }
     if (!values.quick && values.only === '') await measureMemory(order, figures)
   }
@@ -81,16 +86,16 @@ function tell(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
-async function runRound(
-  round: {
-    readonly kinds: readonly ServerKind[]
-    readonly sync: BenchSync
-    readonly cells: readonly Cell[]
-    readonly client: TransportChoice
-  },
-  figures: StoreFigures,
-): Promise<void> {
-  const { kinds, sync, client } = round
+interface Round {
+  readonly kinds: readonly ServerKind[]
+  readonly sync: BenchSync
+  readonly cells: readonly Cell[]
+  readonly client: TransportChoice
+  readonly slices: number
+}
+
+async function runRound(round: Round, figures: StoreFigures): Promise<void> {
+  const { kinds, sync, client, slices } = round
   const servers = new Map<ServerKind, Server>()
   try {
     for (const [at, kind] of kinds.entries()) {
@@ -98,27 +103,54 @@ async function runRound(
       servers.set(kind, server)
       await warmCompiler(server, sync, client)
     }
-    let nextKey = 10_000_000
+    let firstKey = 10_000_000
     for (const shape of round.cells) {
       const cell = { ...shape, client }
-      for (const [kind, server] of servers) {
-        if (cell.op === 'get') await preload(server, cell)
-        await warmUp(server, cell, nextKey + 500_000_000)
-        await settleDisk()
-        figures.add(kind.name, cell, await measure(server, cell, nextKey))
-      }
+      await measureCell({ cell, servers, firstKey, slices }, figures)
       tell(figures.linesOf(cell).join('\n'))
-      nextKey += cell.operations + 64 * cell.connections
+      firstKey += (slices + 1) * (cell.operations + 64 * cell.connections)
     }
   } finally {
     for (const server of servers.values()) await server.stop()
   }
 }
 
-async function measure(server: Server, cell: Cell, firstKey: number): Promise<Measured> {
+interface CellRun {
+  readonly cell: Cell
+  readonly servers: ReadonlyMap<ServerKind, Server>
+  readonly firstKey: number
+  readonly slices: number
+}
+
+/** Measures all servers in one cell, in turn, the order reversed each time. */
+async function measureCell(run: CellRun, figures: StoreFigures): Promise<void> {
+  const { cell, servers } = run
+  const loads = new Map<ServerKind, Load>()
+  try {
+    for (const [kind, server] of servers) {
+      if (cell.op === 'get') await preload(server, cell)
+      const load = startLoad({ ...cell, port: server.port })
+      loads.set(kind, load)
+      await load.run(warmUpOf(cell, run.firstKey))
+    }
+    let firstKey = run.firstKey
+    for (let slice = 0; slice < run.slices; slice++) {
+      firstKey += cell.operations + 64 * cell.connections
+      const order = slice % 2 === 0 ? [...servers] : [...servers].reverse()
+      for (const [kind, server] of order) {
+        await settleDisk()
+        const job = jobOf(cell, firstKey)
+        figures.add(kind.name, cell, await measure(server, loads.get(kind) as Load, cell, job))
+      }
+    }
+  } finally {
+    for (const load of loads.values()) await load.stop()
+  }
+}
+
+async function measure(server: Server, load: Load, cell: Cell, job: LoadJob): Promise<Measured> {
   const before = server.cpuSeconds()
-  const job = { ...cell, port: server.port, firstKey, keys: keysOf(cell) }
-  const { operations, ...result } = await load(job)
+  const { operations, ...result } = await load.run(job)
   if (cell.op === 'get' && result.misses > 0) throw new NodeError('BENCH_PEER', 'keys are missing')
   const cpuSeconds = server.cpuSeconds() - before
   return {
@@ -127,7 +159,22 @@ async function measure(server: Server, cell: Cell, firstKey: number): Promise<Me
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
     cpuSeconds: (cpuSeconds / operations) * 1e6,
+    clientCpuSeconds: (result.cpuSeconds / operations) * 1e6,
   }
+}
+
+const jobOf = (cell: Cell, firstKey: number): LoadJob => ({
+  operations: cell.operations,
+  secondsMax: cell.secondsMax,
+  firstKey,
+  keys: keysOf(cell),
+})
+
+/** Half of what is measured, so that no compiler or cache is met cold. */
+function warmUpOf(cell: Cell, firstKey: number): LoadJob {
+  const job = jobOf(cell, firstKey)
+  const operations = Math.max(cell.pipeline, Math.floor(job.operations / 2))
+  return { ...job, operations, secondsMax: cell.secondsMax / 2 }
 }
 
 const keysOf = (cell: Cell) =>
@@ -138,15 +185,11 @@ async function preload(server: Server, cell: Cell): Promise<void> {
   const pipeline = cell.valueBytes <= 4 * KIB ? 16 : 1
   const operations = Math.ceil(keys / pipeline) * pipeline
   const { valueBytes, client = 'auto' } = cell
-  const job = {
-    port: server.port,
-    op: 'set',
-    valueBytes,
-    connections: 1,
-    pipeline,
-    client,
-  } as const
-  await load({ ...job, operations, firstKey: 0, keys })
+  const { port } = server
+  await runOnce(
+    { port, op: 'set', valueBytes, connections: 1, pipeline, client },
+    { operations, firstKey: 0, keys },
+  )
 }
 
 /** Servers live for weeks: what their first seconds cost is not their speed. */
@@ -158,17 +201,10 @@ async function warmCompiler(
   // Where each SET of a peer is synced by itself these would take minutes.
   const ops = sync === 'always' ? (['get'] as const) : (['set', 'get'] as const)
   const keys = WARM_UP_OPERATIONS
-  const shape = { valueBytes: 100, connections: 50, pipeline: 1, client, firstKey: 0, keys }
+  const shape = { port: server.port, valueBytes: 100, connections: 50, pipeline: 1, client }
   for (const op of ops) {
-    await load({ ...shape, port: server.port, op, operations: WARM_UP_OPERATIONS })
+    await runOnce({ ...shape, op }, { operations: WARM_UP_OPERATIONS, firstKey: 0, keys })
   }
-}
-
-/** A quarter of the cell, so that no compiler or cache is met cold. */
-async function warmUp(server: Server, cell: Cell, firstKey: number): Promise<void> {
-  const operations = Math.max(cell.pipeline, Math.floor(cell.operations / 4))
-  const secondsMax = cell.secondsMax / 4
-  await load({ ...cell, port: server.port, operations, secondsMax, firstKey, keys: keysOf(cell) })
 }
 
 /** What one server has left to the kernel to write must not be written while the next is measured, which may sync. */
@@ -176,18 +212,13 @@ async function settleDisk(): Promise<void> {
   await once(spawn('sync', { stdio: 'ignore' }), 'exit')
 }
 
-async function load(job: LoadJob): Promise<LoadResult> {
-  const file = fileURLToPath(new URL('./store-load-worker.ts', import.meta.url))
-  const child = spawn(process.execPath, [file, JSON.stringify(job)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let text = ''
-  child.stdout.on('data', (data) => {
-    text += data
-  })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new NodeError('BENCH_PEER', `the load ended with ${code}`)
-  return JSON.parse(text) as LoadResult
+async function runOnce(shape: LoadShape, job: LoadJob): Promise<void> {
+  const load = startLoad(shape)
+  try {
+    await load.run(job)
+  } finally {
+    await load.stop()
+  }
 }
 
 async function measureMemory(kinds: readonly ServerKind[], figures: StoreFigures): Promise<void> {
@@ -195,16 +226,10 @@ async function measureMemory(kinds: readonly ServerKind[], figures: StoreFigures
     const server = await startServer(kind, FIRST_PORT, 'group')
     try {
       const before = server.residentBytes()
-      await load({
-        port: server.port,
-        op: 'set',
-        valueBytes: 100,
-        connections: 20,
-        pipeline: 16,
-        operations: RSS_KEYS,
-        firstKey: 0,
-        keys: RSS_KEYS,
-      })
+      await runOnce(
+        { port: server.port, op: 'set', valueBytes: 100, connections: 20, pipeline: 16 },
+        { operations: RSS_KEYS, firstKey: 0, keys: RSS_KEYS },
+      )
       figures.addResident(kind.name, ((server.residentBytes() - before) / RSS_KEYS) * 1e6)
     } finally {
       await server.stop()
@@ -237,18 +262,21 @@ function allCells(): Cell[] {
   return cells
 }
 
+/** Of the length of a measurement in a quick run. */
+const QUICK_SCALE = 0.25
+
 function quickCells(): Cell[] {
   return [
-    cellOf('group', 'set', 100, 50, 16, 0.5),
-    cellOf('group', 'get', 100, 50, 16, 0.5),
-    cellOf('group', 'set', 100, 50, 1, 0.5),
-    cellOf('group', 'get', 100, 50, 1, 0.5),
-    cellOf('group', 'set', 4 * KIB, 50, 16, 0.5),
-    cellOf('group', 'get', 4 * KIB, 50, 16, 0.5),
-    cellOf('group', 'set', 64 * KIB, 50, 1, 0.5),
-    cellOf('group', 'get', 64 * KIB, 50, 1, 0.5),
-    cellOf('always', 'set', 100, 50, 1, 0.5),
-    cellOf('always', 'set', 100, 50, 16, 0.5),
+    cellOf('group', 'set', 100, 50, 16, QUICK_SCALE),
+    cellOf('group', 'get', 100, 50, 16, QUICK_SCALE),
+    cellOf('group', 'set', 100, 50, 1, QUICK_SCALE),
+    cellOf('group', 'get', 100, 50, 1, QUICK_SCALE),
+    cellOf('group', 'set', 4 * KIB, 50, 16, QUICK_SCALE),
+    cellOf('group', 'get', 4 * KIB, 50, 16, QUICK_SCALE),
+    cellOf('group', 'set', 64 * KIB, 50, 1, QUICK_SCALE),
+    cellOf('group', 'get', 64 * KIB, 50, 1, QUICK_SCALE),
+    cellOf('always', 'set', 100, 50, 1, QUICK_SCALE),
+    cellOf('always', 'set', 100, 50, 16, QUICK_SCALE),
   ]
 }
 
@@ -263,7 +291,7 @@ function cellOf(
   const inFlight = connections * pipeline
   const small = Math.min(400_000, 8000 + 500 * inFlight)
   const most = sync === 'always' ? ALWAYS_OPERATIONS_MAX : small
-  const operations = Math.floor(Math.min(most, CELL_BYTES_MAX / valueBytes) * scale)
-  const secondsMax = CELL_SECONDS_MAX * scale
+  const operations = Math.floor(Math.min(most, SLICE_BYTES_MAX / valueBytes) * scale)
+  const secondsMax = SLICE_SECONDS_MAX * scale
   return { sync, op, valueBytes, connections, pipeline, operations, secondsMax }
 }
