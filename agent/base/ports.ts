@@ -36,3 +36,10 @@ export interface Log {
   error(fields: object, message: string): void
   child(bindings: Record<string, unknown>): Log
 }
+
+/**
+ * Asks the system for huge pages under memory that will be read all over. Adapter: `adapters/kernel/huge-pages.ts`.
+ *
+ * @param memory - Newly made and not yet written; what is short is left as it is.
+ */
+export type HugePages = (memory: ArrayBuffer) => void

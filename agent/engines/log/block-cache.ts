@@ -5,6 +5,7 @@
  * A block is loaded the second time it is asked for while its place remembers the first: reads all over a log
  * much larger than the cache then stay single reads. Checksums are verified after the copy, as for reads from the disk.
  */
+import type { HugePages } from '../../base/ports.ts'
 import { MIB } from '../../base/units.ts'
 
 /** Small, so that a block that is used once costs little; large enough for tens of small records. */
@@ -12,8 +13,8 @@ export const BLOCK_CACHE_BLOCK_BYTES = 8192
 const BLOCK_BITS = 13
 /** Longer values are read straight to where they go: the copy saves little. */
 export const CACHED_VALUE_BYTES_MAX = 2048
-/** Memory is taken in pieces of this size as it is needed. */
-const PIECE_BYTES = MIB
+/** Memory is taken in pieces of this size as it is needed, and of these in huge pages where the system has them. */
+const PIECE_BYTES = 8 * MIB
 const BLOCKS_A_PIECE = PIECE_BYTES / BLOCK_CACHE_BLOCK_BYTES
 const NONE = -1
 
@@ -29,10 +30,15 @@ export class BlockCache {
   /** What was asked for last at a place, without being there. */
   readonly #asked: Float64Array
   readonly #pieces: (Buffer | undefined)[]
+  readonly #hugePages: HugePages | undefined
   #lastFile = 0
 
-  /** @param sizeBytes - Most memory for blocks, a power of two of at least 1 MiB, or 0 for no cache. */
-  constructor(sizeBytes: number) {
+  /**
+   * @param sizeBytes - Most memory for blocks, a power of two of at least 1 MiB, or 0 for no cache.
+   * @param hugePages - Told of that memory.
+   */
+  constructor(sizeBytes: number, hugePages?: HugePages) {
+    this.#hugePages = hugePages
     this.#places = Math.floor(sizeBytes / BLOCK_CACHE_BLOCK_BYTES)
     this.#tags = new Float64Array(this.#places).fill(NONE)
     this.#asked = new Float64Array(this.#places).fill(NONE)
@@ -104,7 +110,9 @@ export class BlockCache {
     const number = Math.floor(place / BLOCKS_A_PIECE)
     let piece = this.#pieces[number]
     if (!piece) {
-      piece = Buffer.allocUnsafeSlow(PIECE_BYTES)
+      const memory = new ArrayBuffer(PIECE_BYTES)
+      this.#hugePages?.(memory)
+      piece = Buffer.from(memory)
       this.#pieces[number] = piece
     }
     const start = (place % BLOCKS_A_PIECE) * BLOCK_CACHE_BLOCK_BYTES

@@ -3,9 +3,11 @@
  *
  * An entry takes 24 bytes, a slot 8 at a load of 3/8 to 3/4, and a key is padded to 4 bytes and has a length byte: at most 64
  * bytes beyond the key. Slots are split over 64 tables, so that growing one moves 1/64 of the keys at a time and
- * no request waits for all of them. Entries and keys live in chunks that are never moved once they are full-sized.
+ * no request waits for all of them. Entries and keys live in chunks that are never moved once they are full-sized. A lookup reads
+ * a slot, an entry and a key, each anywhere: all of it is wanted in huge pages, and so tables of one size lie side by side.
  */
 import { assert } from '../../base/assert.ts'
+import type { HugePages } from '../../base/ports.ts'
 import { firstKeys } from './first-keys.ts'
 import type { Entry, RecordIndex } from './record-index.ts'
 
@@ -23,7 +25,7 @@ const LENGTH = 4
 const CRC = 5
 const DELETED = 0x80000000
 
-const ENTRY_CHUNK_BITS = 16
+const ENTRY_CHUNK_BITS = 17
 const ENTRIES_A_CHUNK = 1 << ENTRY_CHUNK_BITS
 const ENTRY_MASK = ENTRIES_A_CHUNK - 1
 const FIRST_ENTRIES = 64
@@ -40,17 +42,28 @@ const NO_ENTRY = 0xffffffff
  * Makes an empty index for user keys.
  *
  * @param seed - Random u32, so that nobody can foretell which keys collide.
+ * @param hugePages - Told of its memory.
  * @returns The index.
  * @example
  * const index = keyIndex(chance.below(2 ** 32))
  */
-export function keyIndex(seed: number): RecordIndex {
-  return new KeyIndex(seed)
+export function keyIndex(seed: number, hugePages?: HugePages): RecordIndex {
+  return new KeyIndex(seed, hugePages)
+}
+
+/** Memory for tables of one length, of which each takes its part when it grows. */
+interface Generation {
+  readonly words: Uint32Array
+  /** Tables that have not taken theirs. */
+  left: number
 }
 
 class KeyIndex implements RecordIndex {
   readonly #seed: number
+  readonly #hugePages: HugePages | undefined
   readonly #tables: Uint32Array[] = []
+  /** By length of a table; gone once every table has left the one before. */
+  readonly #generations = new Map<number, Generation>()
   /** Slots in use, by table. */
   readonly #used = new Uint32Array(TABLES)
   readonly #entries: Uint32Array[] = [new Uint32Array(FIRST_ENTRIES * ENTRY_WORDS)]
@@ -62,14 +75,18 @@ class KeyIndex implements RecordIndex {
   readonly #freeKeys = new Uint32Array(65).fill(NO_KEY)
   liveKeys = 0
 
-  constructor(seed: number) {
+  constructor(seed: number, hugePages: HugePages | undefined) {
     this.#seed = seed
-    for (let table = 0; table < TABLES; table++) this.#tables.push(new Uint32Array(SLOTS_MIN * 2))
+    this.#hugePages = hugePages
+    for (let table = 0; table < TABLES; table++) {
+      this.#tables.push(this.#newTable(table, SLOTS_MIN * 2))
+    }
   }
 
   get memoryBytes(): number {
+    const parts = [...this.#tables, ...this.#entries, ...this.#keys]
     let bytes = 0
-    for (const part of [...this.#tables, ...this.#entries, ...this.#keys]) bytes += part.byteLength
+    for (const buffer of new Set(parts.map((part) => part.buffer))) bytes += buffer.byteLength
     return bytes
   }
 
@@ -207,9 +224,9 @@ class KeyIndex implements RecordIndex {
     const chunk = entry >>> ENTRY_CHUNK_BITS
     const words = this.#entries[chunk]
     if (!words) {
-      this.#entries.push(new Uint32Array(ENTRIES_A_CHUNK * ENTRY_WORDS))
+      this.#entries.push(this.#newWords(ENTRIES_A_CHUNK * ENTRY_WORDS))
     } else if ((entry & ENTRY_MASK) * ENTRY_WORDS >= words.length) {
-      const larger = new Uint32Array(words.length * 2)
+      const larger = this.#newWords(words.length * 2)
       larger.set(words)
       this.#entries[chunk] = larger
     }
@@ -246,9 +263,9 @@ class KeyIndex implements RecordIndex {
     const chunk = this.#keys[index]
     const needed = ((address & KEY_MASK) + units) * 4
     if (!chunk) {
-      this.#keys.push(new Uint8Array(KEY_UNITS_A_CHUNK * 4))
+      this.#keys.push(this.#newBytes(KEY_UNITS_A_CHUNK * 4))
     } else if (needed > chunk.length) {
-      const larger = new Uint8Array(Math.min(KEY_UNITS_A_CHUNK * 4, chunk.length * 2))
+      const larger = this.#newBytes(Math.min(KEY_UNITS_A_CHUNK * 4, chunk.length * 2))
       larger.set(chunk)
       this.#keys[index] = larger
     }
@@ -272,9 +289,29 @@ class KeyIndex implements RecordIndex {
     put(this.#tables[number] as Uint32Array, hash, entry + 1)
   }
 
+  #newTable(number: number, words: number): Uint32Array {
+    let generation = this.#generations.get(words)
+    if (!generation) {
+      generation = { words: this.#newWords(TABLES * words), left: TABLES }
+      this.#generations.set(words, generation)
+    }
+    if (--generation.left === 0) this.#generations.delete(words)
+    return generation.words.subarray(number * words, (number + 1) * words)
+  }
+
+  #newWords(count: number): Uint32Array {
+    return new Uint32Array(this.#newBytes(count * Uint32Array.BYTES_PER_ELEMENT).buffer)
+  }
+
+  #newBytes(count: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(count)
+    this.#hugePages?.(bytes.buffer)
+    return bytes
+  }
+
   #growTable(number: number): void {
     const old = this.#tables[number] as Uint32Array
-    const larger = new Uint32Array(old.length * 2)
+    const larger = this.#newTable(number, old.length * 2)
     for (let at = 0; at < old.length; at += 2) {
       const entry = old[at + 1] as number
       if (entry !== 0) put(larger, old[at] as number, entry)

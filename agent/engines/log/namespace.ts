@@ -363,7 +363,8 @@ export class Namespace {
     return new NamespaceLog({
       ports,
       directory,
-      index: mode === 'seq' ? seqIndex() : keyIndex(randomInt(2 ** 32)),
+      index:
+        mode === 'seq' ? seqIndex(ports.hugePages) : keyIndex(randomInt(2 ** 32), ports.hugePages),
       cache,
       segmentBytes: segmentBytesFor(segmentBytes, maxBytes),
       keepsDeleted: keepsByAge(this.#properties),

@@ -1,6 +1,6 @@
 /** What the store needs from outside: a disk, time, chance, a log, and a way to run at the end of a burst of input. */
 import type { Disk } from '../../base/disk.ts'
-import type { Chance, Clock, Log } from '../../base/ports.ts'
+import type { Chance, Clock, HugePages, Log } from '../../base/ports.ts'
 
 /** When a write is acknowledged: after its fsync, before it (with a bounded delay), or with no fsync at all. */
 export type SyncMode = 'always' | 'group' | 'never'
@@ -81,6 +81,8 @@ export interface LogPorts {
   readonly onEvent?: (event: StoreEvent, args: readonly string[]) => void
   /** Absent: records are hashed in place. */
   readonly rootHasher?: RootHasher
+  /** Told of new memory that will be read all over. Adapter: `adapters/kernel/huge-pages.ts`; absent where pages are of one size. */
+  readonly hugePages?: HugePages
   /**
    * Runs a task once the present burst of input is done (in production `setImmediate`), never inside the call: records
    * written in one burst then share one write, and replies leave after it.

@@ -3,6 +3,7 @@
  * key and nothing is hashed or stored besides the place of the record: 16 bytes a key.
  */
 import { assert } from '../../base/assert.ts'
+import type { HugePages } from '../../base/ports.ts'
 import { startsWith } from './first-keys.ts'
 import type { Entry, RecordIndex } from './record-index.ts'
 
@@ -15,19 +16,20 @@ const OFFSET = 1
 const LENGTH = 2
 const CRC = 3
 const DELETED = 0x80000000
-const CHUNK_BITS = 16
+const CHUNK_BITS = 17
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1
 const FIRST_ENTRIES = 64
 
 /**
  * Makes an empty index for sequential keys.
  *
+ * @param hugePages - Told of its memory.
  * @returns The index.
  * @example
  * const index = seqIndex()
  */
-export function seqIndex(): RecordIndex {
-  return new SeqIndex()
+export function seqIndex(hugePages?: HugePages): RecordIndex {
+  return new SeqIndex(hugePages)
 }
 
 /**
@@ -65,8 +67,13 @@ export function seqKeyOf(number: number): Uint8Array {
 
 class SeqIndex implements RecordIndex {
   readonly #chunks: (Uint32Array | undefined)[] = []
+  readonly #hugePages: HugePages | undefined
   #end = 0
   liveKeys = 0
+
+  constructor(hugePages: HugePages | undefined) {
+    this.#hugePages = hugePages
+  }
 
   get memoryBytes(): number {
     return this.#chunks.reduce((sum, chunk) => sum + (chunk?.byteLength ?? 0), 0)
@@ -174,6 +181,7 @@ class SeqIndex implements RecordIndex {
       let entries = chunk ? chunk.length / ENTRY_WORDS : first
       while (entries * ENTRY_WORDS < needed) entries *= 2
       const larger = new Uint32Array(entries * ENTRY_WORDS)
+      this.#hugePages?.(larger.buffer)
       if (chunk) larger.set(chunk)
       this.#chunks[number] = larger
     }

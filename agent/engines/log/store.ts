@@ -74,7 +74,7 @@ export class LogStore {
       cacheBytes: BLOCK_CACHE_BYTES,
       ...init,
     }
-    this.#cache = new BlockCache(this.init.cacheBytes)
+    this.#cache = new BlockCache(this.init.cacheBytes, ports.hugePages)
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Server } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { hugePages } from '../../adapters/kernel/huge-pages.ts'
 import { type HookRunner, hookRunner } from '../../adapters/process/hook-runner.ts'
 import { openTransport, type TransportChoice } from '../../adapters/socket/open-transport.ts'
 import { primaryDialer } from '../../adapters/socket/primary-dialer.ts'
@@ -83,6 +84,7 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
   // As in 0-db: where the index and the data will be, before anything is read.
   const namespacesPath = join(data, 'ns')
   await hooks?.fireAndWait('namespaces-init', [namespacesPath, namespacesPath])
+  const largePages = hugePages()
   const rootHasher = threadedRootHasher(data)
   const transport = openTransport(init.sockets ?? 'auto', log)
   const store = await LogStore.open(
@@ -93,6 +95,7 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
       log,
       atEndOfTick: (task) => transport.atEndOfBurst(task),
       rootHasher,
+      ...(largePages && { hugePages: largePages }),
       ...(hooks && { onEvent: (event, args) => hooks.fire(event, absolutePaths(data, args)) }),
     },
     init.store,

@@ -9,6 +9,7 @@ import type { Server } from 'node:net'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { hugePages } from '../../adapters/kernel/huge-pages.ts'
 import { openTransport } from '../../adapters/socket/open-transport.ts'
 import { respListener } from '../../adapters/socket/resp-listener.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
@@ -79,6 +80,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
       stop: () => close(),
     },
   })
+  const largePages = hugePages()
   const rootHasher = threadedRootHasher(join(dataDir, 'store'))
   const transport = openTransport('auto', log)
   store = await LogStore.open(
@@ -89,6 +91,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
       log,
       atEndOfTick: (task) => transport.atEndOfBurst(task),
       rootHasher,
+      ...(largePages && { hugePages: largePages }),
     },
     init.store,
   )
