@@ -37,9 +37,10 @@ export interface Log {
   child(bindings: Record<string, unknown>): Log
 }
 
-/**
- * Asks the system for huge pages under memory that will be read all over. Adapter: `adapters/kernel/huge-pages.ts`.
- *
- * @param memory - Newly made and not yet written; what is short is left as it is.
- */
-export type HugePages = (memory: ArrayBuffer) => void
+/** What the system is told of memory that is large. Adapter: `adapters/kernel/huge-pages.ts`. */
+export interface HugePages {
+  /** Memory, newly made and not yet written, will be read all over. What is short is left as it is. */
+  want(memory: ArrayBuffer): void
+  /** A part of such memory is read and written no more, though the rest is: the system has its whole pages back. */
+  drop(part: Uint8Array): void
+}

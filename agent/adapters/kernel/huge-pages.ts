@@ -6,6 +6,7 @@ import koffi from 'koffi'
 import type { HugePages } from '../../base/ports.ts'
 import { addressOf } from './buffer-address.ts'
 
+const MADV_DONTNEED = 4
 const MADV_HUGEPAGE = 14
 const PAGE_BYTES = 4096
 /** Less has no huge page of its own wherever it lies. */
@@ -14,23 +15,38 @@ const BYTES_MIN = 1024 * 1024
 /**
  * Loads the call.
  *
- * @returns It, or undefined where there is none; a system that has no huge pages ignores it.
+ * @returns It, or undefined where there is none; a system that has no huge pages ignores what is wanted.
  */
 export function hugePages(): HugePages | undefined {
   if (process.platform !== 'linux') return undefined
   try {
     const libc = koffi.load('libc.so.6')
     const madvise = libc.func('madvise', 'int', ['uintptr_t', 'size_t', 'int'])
-    return (memory) => {
-      if (memory.byteLength < BYTES_MIN) return
-      const address = addressOf(new Uint8Array(memory))
-      // Whole pages around it: neighbours that were asked for, too, may then share a huge page.
-      const start = Math.floor(address / PAGE_BYTES) * PAGE_BYTES
-      const end = Math.ceil((address + memory.byteLength) / PAGE_BYTES) * PAGE_BYTES
-      madvise(start, end - start, MADV_HUGEPAGE)
+    return {
+      want(memory) {
+        if (memory.byteLength < BYTES_MIN) return
+        const address = addressOf(new Uint8Array(memory))
+        // Whole pages around it: neighbours that were asked for, too, may then share a huge page.
+        const start = pageBefore(address)
+        madvise(start, pageAfter(address + memory.byteLength) - start, MADV_HUGEPAGE)
+      },
+      drop(part) {
+        const address = addressOf(part)
+        const start = pageAfter(address)
+        const lengthBytes = pageBefore(address + part.byteLength) - start
+        if (lengthBytes > 0) madvise(start, lengthBytes, MADV_DONTNEED)
+      },
     }
   } catch {
     // Another C library.
     return undefined
   }
+}
+
+function pageBefore(address: number): number {
+  return Math.floor(address / PAGE_BYTES) * PAGE_BYTES
+}
+
+function pageAfter(address: number): number {
+  return Math.ceil(address / PAGE_BYTES) * PAGE_BYTES
 }

@@ -111,7 +111,7 @@ export class BlockCache {
     let piece = this.#pieces[number]
     if (!piece) {
       const memory = new ArrayBuffer(PIECE_BYTES)
-      this.#hugePages?.(memory)
+      this.#hugePages?.want(memory)
       piece = Buffer.from(memory)
       this.#pieces[number] = piece
     }

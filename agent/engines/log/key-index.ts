@@ -1,10 +1,12 @@
 /**
  * The index of a namespace with user keys: open addressing over typed arrays, keys included.
  *
- * An entry takes 24 bytes, a slot 8 at a load of 3/8 to 3/4, and a key is padded to 4 bytes and has a length byte: at most 64
- * bytes beyond the key. Slots are split over 64 tables, so that growing one moves 1/64 of the keys at a time and
- * no request waits for all of them. Entries and keys live in chunks that are never moved once they are full-sized. A lookup reads
- * a slot, an entry and a key, each anywhere: all of it is wanted in huge pages, and so tables of one size lie side by side.
+ * A slot takes 8 bytes at a load of 3/8 to 3/4, an entry 16 and its key: at most 64 bytes beyond the key. A lookup reads
+ * a slot and an entry, each anywhere. So short keys lie in their entries, whose size the first key decides, since the keys of a
+ * namespace are mostly alike; others lie in chunks of their own. All of it is wanted in huge pages.
+ *
+ * Slots are split over 64 tables, so that growing one moves 1/64 of the keys at a time and no request waits for all of them.
+ * Entries and keys live in chunks that are never moved once they are full-sized.
  */
 import { assert } from '../../base/assert.ts'
 import type { HugePages } from '../../base/ports.ts'
@@ -15,15 +17,20 @@ const TABLES = 64
 const TABLE_SHIFT = 26
 const SLOTS_MIN = 8
 
-const ENTRY_WORDS = 6
-const HASH = 0
-const KEY = 1
-const SEGMENT = 2
-const OFFSET = 3
+/** Words of an entry. */
+const SEGMENT = 0
+const OFFSET = 1
 /** Value length in the low 31 bits, deleted in the highest. */
-const LENGTH = 4
-const CRC = 5
+const LENGTH = 2
+const CRC = 3
+/** The key: a byte with its length, then its bytes; or a zero byte, and in the word after it where the key lies. */
+const KEY = 4
 const DELETED = 0x80000000
+/** A key of this length has its place in the entry if the first one has. */
+const INLINE_KEY_BYTES_MAX = 19
+const ELSEWHERE_WORDS = 2
+/** In place of a key; no key in an entry is 255 bytes long. */
+const FREE = 0xffffffff
 
 const ENTRY_CHUNK_BITS = 17
 const ENTRIES_A_CHUNK = 1 << ENTRY_CHUNK_BITS
@@ -66,10 +73,15 @@ class KeyIndex implements RecordIndex {
   readonly #generations = new Map<number, Generation>()
   /** Slots in use, by table. */
   readonly #used = new Uint32Array(TABLES)
-  readonly #entries: Uint32Array[] = [new Uint32Array(FIRST_ENTRIES * ENTRY_WORDS)]
+  /** Words of an entry; known once there is a key. */
+  #entryWords = 0
+  readonly #entries: Uint32Array[] = []
+  /** The same memory by bytes. */
+  readonly #entryBytes: Uint8Array[] = []
   #entriesEnd = 0
   #freeEntry = NO_ENTRY
-  readonly #keys: Uint8Array[] = [new Uint8Array(FIRST_KEY_UNITS * 4)]
+  /** Keys that are not in their entries. */
+  readonly #keys: Uint8Array[] = []
   #keysEnd = 0
   /** First free key of each length in units; a free key holds the address of the next. */
   readonly #freeKeys = new Uint32Array(65).fill(NO_KEY)
@@ -84,9 +96,9 @@ class KeyIndex implements RecordIndex {
   }
 
   get memoryBytes(): number {
-    const parts = [...this.#tables, ...this.#entries, ...this.#keys]
-    let bytes = 0
-    for (const buffer of new Set(parts.map((part) => part.buffer))) bytes += buffer.byteLength
+    // Of the last chunks only what is in use: the rest was never written, so the system gave no memory for it.
+    let bytes = (this.#entriesEnd * this.#entryWords + this.#keysEnd) * 4
+    for (const table of this.#tables) bytes += table.byteLength
     return bytes
   }
 
@@ -102,25 +114,25 @@ class KeyIndex implements RecordIndex {
   }
 
   add(key: Uint8Array, start: number, end: number): Entry {
-    const hash = hashKey(key, start, end, this.#seed)
-    const entry = this.#newEntry()
+    assert(start < end, 'no key is empty')
+    const entry = this.#newEntry(end - start)
     const words = this.#wordsOf(entry)
-    const at = (entry & ENTRY_MASK) * ENTRY_WORDS
-    words[at + HASH] = hash
-    words[at + KEY] = this.#newKey(key, start, end)
+    const at = this.#at(entry)
     words[at + SEGMENT] = 0
     words[at + LENGTH] = DELETED
-    this.#insert(hash, entry)
+    this.#putKey(entry, key, start, end)
+    this.#insert(hashKey(key, start, end, this.#seed), entry)
     return entry
   }
 
   remove(entry: Entry): void {
     const words = this.#wordsOf(entry)
-    const at = (entry & ENTRY_MASK) * ENTRY_WORDS
+    const at = this.#at(entry)
     if (!this.isDeleted(entry)) this.liveKeys--
-    this.#erase(words[at + HASH] as number, entry)
-    this.#releaseKey(words[at + KEY] as number)
-    words[at + KEY] = NO_KEY
+    const key = this.#keyView(entry)
+    this.#erase(hashKey(key, 0, key.byteLength, this.#seed), entry)
+    if (this.#isElsewhere(entry)) this.#releaseKey(words[at + KEY + 1] as number)
+    words[at + KEY] = FREE
     words[at + SEGMENT] = this.#freeEntry
     // No record is at 0: compaction, which asks whether an entry still is where it was, must not take a free one for it.
     words[at + OFFSET] = 0
@@ -136,7 +148,7 @@ class KeyIndex implements RecordIndex {
     isDeleted: boolean,
   ): void {
     const words = this.#wordsOf(entry)
-    const at = (entry & ENTRY_MASK) * ENTRY_WORDS
+    const at = this.#at(entry)
     const wasDeleted = (words[at + LENGTH] as number) >= DELETED
     if (wasDeleted !== isDeleted) this.liveKeys += isDeleted ? -1 : 1
     words[at + SEGMENT] = segment
@@ -146,30 +158,28 @@ class KeyIndex implements RecordIndex {
   }
 
   segmentOf(entry: Entry): number {
-    return this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + SEGMENT] as number
+    return this.#wordsOf(entry)[this.#at(entry) + SEGMENT] as number
   }
 
   offsetOf(entry: Entry): number {
-    return this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + OFFSET] as number
+    return this.#wordsOf(entry)[this.#at(entry) + OFFSET] as number
   }
 
   valueBytesOf(entry: Entry): number {
-    const length = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + LENGTH] as number
-    return length & 0x7fffffff
+    return (this.#wordsOf(entry)[this.#at(entry) + LENGTH] as number) & 0x7fffffff
   }
 
   valueCrcOf(entry: Entry): number {
-    return this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + CRC] as number
+    return this.#wordsOf(entry)[this.#at(entry) + CRC] as number
   }
 
   isDeleted(entry: Entry): boolean {
-    const length = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + LENGTH] as number
-    return length >= DELETED
+    return (this.#wordsOf(entry)[this.#at(entry) + LENGTH] as number) >= DELETED
   }
 
   keyBytesOf(entry: Entry): number {
-    const key = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + KEY] as number
-    return (this.#keys[key >>> KEY_CHUNK_BITS] as Uint8Array)[(key & KEY_MASK) * 4] as number
+    const bytes = this.#bytesOf(entry)[(this.#at(entry) + KEY) * 4] as number
+    return bytes === 0 ? this.#keyView(entry).byteLength : bytes
   }
 
   keyOf(entry: Entry): Uint8Array {
@@ -178,8 +188,7 @@ class KeyIndex implements RecordIndex {
 
   nextEntry(from: Entry): Entry {
     for (let entry = from; entry < this.#entriesEnd; entry++) {
-      const words = this.#wordsOf(entry)
-      if (words[(entry & ENTRY_MASK) * ENTRY_WORDS + KEY] !== NO_KEY) return entry
+      if (this.#wordsOf(entry)[this.#at(entry) + KEY] !== FREE) return entry
     }
     return -1
   }
@@ -195,16 +204,24 @@ class KeyIndex implements RecordIndex {
   }
 
   #keyView(entry: Entry): Uint8Array {
-    const key = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + KEY] as number
-    const chunk = this.#keys[key >>> KEY_CHUNK_BITS] as Uint8Array
-    const at = (key & KEY_MASK) * 4
+    let chunk = this.#bytesOf(entry)
+    let at = (this.#at(entry) + KEY) * 4
+    if (chunk[at] === 0) {
+      const address = this.#wordsOf(entry)[this.#at(entry) + KEY + 1] as number
+      chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
+      at = (address & KEY_MASK) * 4
+    }
     return chunk.subarray(at + 1, at + 1 + (chunk[at] as number))
   }
 
   #keyEquals(entry: Entry, key: Uint8Array, start: number, end: number): boolean {
-    const address = this.#wordsOf(entry)[(entry & ENTRY_MASK) * ENTRY_WORDS + KEY] as number
-    const chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
-    let at = (address & KEY_MASK) * 4
+    let chunk = this.#bytesOf(entry)
+    let at = (this.#at(entry) + KEY) * 4
+    if (chunk[at] === 0) {
+      const address = this.#wordsOf(entry)[this.#at(entry) + KEY + 1] as number
+      chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
+      at = (address & KEY_MASK) * 4
+    }
     if (chunk[at] !== end - start) return false
     for (let from = start; from < end; from++) if (chunk[++at] !== key[from]) return false
     return true
@@ -214,33 +231,63 @@ class KeyIndex implements RecordIndex {
     return this.#entries[entry >>> ENTRY_CHUNK_BITS] as Uint32Array
   }
 
-  #newEntry(): Entry {
+  #bytesOf(entry: Entry): Uint8Array {
+    return this.#entryBytes[entry >>> ENTRY_CHUNK_BITS] as Uint8Array
+  }
+
+  /** First word of an entry in its chunk. */
+  #at(entry: Entry): number {
+    return (entry & ENTRY_MASK) * this.#entryWords
+  }
+
+  #isElsewhere(entry: Entry): boolean {
+    return this.#bytesOf(entry)[(this.#at(entry) + KEY) * 4] === 0
+  }
+
+  /** @param keyBytes - Length of its key, which decides for all entries where it is the first. */
+  #newEntry(keyBytes: number): Entry {
     if (this.#freeEntry !== NO_ENTRY) {
       const entry = this.#freeEntry
       this.#freeEntry = this.segmentOf(entry)
       return entry
     }
+    if (this.#entryWords === 0) {
+      const inline = keyBytes <= INLINE_KEY_BYTES_MAX ? unitsOf(keyBytes) : 0
+      this.#entryWords = KEY + Math.max(inline, ELSEWHERE_WORDS)
+    }
     const entry = this.#entriesEnd++
-    const chunk = entry >>> ENTRY_CHUNK_BITS
-    const words = this.#entries[chunk]
+    const number = entry >>> ENTRY_CHUNK_BITS
+    const words = this.#entries[number]
     if (!words) {
-      this.#entries.push(this.#newWords(ENTRIES_A_CHUNK * ENTRY_WORDS))
-    } else if ((entry & ENTRY_MASK) * ENTRY_WORDS >= words.length) {
+      const entries = number === 0 ? FIRST_ENTRIES : ENTRIES_A_CHUNK
+      this.#setChunk(number, this.#newWords(entries * this.#entryWords))
+    } else if (this.#at(entry) >= words.length) {
       const larger = this.#newWords(words.length * 2)
       larger.set(words)
-      this.#entries[chunk] = larger
+      this.#setChunk(number, larger)
     }
     return entry
   }
 
-  #newKey(key: Uint8Array, start: number, end: number): number {
-    const units = (end - start + 4) >>> 2
-    const address = this.#takeKey(units)
-    const chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
-    let at = (address & KEY_MASK) * 4
+  #setChunk(number: number, words: Uint32Array): void {
+    this.#entries[number] = words
+    this.#entryBytes[number] = new Uint8Array(words.buffer)
+  }
+
+  #putKey(entry: Entry, key: Uint8Array, start: number, end: number): void {
+    const words = this.#wordsOf(entry)
+    const word = this.#at(entry) + KEY
+    let chunk = this.#bytesOf(entry)
+    let at = word * 4
+    if (unitsOf(end - start) > this.#entryWords - KEY) {
+      const address = this.#takeKey(unitsOf(end - start))
+      words[word] = 0
+      words[word + 1] = address
+      chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
+      at = (address & KEY_MASK) * 4
+    }
     chunk[at] = end - start
     for (let from = start; from < end; from++) chunk[++at] = key[from] as number
-    return address
   }
 
   #takeKey(units: number): number {
@@ -263,7 +310,8 @@ class KeyIndex implements RecordIndex {
     const chunk = this.#keys[index]
     const needed = ((address & KEY_MASK) + units) * 4
     if (!chunk) {
-      this.#keys.push(this.#newBytes(KEY_UNITS_A_CHUNK * 4))
+      const chunkUnits = index === 0 ? FIRST_KEY_UNITS : KEY_UNITS_A_CHUNK
+      this.#keys.push(this.#newBytes(chunkUnits * 4))
     } else if (needed > chunk.length) {
       const larger = this.#newBytes(Math.min(KEY_UNITS_A_CHUNK * 4, chunk.length * 2))
       larger.set(chunk)
@@ -275,7 +323,7 @@ class KeyIndex implements RecordIndex {
   #releaseKey(address: number): void {
     const chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
     const at = (address & KEY_MASK) * 4
-    const units = ((chunk[at] as number) + 4) >>> 2
+    const units = unitsOf(chunk[at] as number)
     new DataView(chunk.buffer, at, 4).setUint32(0, this.#freeKeys[units] as number, true)
     this.#freeKeys[units] = address
   }
@@ -290,6 +338,7 @@ class KeyIndex implements RecordIndex {
   }
 
   #newTable(number: number, words: number): Uint32Array {
+    if (!this.#hugePages) return new Uint32Array(words)
     let generation = this.#generations.get(words)
     if (!generation) {
       generation = { words: this.#newWords(TABLES * words), left: TABLES }
@@ -305,7 +354,7 @@ class KeyIndex implements RecordIndex {
 
   #newBytes(count: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(count)
-    this.#hugePages?.(bytes.buffer)
+    this.#hugePages?.want(bytes.buffer)
     return bytes
   }
 
@@ -317,6 +366,7 @@ class KeyIndex implements RecordIndex {
       if (entry !== 0) put(larger, old[at] as number, entry)
     }
     this.#tables[number] = larger
+    this.#hugePages?.drop(new Uint8Array(old.buffer, old.byteOffset, old.byteLength))
   }
 
   /** Takes a slot out and moves those after it up, so that no search stops early. */
@@ -340,6 +390,11 @@ class KeyIndex implements RecordIndex {
     table[hole + 1] = 0
     this.#used[number] = (this.#used[number] as number) - 1
   }
+}
+
+/** Units of 4 bytes that a key of this length takes with its length byte. */
+function unitsOf(keyBytes: number): number {
+  return (keyBytes + 4) >>> 2
 }
 
 function put(table: Uint32Array, hash: number, value: number): void {

@@ -81,7 +81,7 @@ export interface LogPorts {
   readonly onEvent?: (event: StoreEvent, args: readonly string[]) => void
   /** Absent: records are hashed in place. */
   readonly rootHasher?: RootHasher
-  /** Told of new memory that will be read all over. Adapter: `adapters/kernel/huge-pages.ts`; absent where pages are of one size. */
+  /** Told of the memory of indexes and caches; absent where pages are of one size. */
   readonly hugePages?: HugePages
   /**
    * Runs a task once the present burst of input is done (in production `setImmediate`), never inside the call: records

@@ -181,7 +181,7 @@ class SeqIndex implements RecordIndex {
       let entries = chunk ? chunk.length / ENTRY_WORDS : first
       while (entries * ENTRY_WORDS < needed) entries *= 2
       const larger = new Uint32Array(entries * ENTRY_WORDS)
-      this.#hugePages?.(larger.buffer)
+      this.#hugePages?.want(larger.buffer)
       if (chunk) larger.set(chunk)
       this.#chunks[number] = larger
     }
