@@ -9,8 +9,11 @@ import { fileURLToPath } from 'node:url'
 import type { TransportChoice } from '../../agent/adapters/socket/open-transport.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 
-/** How writes are acknowledged: after an fsync, or before. */
-export type BenchSync = 'group' | 'always'
+/** How writes are acknowledged: after an fsync, before it, or with none at all, which is what 0-db does if not told otherwise. */
+export type BenchSync = 'group' | 'always' | 'never'
+
+/** The same in redis' words. */
+const REDIS_SYNC = { group: 'everysec', always: 'always', never: 'no' } as const
 
 /** A kind of server. */
 export interface ServerKind {
@@ -76,7 +79,7 @@ export function peerKind(text: string): ServerKind {
         file,
         args: [
           ...['--port', String(port), '--dir', directory, '--save', '', '--appendonly', 'yes'],
-          ...['--appendfsync', sync === 'always' ? 'always' : 'everysec'],
+          ...['--appendfsync', REDIS_SYNC[sync]],
         ],
       }),
     }
