@@ -204,14 +204,10 @@ class KeyIndex implements RecordIndex {
   }
 
   #keyView(entry: Entry): Uint8Array {
-    let chunk = this.#bytesOf(entry)
-    let at = (this.#at(entry) + KEY) * 4
-    if (chunk[at] === 0) {
-      const address = this.#wordsOf(entry)[this.#at(entry) + KEY + 1] as number
-      chunk = this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array
-      at = (address & KEY_MASK) * 4
-    }
-    return chunk.subarray(at + 1, at + 1 + (chunk[at] as number))
+    const word = this.#at(entry) + KEY
+    if (!this.#isElsewhere(entry)) return keyAt(this.#bytesOf(entry), word * 4)
+    const address = this.#wordsOf(entry)[word + 1] as number
+    return keyAt(this.#keys[address >>> KEY_CHUNK_BITS] as Uint8Array, (address & KEY_MASK) * 4)
   }
 
   #keyEquals(entry: Entry, key: Uint8Array, start: number, end: number): boolean {
@@ -390,6 +386,11 @@ class KeyIndex implements RecordIndex {
     table[hole + 1] = 0
     this.#used[number] = (this.#used[number] as number) - 1
   }
+}
+
+/** The bytes of a key whose length byte is at a place. */
+function keyAt(chunk: Uint8Array, at: number): Uint8Array {
+  return chunk.subarray(at + 1, at + 1 + (chunk[at] as number))
 }
 
 /** Units of 4 bytes that a key of this length takes with its length byte. */
