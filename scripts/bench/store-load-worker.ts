@@ -77,7 +77,7 @@ interface Client {
 /** A job that runs. */
 interface Running {
   readonly job: LoadJob
-  readonly batches: number
+  /** Of as many batches as there may be. */
   readonly latencies: Float64Array
   readonly finished: PromiseWithResolvers<void>
   readonly endsAt: number
@@ -123,7 +123,7 @@ async function openLoad(shape: LoadShape): Promise<Load> {
       if (running.done === running.started) running.finished.resolve()
     }
     function send(): void {
-      if (!running || running.started >= running.batches) return
+      if (!running || running.started >= running.latencies.length) return
       running.started++
       for (const at of keyAt) writeKey(request, at, nextKey(running))
       for (const at of stampAt) writeKey(request, at, running.nextKey)
@@ -137,13 +137,11 @@ async function openLoad(shape: LoadShape): Promise<Load> {
   const clients = await Promise.all(Array.from({ length: shape.connections }, connection))
 
   async function run(job: LoadJob): Promise<LoadResult> {
-    const batches = Math.ceil(job.operations / shape.pipeline)
     const before = process.cpuUsage()
     const from = performance.now()
     const mine: Running = {
       job,
-      batches,
-      latencies: new Float64Array(batches),
+      latencies: new Float64Array(Math.ceil(job.operations / shape.pipeline)),
       finished: Promise.withResolvers<void>(),
       endsAt: from + (job.secondsMax ?? Number.POSITIVE_INFINITY) * 1000,
       ...{ started: 0, done: 0, misses: 0, nextKey: job.firstKey },

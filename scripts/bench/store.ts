@@ -107,9 +107,8 @@ async function runRound(round: Round, figures: StoreFigures): Promise<void> {
     let firstKey = 10_000_000
     for (const shape of round.cells) {
       const cell = { ...shape, client }
-      await measureCell({ cell, servers, firstKey, slices }, figures)
+      firstKey = await measureCell({ cell, servers, firstKey, slices }, figures)
       tell(figures.linesOf(cell).join('\n'))
-      firstKey += (slices + 1) * (cell.operations + 64 * cell.connections)
     }
   } finally {
     for (const server of servers.values()) await server.stop()
@@ -123,9 +122,10 @@ interface CellRun {
   readonly slices: number
 }
 
-/** Measures all servers in one cell, in turn, the order reversed each time. */
-async function measureCell(run: CellRun, figures: StoreFigures): Promise<void> {
+/** Measures all servers in one cell, in turn, the order reversed each time. @returns A key after all that it used. */
+async function measureCell(run: CellRun, figures: StoreFigures): Promise<number> {
   const { cell, servers } = run
+  const keysAJob = cell.operations + 64 * cell.connections
   const loads = new Map<ServerKind, Load>()
   try {
     for (const [kind, server] of servers) {
@@ -134,9 +134,9 @@ async function measureCell(run: CellRun, figures: StoreFigures): Promise<void> {
       loads.set(kind, load)
       await load.run(warmUpOf(cell, run.firstKey))
     }
-    let firstKey = run.firstKey
+    let { firstKey } = run
     for (let slice = 0; slice < run.slices; slice++) {
-      firstKey += cell.operations + 64 * cell.connections
+      firstKey += keysAJob
       const order = slice % 2 === 0 ? [...servers] : [...servers].reverse()
       for (const [kind, server] of order) {
         await settleDisk()
@@ -144,6 +144,7 @@ async function measureCell(run: CellRun, figures: StoreFigures): Promise<void> {
         figures.add(kind.name, cell, await measure(server, loads.get(kind) as Load, cell, job))
       }
     }
+    return firstKey + keysAJob
   } finally {
     for (const load of loads.values()) await load.stop()
   }

@@ -2,9 +2,9 @@
  * madvise(2), which asks the kernel for huge pages: memory that is read all over costs a walk of the page tables at most
  * reads, and 2 MiB a page spare most of them.
  */
-import koffi from 'koffi'
 import type { HugePages } from '../../base/ports.ts'
 import { addressOf } from './buffer-address.ts'
+import { optionalLibc } from './optional-libc.ts'
 
 const MADV_DONTNEED = 4
 const MADV_HUGEPAGE = 14
@@ -18,9 +18,7 @@ const BYTES_MIN = 1024 * 1024
  * @returns It, or undefined where there is none; a system that has no huge pages ignores what is wanted.
  */
 export function hugePages(): HugePages | undefined {
-  if (process.platform !== 'linux') return undefined
-  try {
-    const libc = koffi.load('libc.so.6')
+  return optionalLibc((libc) => {
     const madvise = libc.func('madvise', 'int', ['uintptr_t', 'size_t', 'int'])
     return {
       want(memory) {
@@ -37,10 +35,7 @@ export function hugePages(): HugePages | undefined {
         if (lengthBytes > 0) madvise(start, lengthBytes, MADV_DONTNEED)
       },
     }
-  } catch {
-    // Another C library.
-    return undefined
-  }
+  })
 }
 
 function pageBefore(address: number): number {

@@ -5,6 +5,7 @@
 import koffi from 'koffi'
 import { addressOf } from './buffer-address.ts'
 import { EINTR } from './io-ring-layout.ts'
+import { optionalLibc } from './optional-libc.ts'
 
 /**
  * Reads from a file.
@@ -28,9 +29,7 @@ export type PositionalRead = (
  * @returns It, or undefined where there is no glibc.
  */
 export function positionalRead(): PositionalRead | undefined {
-  if (process.platform !== 'linux') return undefined
-  try {
-    const libc = koffi.load('libc.so.6')
+  return optionalLibc((libc) => {
     const pread = libc.func('pread64', 'long', ['int', 'uintptr_t', 'size_t', 'int64_t'])
     return (fd, into, at, lengthBytes, offset) => {
       const address = addressOf(into) + at
@@ -41,8 +40,5 @@ export function positionalRead(): PositionalRead | undefined {
         if (errno !== EINTR) return -errno
       }
     }
-  } catch {
-    // Another C library: Node's own call serves.
-    return undefined
-  }
+  })
 }

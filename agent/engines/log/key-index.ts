@@ -96,9 +96,8 @@ class KeyIndex implements RecordIndex {
   }
 
   get memoryBytes(): number {
-    // Of the last chunks only what is in use: the rest was never written, so the system gave no memory for it.
-    let bytes = (this.#entriesEnd * this.#entryWords + this.#keysEnd) * 4
-    for (const table of this.#tables) bytes += table.byteLength
+    let bytes = 0
+    for (const part of [...this.#tables, ...this.#entries, ...this.#keys]) bytes += part.byteLength
     return bytes
   }
 
@@ -334,6 +333,7 @@ class KeyIndex implements RecordIndex {
   }
 
   #newTable(number: number, words: number): Uint32Array {
+    // Where the system takes no parts back, what is left behind would stay as long as any table needs its neighbours.
     if (!this.#hugePages) return new Uint32Array(words)
     let generation = this.#generations.get(words)
     if (!generation) {

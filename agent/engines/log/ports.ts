@@ -82,7 +82,7 @@ export interface LogPorts {
   /** Absent: records are hashed in place. */
   readonly rootHasher?: RootHasher
   /** Told of the memory of indexes and caches; absent where pages are of one size. */
-  readonly hugePages?: HugePages
+  readonly hugePages?: HugePages | undefined
   /**
    * Runs a task once the present burst of input is done (in production `setImmediate`), never inside the call: records
    * written in one burst then share one write, and replies leave after it.

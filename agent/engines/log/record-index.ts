@@ -18,7 +18,7 @@ export interface RecordPlace {
 export interface RecordIndex {
   /** Keys that have a value. */
   readonly liveKeys: number
-  /** Memory in use, in bytes. */
+  /** Memory held, in bytes. */
   readonly memoryBytes: number
   /** @returns The entry of a key, deleted or not, or -1. */
   find(key: Uint8Array, start: number, end: number): Entry

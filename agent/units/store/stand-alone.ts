@@ -84,7 +84,6 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
   // As in 0-db: where the index and the data will be, before anything is read.
   const namespacesPath = join(data, 'ns')
   await hooks?.fireAndWait('namespaces-init', [namespacesPath, namespacesPath])
-  const largePages = hugePages()
   const rootHasher = threadedRootHasher(data)
   const transport = openTransport(init.sockets ?? 'auto', log)
   const store = await LogStore.open(
@@ -95,7 +94,7 @@ export async function startStandAlone(init: StandAloneInit): Promise<StandAlone>
       log,
       atEndOfTick: (task) => transport.atEndOfBurst(task),
       rootHasher,
-      ...(largePages && { hugePages: largePages }),
+      hugePages: hugePages(),
       ...(hooks && { onEvent: (event, args) => hooks.fire(event, absolutePaths(data, args)) }),
     },
     init.store,

@@ -80,7 +80,6 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
       stop: () => close(),
     },
   })
-  const largePages = hugePages()
   const rootHasher = threadedRootHasher(join(dataDir, 'store'))
   const transport = openTransport('auto', log)
   store = await LogStore.open(
@@ -91,7 +90,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
       log,
       atEndOfTick: (task) => transport.atEndOfBurst(task),
       rootHasher,
-      ...(largePages && { hugePages: largePages }),
+      hugePages: hugePages(),
     },
     init.store,
   )
