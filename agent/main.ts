@@ -164,8 +164,8 @@ async function runUnit(kind: string, flags: { data: string; name: string }): Pro
   switch (kind) {
     case 'store':
       return (await import('./units/store/index.ts')).runStoreUnit(options)
-    case 'overlay':
-      return (await import('./units/overlay/index.ts')).runOverlayUnit(options)
+    case 'links':
+      return (await import('./units/links/index.ts')).runLinksUnit(options)
     case 'mount':
       return (await import('./units/mount/index.ts')).runMountUnit(options)
     case 'audit':

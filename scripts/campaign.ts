@@ -11,8 +11,8 @@ import { runLawCampaign } from './law/campaign.ts'
 /** What can be run at length: the test, and how many seeds by default. */
 const CAMPAIGNS: Readonly<Record<string, { test: string; seeds: number }>> = {
   grid: { test: 'test/sim/grid.sim.ts', seeds: 5_000 },
-  replica: { test: 'test/unit/log/replica-crash.test.ts', seeds: 5_000 },
-  store: { test: 'test/unit/log/crash.test.ts', seeds: 20_000 },
+  replica: { test: 'test/unit/store/replica-crash.test.ts', seeds: 5_000 },
+  store: { test: 'test/unit/store/crash.test.ts', seeds: 20_000 },
 }
 
 const [name = '', count, firstSeed = '0'] = process.argv

@@ -1,5 +1,5 @@
 /**
- * The disk, as the engines that keep bytes locally see it: the store (`engines/log`) and the file system's
+ * The disk, as the engines that keep bytes locally see it: the store (`engines/store`) and the file system's
  * journal (`engines/files`).
  *
  * Calls that touch the page cache are synchronous, because that costs 2 µs where an asynchronous call costs 10 to 30

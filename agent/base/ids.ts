@@ -14,7 +14,7 @@ export type OrderId = Branded<number, 'OrderId'>
 export type NodeId = Branded<number, 'NodeId'>
 /** A farm's number in the registry, `>= 1`. */
 export type FarmId = Branded<number, 'FarmId'>
-/** A ledger account, `0x` and 40 lower-case hexadecimal digits; also names a peer of the overlay. */
+/** A ledger account, `0x` and 40 lower-case hexadecimal digits; also names a peer of the links unit. */
 export type Account = Branded<string, 'Account'>
 
 /**

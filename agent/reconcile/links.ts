@@ -1,15 +1,15 @@
-/** Keeps the overlay unit's peers equal to the registry. */
+/** Keeps the links unit's peers equal to the registry. */
 import { toHex } from '../base/bytes.ts'
 import type { Identity } from '../base/identity.ts'
 import { planLinks } from '../plan/links.ts'
 import type { Controller } from './controller.ts'
 
-/** Name of the overlay unit. */
-export const OVERLAY_UNIT = 'overlay'
+/** Name of the links unit. */
+export const LINKS_UNIT = 'links'
 const PERIOD_MS = 10_000
 
 /**
- * Makes the controller of the overlay unit.
+ * Makes the controller of the links unit.
  *
  * @param ports.identity - Whose links they are.
  * @param ports.listen - Multiaddrs to listen on; none for a node that only dials.
@@ -17,12 +17,12 @@ const PERIOD_MS = 10_000
 export function linksController(ports: {
   readonly identity: Pick<Identity, 'account' | 'privateKey'>
   readonly listen: readonly string[]
-}): Controller<'ledger.cursor' | 'registry.node' | 'order.store', 'unit.overlay'> {
+}): Controller<'ledger.cursor' | 'registry.node' | 'order.store', 'unit.links'> {
   return {
     name: 'links',
     inputs: ['ledger.cursor', 'registry.node', 'order.store'],
     quietInputs: ['ledger.cursor'],
-    outputs: ['unit.overlay'],
+    outputs: ['unit.links'],
     periodMs: PERIOD_MS,
     async reconcile(view) {
       const [cursor] = view.list('ledger.cursor')
@@ -40,7 +40,7 @@ export function linksController(ports: {
         peers,
         guests,
       }
-      view.replace('unit.overlay', [{ name: OVERLAY_UNIT, run: true, config }])
+      view.replace('unit.links', [{ name: LINKS_UNIT, run: true, config }])
     },
   }
 }

@@ -10,7 +10,7 @@ import { type UnitHost, UnitKeeper } from './unit-keeper.ts'
 const PERIOD_MS = 200
 
 /** A unit goes before those that it needs to drain: the auditor reads the store, a mount needs its links and stores. */
-const DRAIN_ORDER: readonly UnitKind[] = ['audit', 'mount', 'overlay', 'store']
+const DRAIN_ORDER: readonly UnitKind[] = ['audit', 'mount', 'links', 'store']
 
 /** All units of an agent. */
 export class Supervisor {
@@ -76,15 +76,15 @@ export class Supervisor {
  */
 export function unitsController(
   supervisor: Supervisor,
-): Controller<'unit.store' | 'unit.overlay' | 'unit.mount' | 'unit.audit', 'status.unit'> {
+): Controller<'unit.store' | 'unit.links' | 'unit.mount' | 'unit.audit', 'status.unit'> {
   return {
     name: 'units',
-    inputs: ['unit.store', 'unit.overlay', 'unit.mount', 'unit.audit'],
+    inputs: ['unit.store', 'unit.links', 'unit.mount', 'unit.audit'],
     outputs: ['status.unit'],
     periodMs: PERIOD_MS,
     async reconcile(view) {
       supervisor.want('store', view.list('unit.store'))
-      supervisor.want('overlay', view.list('unit.overlay'))
+      supervisor.want('links', view.list('unit.links'))
       supervisor.want('mount', view.list('unit.mount'))
       supervisor.want('audit', view.list('unit.audit'))
       view.replace('status.unit', supervisor.statuses())

@@ -21,13 +21,13 @@ import type {
 } from '../ledger/types.ts'
 import type {
   AuditUnitConfig,
+  LinksUnitConfig,
   MountUnitConfig,
-  OverlayUnitConfig,
   StoreUnitConfig,
 } from './unit-config.ts'
 
 /** Kinds of units. */
-export type UnitKind = 'store' | 'overlay' | 'mount' | 'audit'
+export type UnitKind = 'store' | 'links' | 'mount' | 'audit'
 
 /** A unit that is to run, or to be stopped: a unit that is not listed is left as it is. */
 export type UnitWanted<Config> =
@@ -144,7 +144,7 @@ export interface Kinds {
   'registry.self': Registration
   policy: Policy
   'unit.store': UnitWanted<StoreUnitConfig>
-  'unit.overlay': UnitWanted<OverlayUnitConfig>
+  'unit.links': UnitWanted<LinksUnitConfig>
   'unit.mount': UnitWanted<MountUnitConfig>
   'unit.audit': UnitWanted<AuditUnitConfig>
   'audit.hold': AuditHold
@@ -179,7 +179,7 @@ export const IDENTIFY: { readonly [K in Kind]: (resource: Kinds[K]) => string } 
   'registry.self': () => 'self',
   policy: () => 'policy',
   'unit.store': (unit) => unit.name,
-  'unit.overlay': (unit) => unit.name,
+  'unit.links': (unit) => unit.name,
   'unit.mount': (unit) => unit.name,
   'unit.audit': (unit) => unit.name,
   'audit.hold': (hold) => hold.namespace,

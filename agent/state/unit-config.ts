@@ -38,8 +38,8 @@ export interface PeerConfig {
   readonly addresses: readonly string[]
 }
 
-/** Desired state of `unit overlay`. Who is not in `peers` is refused at the handshake. */
-export interface OverlayUnitConfig {
+/** Desired state of `unit links`. Who is not in `peers` is refused at the handshake. */
+export interface LinksUnitConfig {
   /** Grid address: part of the protocol names. */
   readonly grid: string
   /** secp256k1 private key, 32 bytes, hexadecimal. */

@@ -30,7 +30,7 @@ const PROBE_MS_MAX = 1000
 
 /** What a unit says of itself first. */
 export interface Hello {
-  /** `store`, `overlay` or `mount`. */
+  /** `store`, `links` or `mount`. */
   readonly kind: string
   readonly name: string
   readonly pid: number

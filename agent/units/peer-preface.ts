@@ -1,4 +1,4 @@
-/** The line that the overlay writes first on a stream of a peer: who the peer is, proved by the link. */
+/** The line that the links unit writes first on a stream of a peer: who the peer is, proved by the link. */
 import { type Account, account } from '../base/ids.ts'
 import { fieldOf } from '../base/json.ts'
 
@@ -6,7 +6,7 @@ import { fieldOf } from '../base/json.ts'
  * Reads who a peer is.
  *
  * @param message - What the first line says.
- * @returns Undefined if it names no account: the stream did not come through the overlay.
+ * @returns Undefined if it names no account: the stream did not come through the links unit.
  * @example
  * prefacedPeer({ account: '0xf39f…' })
  */

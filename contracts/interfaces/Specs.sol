@@ -8,7 +8,7 @@ pragma solidity ^0.8.28;
 /// @param version 1.
 /// @param mode 0: keys chosen by the user. 1: keys in sequence.
 /// @param worm True: nothing in it is ever overwritten or deleted while the order lives.
-/// @param writers Accounts (also overlay peers) that may read and write; 1 to 64.
+/// @param writers Accounts (also links peers) that may read and write; 1 to 64.
 /// @param readers Accounts that may only read; at most 64.
 struct StoreSpec {
     uint8 version;

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 /// @title LogProof: checks of what an append-only store says of its log.
 /// @dev Trees have the shape of RFC 9162, nodes are SHA-256 of their two children, and the root has the count of
 /// records mixed in as 32 little-endian bytes. The count fixes the shape, so no node can pass for a leaf. The same
-/// checks in TypeScript are in agent/engines/log/tree/log-proof.ts; both are run on the vectors of
+/// checks in TypeScript are in agent/engines/store/tree/log-proof.ts; both are run on the vectors of
 /// test/solidity/support.
 library LogProof {
     /// @notice Tells whether a record is in a log.

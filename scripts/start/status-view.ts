@@ -22,7 +22,7 @@ const fieldsOf = (value: unknown): Fields =>
  * Finds a unit in a status.
  *
  * @param status - An agent's status.
- * @param name - `store`, `overlay`, `mount-<order>`.
+ * @param name - `store`, `links`, `mount-<order>`.
  * @returns Its entry, undefined if there is none.
  */
 export function unitOf(status: AgentStatus, name: string): Fields | undefined {

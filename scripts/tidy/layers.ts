@@ -94,8 +94,8 @@ const PACKAGES: readonly [test: RegExp, only: RegExp, instead: string][] = [
   [/^level$/, /^(agent\/state\/|agent\/adapters\/|test\/)/, 'agent/state'],
   [
     /^(libp2p|@libp2p\/(?!crypto|peer-id|interface).*|@chainsafe\/libp2p-noise)$/,
-    /^(agent\/engines\/overlay\/|agent\/adapters\/|test\/|scripts\/)/,
-    'agent/engines/overlay',
+    /^(agent\/engines\/links\/|agent\/adapters\/|test\/|scripts\/)/,
+    'agent/engines/links',
   ],
 ]
 

@@ -38,7 +38,7 @@ export function generateKernels(): readonly GeneratedFile[] {
       text: render('gear', { GEAR: gearModule() }),
     },
     {
-      path: 'agent/engines/log/kernel/checksum-fold-wasm.ts',
+      path: 'agent/engines/store/kernel/checksum-fold-wasm.ts',
       text: render('checksum-fold', { CHECKSUM_FOLD: checksumFoldModule() }),
     },
   ]

@@ -1,5 +1,5 @@
 /**
- * The life of orders on real machines: a store used through the overlay, ended, run out, extended; money back to the last unit;
+ * The life of orders on real machines: a store used through the links unit, ended, run out, extended; money back to the last unit;
  * data deleted after the grace and never before; and a whole grid that is stopped and comes back.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -105,10 +105,10 @@ describe('the life of orders', function () {
     }
   }
 
-  /** Speaks to the host's store as a node: through that node's overlay. @returns The reply, or what failed as text. */
+  /** Speaks to the host's store as a node: through that node's links unit. @returns The reply, or what failed as text. */
   async function say(from: AgentProcess, order: number, ...command: string[]): Promise<string> {
     const stream = await dialService({
-      dialSocketPath: join(from.options.dataDir, 'run/overlay-dial.sock'),
+      dialSocketPath: join(from.options.dataDir, 'run/links-dial.sock'),
       ...{ account: account(hostAccount), service: 'store', signal: AbortSignal.timeout(30_000) },
     })
     const connection = respConnection(stream, 10_000)
@@ -161,7 +161,7 @@ describe('the life of orders', function () {
     let expiring: number
     let extended: number
 
-    it('is used by the node that its order names, through the overlay, and by no other', async () => {
+    it('is used by the node that its order names, through the links unit, and by no other', async () => {
       cancelled = await orderStore(HOUR)
       await write(cancelled)
       assert.equal(await read(cancelled), `v${cancelled}`)

@@ -16,7 +16,7 @@ import {
   type Links,
   type LinksStatus,
   linkClosed,
-} from '../../agent/engines/overlay/index.ts'
+} from '../../agent/engines/links/index.ts'
 
 /** Bytes in flight each way on one stream, as the first window of yamux. */
 const IN_FLIGHT_BYTES = 256 * 1024

@@ -1,7 +1,7 @@
 /** Makes the proofs that the verifiers in TypeScript and Solidity must agree on, and the Solidity file that holds them. */
 import { toHex } from '../../agent/base/bytes.ts'
-import { recordRoot } from '../../agent/engines/log/index.ts'
-import { MountainRange } from '../../agent/engines/log/tree/mountain-range.ts'
+import { recordRoot } from '../../agent/engines/store/index.ts'
+import { MountainRange } from '../../agent/engines/store/tree/mountain-range.ts'
 import { faultDisk } from './fault-disk.ts'
 import { seededChance } from './seeded-chance.ts'
 
@@ -82,7 +82,7 @@ ${lines.join('\n')}
 pragma solidity 0.8.37;
 
 // solhint-disable max-line-length
-/// @title Proofs that both verifiers must accept; written by test/unit/log/proof.test.ts with UPDATE_GOLDEN=1.
+/// @title Proofs that both verifiers must accept; written by test/unit/store/proof.test.ts with UPDATE_GOLDEN=1.
 library LogProofVectors {
     /// @dev Each: root, size, index, leaf, path.
 ${list('inclusions', inclusions)}

@@ -10,8 +10,8 @@ import {
   type Principal,
   RespServer,
   type RespServerInit,
-} from '../../agent/engines/log/index.ts'
-import type { LogPorts } from '../../agent/engines/log/ports.ts'
+} from '../../agent/engines/store/index.ts'
+import type { LogPorts } from '../../agent/engines/store/ports.ts'
 import { type FaultDisk, faultDisk } from './fault-disk.ts'
 import { seededChance } from './seeded-chance.ts'
 

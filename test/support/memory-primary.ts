@@ -1,8 +1,8 @@
 /** A link between two stores in one process, without sockets, that a test can cut and slow down. */
 import { type Reply, ReplyReader } from '../../agent/adapters/socket/resp-reply-reader.ts'
 import { MIB } from '../../agent/base/units.ts'
-import type { Principal, RespServer } from '../../agent/engines/log/index.ts'
-import type { PrimaryDialer, PrimaryLink } from '../../agent/engines/log/ports.ts'
+import type { Principal, RespServer } from '../../agent/engines/store/index.ts'
+import type { PrimaryDialer, PrimaryLink } from '../../agent/engines/store/ports.ts'
 
 /** Stands for what a broken connection throws. */
 export class LinkCut extends TypeError {

@@ -15,7 +15,7 @@ import {
   type Namespace,
   RespServer,
   StoreReplica,
-} from '../../agent/engines/log/index.ts'
+} from '../../agent/engines/store/index.ts'
 import { Crash, type FaultDisk, faultDisk } from './fault-disk.ts'
 import { silentLog } from './log-store.ts'
 import { type MemoryPrimary, memoryPrimary } from './memory-primary.ts'

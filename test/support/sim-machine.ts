@@ -20,8 +20,8 @@ import type { Journal, JournalChange } from '../../agent/state/journal.ts'
 import type { UnitKind } from '../../agent/state/kinds.ts'
 import { State } from '../../agent/state/state.ts'
 import type {
+  LinksUnitConfig,
   MountUnitConfig,
-  OverlayUnitConfig,
   StoreUnitConfig,
 } from '../../agent/state/unit-config.ts'
 import { MountKeeper } from '../../agent/units/mount/mount-unit.ts'
@@ -88,7 +88,7 @@ export class SimMachine implements SimPeer {
   readonly #units = new Map<string, Unit>()
   #agent: SimProcess | undefined
   #state: State | undefined
-  #overlay: OverlayUnitConfig | undefined
+  #links: LinksUnitConfig | undefined
   #lastPid = 1
   #isDestroyed = false
   #isOn = false
@@ -105,8 +105,8 @@ export class SimMachine implements SimPeer {
     init.network.join(this)
   }
 
-  get overlay(): OverlayUnitConfig | undefined {
-    return this.#overlay
+  get links(): LinksUnitConfig | undefined {
+    return this.#links
   }
 
   /** State of the running agent. */
@@ -277,7 +277,7 @@ export class SimMachine implements SimPeer {
 
   #open(kind: UnitKind, unit: Unit): void {
     if (kind === 'store') this.#openStore(unit)
-    else if (kind === 'overlay') this.#openOverlay(unit)
+    else if (kind === 'links') this.#openLinks(unit)
     else this.#openMount(unit)
   }
 
@@ -290,16 +290,16 @@ export class SimMachine implements SimPeer {
     }
   }
 
-  #openOverlay(unit: Unit): void {
+  #openLinks(unit: Unit): void {
     unit.methods = {
-      configure: (config: OverlayUnitConfig) => {
-        this.#overlay = config
+      configure: (config: LinksUnitConfig) => {
+        this.#links = config
       },
       status: () => ({}),
       stop: () => undefined,
     }
     unit.process.onDeath(() => {
-      this.#overlay = undefined
+      this.#links = undefined
     })
   }
 

@@ -6,7 +6,7 @@ import { NodeError } from '../../agent/base/errors.ts'
 import type { Account } from '../../agent/base/ids.ts'
 import type { Chance, Clock } from '../../agent/base/ports.ts'
 import type { ShardStore } from '../../agent/engines/disperse/index.ts'
-import type { OverlayUnitConfig } from '../../agent/state/unit-config.ts'
+import type { LinksUnitConfig } from '../../agent/state/unit-config.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { SimStore } from './sim-store.ts'
 
@@ -17,8 +17,8 @@ const ANSWER_MS_MAX = 15_000
 export interface SimPeer {
   readonly account: Account
   readonly store: SimStore
-  /** What its overlay unit was told; undefined while none runs. */
-  readonly overlay: OverlayUnitConfig | undefined
+  /** What its links unit was told; undefined while none runs. */
+  readonly links: LinksUnitConfig | undefined
 }
 
 /** All links. */
@@ -124,21 +124,21 @@ export class SimNetwork {
     act: (store: SimStore) => Promise<T> | T,
   ): Promise<T> {
     const peer = this.#peers.get(to)
-    if (!from.overlay) throw unreachable('the own overlay unit does not run')
-    if (!peer?.overlay) {
+    if (!from.links) throw unreachable('the own links unit does not run')
+    if (!peer?.links) {
       await this.#clock.sleep(1 + this.#chance.below(20))
       throw unreachable('nobody listens there')
     }
     if (peer !== from) {
       const knows = (one: SimPeer, other: Account) =>
-        one.overlay?.peers.some(({ account }) => account === other) ?? false
+        one.links?.peers.some(({ account }) => account === other) ?? false
       if (!knows(from, to) || !knows(peer, from.account))
         throw unreachable('refused at the handshake')
     }
     await this.#cross(from.account, to)
-    if (!peer.overlay || !peer.store.isRunning) throw unreachable('the store does not run')
+    if (!peer.links || !peer.store.isRunning) throw unreachable('the store does not run')
     const result = await act(peer.store)
-    if (!peer.overlay) throw unreachable('the peer went away')
+    if (!peer.links) throw unreachable('the peer went away')
     await this.#cross(from.account, to)
     return result
   }

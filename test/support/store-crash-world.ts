@@ -21,7 +21,7 @@ import {
   RespServer,
   type Session,
   verifyConsistency,
-} from '../../agent/engines/log/index.ts'
+} from '../../agent/engines/store/index.ts'
 import { Crash, type FaultDisk, faultDisk } from './fault-disk.ts'
 import { seededChance } from './seeded-chance.ts'
 

@@ -70,7 +70,7 @@ export function storeConfig(
   return { namespaces, ended }
 }
 
-/** Dials the peer socket as the overlay would. */
+/** Dials the peer socket as the links unit would. */
 export async function dialStore(dataDir: string, account: Account): Promise<Socket> {
   const socket = connect(join(dataDir, 'run', 'store-peer.sock'))
   await once(socket, 'connect')

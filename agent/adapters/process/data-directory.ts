@@ -70,7 +70,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
  * Control socket of a unit.
  *
  * @param dataDir - The data directory.
- * @param name - `store`, `overlay` or `mount-<order>`.
+ * @param name - `store`, `links` or `mount-<order>`.
  */
 export function controlSocket(dataDir: string, name: string): string {
   return join(dataDir, 'run', `${name}.sock`)

@@ -9,7 +9,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { codeOf, describeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
-import type { RunningHook } from '../../engines/log/index.ts'
+import type { RunningHook } from '../../engines/store/index.ts'
 
 /** More would let a burst of events take the machine from the store. */
 const RUNNING_MAX = 4

@@ -1,13 +1,13 @@
-/** What can go wrong between a process and the overlay unit of its node. */
+/** What can go wrong between a process and the links unit of its node. */
 import type { ErrorCatalogue } from '../../base/errors.ts'
 
-/** Failures of dialling through the overlay unit. */
+/** Failures of dialling through the links unit. */
 export type DialErrorCode = 'DIAL_UNREACHABLE' | 'DIAL_PROTOCOL'
 
 /** What each means and what to do. */
 export const DIAL_ERRORS: ErrorCatalogue<DialErrorCode> = {
   DIAL_UNREACHABLE: {
-    means: 'The overlay unit of this node does not answer on its dial socket.',
+    means: 'The links unit of this node does not answer on its dial socket.',
     hint: 'It is started again by the agent; see its log if it does not come up.',
   },
   DIAL_PROTOCOL: {

@@ -1,5 +1,5 @@
 /**
- * Streams to services of other nodes, for processes of this node: over the dial socket of the overlay unit
+ * Streams to services of other nodes, for processes of this node: over the dial socket of the links unit
  * (docs/design/0001, section 1).
  */
 import { connect, type Socket } from 'node:net'
@@ -10,19 +10,19 @@ import { failureFrom } from '../../base/json.ts'
 import type { DialErrorCode } from './dial-errors.ts'
 import { readFirstLine } from './dial-line.ts'
 
-/** The overlay gives up on a peer after at most 18 s; beyond this it is the overlay that hangs. */
+/** The links unit gives up on a peer after at most 18 s; beyond this it is the links unit that hangs. */
 const ANSWER_MS_MAX = 30_000
 
 /**
  * Opens a stream to a service of a node.
  *
- * @param options.dialSocketPath - `run/overlay-dial.sock` of this node.
+ * @param options.dialSocketPath - `run/links-dial.sock` of this node.
  * @param options.account - The node; this one's own is joined locally.
  * @param options.service - `store`, or another name that nodes serve.
  * @param options.signal - Gives up waiting for the stream; once it is open, destroy it instead.
  * @returns The stream. If the link breaks it closes in both directions; whoever waits for an answer on it will not get
  *   one. It ends by itself when the other side ended.
- * @throws NodeError `DIAL_UNREACHABLE`, `DIAL_PROTOCOL`, a `LINK_*` code of the overlay, or the signal's reason.
+ * @throws NodeError `DIAL_UNREACHABLE`, `DIAL_PROTOCOL`, a `LINK_*` code of the links unit, or the signal's reason.
  * @example
  * const stream = await dialService({ dialSocketPath, account, service: 'store', signal })
  */
@@ -40,7 +40,7 @@ export async function dialService(options: {
     socket.destroy()
     throw failureFrom(answer['error'], {
       code: 'DIAL_PROTOCOL',
-      message: 'the overlay refused',
+      message: 'the links unit refused',
     })
   }
   await unpause(socket)

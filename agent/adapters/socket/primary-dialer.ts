@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { describeError, NodeError } from '../../base/errors.ts'
 import { MIB } from '../../base/units.ts'
-import type { PrimaryDialer, PrimaryLink } from '../../engines/log/ports.ts'
+import type { PrimaryDialer, PrimaryLink } from '../../engines/store/ports.ts'
 import { writeCommand } from './resp-connection.ts'
 import { type Reply, ReplyReader } from './resp-reply-reader.ts'
 

@@ -6,7 +6,7 @@ import type {
   RespServer,
   Session,
   SessionHost,
-} from '../../engines/log/index.ts'
+} from '../../engines/store/index.ts'
 import type { LinkReceiver, PlaceLender, SocketLink, Transport } from './transport.ts'
 
 /** A peer link says who it speaks for within this time, in one line of at most this length. */
@@ -31,7 +31,7 @@ export interface RespListenerInit {
   readonly resp: RespServer
   /** Moves the bytes; one serves any number of listeners, and outlives them. */
   readonly transport: Transport
-  /** Who speaks: fixed, or read from the first line that the overlay writes. */
+  /** Who speaks: fixed, or read from the first line that the links unit writes. */
   readonly principal: Principal | 'preface'
   /** Reads the preface line. @returns Undefined if it is not one. */
   readonly readPreface?: (line: string) => Principal | undefined

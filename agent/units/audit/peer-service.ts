@@ -18,7 +18,7 @@ const PENDING_MAX = 4
 /**
  * Answers one peer.
  *
- * @param socket - Just accepted, paused; its first line says who the peer is, as the overlay wrote it.
+ * @param socket - Just accepted, paused; its first line says who the peer is, as the links unit wrote it.
  * @param keeper - What knows the answers.
  */
 export function servePeer(socket: Duplex, keeper: AuditKeeper): void {

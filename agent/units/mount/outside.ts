@@ -54,7 +54,7 @@ export interface MountOutside {
  * The outside of a mount on a real machine.
  *
  * @param dataDir - Data directory of the node.
- * @returns System time and chance, the node's disk and overlay, the kernel's FUSE.
+ * @returns System time and chance, the node's disk and links, the kernel's FUSE.
  */
 export function machineOutside(dataDir: string): MountOutside {
   return {
@@ -68,7 +68,7 @@ export function machineOutside(dataDir: string): MountOutside {
     slotStores: () => new SlotConnections(dataDir),
     dialAuditor: (account, signal) =>
       dialService({
-        dialSocketPath: join(dataDir, 'run/overlay-dial.sock'),
+        dialSocketPath: join(dataDir, 'run/links-dial.sock'),
         ...{ account, service: 'audit', signal },
       }),
     show: showAt,

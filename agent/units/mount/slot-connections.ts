@@ -1,5 +1,5 @@
 /**
- * Connections of a mount to the stores of its volume: one a slot and generation, over the dial socket of the overlay unit.
+ * Connections of a mount to the stores of its volume: one a slot and generation, over the dial socket of the links unit.
  *
  * A slot that the ledger gave to another node gets a new connection; the old one is closed.
  */
@@ -20,9 +20,9 @@ export class SlotConnections {
   readonly #dialSocketPath: string
   readonly #connected = new Map<number, Connected>()
 
-  /** @param dataDir - Data directory of the node, whose overlay unit dials. */
+  /** @param dataDir - Data directory of the node, whose links unit dials. */
   constructor(dataDir: string) {
-    this.#dialSocketPath = join(dataDir, 'run/overlay-dial.sock')
+    this.#dialSocketPath = join(dataDir, 'run/links-dial.sock')
   }
 
   /**

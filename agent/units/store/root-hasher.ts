@@ -1,7 +1,7 @@
 /** Hashes records on a thread of its own, which starts with the first job, so that a store without provable namespaces has none. */
 import { Worker } from 'node:worker_threads'
 import { NodeError } from '../../base/errors.ts'
-import type { RootBatch, RootHasher } from '../../engines/log/index.ts'
+import type { RootBatch, RootHasher } from '../../engines/store/index.ts'
 
 /** A hasher with its thread. */
 export interface ThreadedRootHasher extends RootHasher {

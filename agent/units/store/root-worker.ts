@@ -4,7 +4,7 @@ import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
 import { describeError } from '../../base/errors.ts'
-import { computeRoots, type RootJob } from '../../engines/log/index.ts'
+import { computeRoots, type RootJob } from '../../engines/store/index.ts'
 
 /** Lowest: hashing takes what serving leaves over, and catches up when there is time. */
 const NICENESS = 19

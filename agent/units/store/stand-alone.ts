@@ -19,7 +19,7 @@ import {
   type Principal,
   RespServer,
   StoreReplica,
-} from '../../engines/log/index.ts'
+} from '../../engines/store/index.ts'
 import { buildId } from '../build.ts'
 import { lockDirectory } from './directory-lock.ts'
 import { threadedRootHasher } from './root-hasher.ts'

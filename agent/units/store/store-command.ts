@@ -10,7 +10,7 @@ import { TRANSPORT_CHOICES, type TransportChoice } from '../../adapters/socket/o
 import { describeError, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import { parseBytes } from '../../base/units.ts'
-import type { LogStoreInit, SyncMode } from '../../engines/log/index.ts'
+import type { LogStoreInit, SyncMode } from '../../engines/store/index.ts'
 import { type ReplicaOf, startStandAlone } from './stand-alone.ts'
 import { runStoreTool, STORE_TOOLS } from './store-tools.ts'
 

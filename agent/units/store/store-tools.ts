@@ -14,7 +14,7 @@ import {
   LogStore,
   type LogStoreInit,
   type Namespace,
-} from '../../engines/log/index.ts'
+} from '../../engines/store/index.ts'
 import { lockDirectory } from './directory-lock.ts'
 
 type Print = (line: string) => void

@@ -1,7 +1,7 @@
 /**
  * The store process of a node: every namespace that orders opened, on one data directory.
  *
- * The agent configures it over `run/store.sock`; peers, as the overlay authenticated them, speak the redis protocol over
+ * The agent configures it over `run/store.sock`; peers, as the links unit authenticated them, speak the redis protocol over
  * `run/store-peer.sock`; the unit that proves what the node keeps reads over `run/store-audit.sock`. A namespace that the configuration does not list is left alone: only `ended` removes.
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs'
@@ -23,7 +23,7 @@ import {
   type Namespace,
   type Principal,
   RespServer,
-} from '../../engines/log/index.ts'
+} from '../../engines/store/index.ts'
 import type { NamespaceConfig, StoreUnitConfig } from '../../state/unit-config.ts'
 import { buildId } from '../build.ts'
 import { serveControl } from '../control.ts'

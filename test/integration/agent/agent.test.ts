@@ -231,7 +231,7 @@ describe('the agent on a real ledger', () => {
 
   it('drains its units on SIGTERM and leaves no socket behind', async () => {
     await agent.stop()
-    for (const name of ['status', 'store', 'overlay']) {
+    for (const name of ['status', 'store', 'links']) {
       assert.isFalse(existsSync(join(agent.options.dataDir, 'run', `${name}.sock`)), name)
     }
     assert.match(readFileSync(agent.logPath, 'utf8'), /agent ends/)

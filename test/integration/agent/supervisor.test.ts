@@ -163,8 +163,8 @@ describe('Supervisor', () => {
     supervisor.want('store', wanted({}))
     await until('the unit is up', isUp(supervisor))
     supervisor.want('store', [])
-    supervisor.want('overlay', wanted({}, 'overlay'))
-    await until('another unit is up', isUp(supervisor, 'overlay'))
+    supervisor.want('links', wanted({}, 'links'))
+    await until('another unit is up', isUp(supervisor, 'links'))
     assert.isTrue(isUp(supervisor)())
     assert.notInclude(told(), 'stop')
   })
@@ -172,18 +172,18 @@ describe('Supervisor', () => {
   it('drains all at the end, mounts before links before stores', async () => {
     const supervisor = supervise()
     supervisor.want('store', wanted({}))
-    supervisor.want('overlay', wanted({}, 'overlay'))
+    supervisor.want('links', wanted({}, 'links'))
     supervisor.want('mount', wanted({}, 'mount-1'))
-    for (const name of ['store', 'overlay', 'mount-1']) {
+    for (const name of ['store', 'links', 'mount-1']) {
       await until(`${name} is up`, isUp(supervisor, name))
     }
     await supervisor.drain()
     const stopped = lines.filter((line) => line.startsWith('unit stopped'))
     assert.deepEqual(
       stopped.map((line) => /"unit":"([^"]+)"/.exec(line)?.[1]),
-      ['mount-1', 'overlay', 'store'],
+      ['mount-1', 'links', 'store'],
     )
-    for (const name of ['store', 'overlay', 'mount-1']) {
+    for (const name of ['store', 'links', 'mount-1']) {
       assert.isFalse(existsSync(join(dataDir, 'run', `${name}.sock`)))
     }
   })

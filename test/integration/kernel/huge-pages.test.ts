@@ -5,7 +5,7 @@ import { addressOf } from '../../../agent/adapters/kernel/buffer-address.ts'
 import { hugePages } from '../../../agent/adapters/kernel/huge-pages.ts'
 import { required } from '../../../agent/base/assert.ts'
 import { MIB } from '../../../agent/base/units.ts'
-import { keyIndex } from '../../../agent/engines/log/key-index.ts'
+import { keyIndex } from '../../../agent/engines/store/key-index.ts'
 
 /** What `/proc/self/smaps` says of the mapping that holds a place in memory: its flags, two letters each. */
 function flagsAt(address: number): string[] {

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 // solhint-disable max-line-length
-/// @title Proofs that both verifiers must accept; written by test/unit/log/proof.test.ts with UPDATE_GOLDEN=1.
+/// @title Proofs that both verifiers must accept; written by test/unit/store/proof.test.ts with UPDATE_GOLDEN=1.
 library LogProofVectors {
     /// @dev Each: root, size, index, leaf, path.
     function inclusions() internal pure returns (bytes[] memory proofs) {

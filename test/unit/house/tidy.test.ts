@@ -33,17 +33,17 @@ describe('the house', () => {
     typeOnly: boolean,
     allowed: boolean,
   ][] = [
-    ['an engine uses the base', 'agent/engines/log/a.ts', 'agent/base/errors.ts', false, true],
+    ['an engine uses the base', 'agent/engines/store/a.ts', 'agent/base/errors.ts', false, true],
     [
       'an engine never uses its sibling',
-      'agent/engines/log/a.ts',
+      'agent/engines/store/a.ts',
       'agent/engines/files/index.ts',
       false,
       false,
     ],
     [
       "an engine never uses even its sibling's types",
-      'agent/engines/log/a.ts',
+      'agent/engines/store/a.ts',
       'agent/engines/files/ports.ts',
       true,
       false,
@@ -54,7 +54,7 @@ describe('the house', () => {
     [
       "an adapter uses an engine's ports as types",
       'agent/adapters/disk/a.ts',
-      'agent/engines/log/ports.ts',
+      'agent/engines/store/ports.ts',
       true,
       true,
     ],
@@ -75,7 +75,7 @@ describe('the house', () => {
     [
       'the client never uses the engines',
       'client/sdk/a.ts',
-      'agent/engines/log/index.ts',
+      'agent/engines/store/index.ts',
       false,
       false,
     ],

@@ -178,7 +178,7 @@ describe('the runtime of controllers', () => {
 
   it('draws the controllers of the agent, in which every kind has one writer', () => {
     assert.match(agentGraph(), /^stores +reads .*order\.volume/m)
-    assert.match(agentGraph(), /^ +writes +unit\.overlay$/m)
+    assert.match(agentGraph(), /^ +writes +unit\.links$/m)
   })
 
   it('leaves nothing sleeping behind', async () => {
