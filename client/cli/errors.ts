@@ -7,6 +7,7 @@ export type CliErrorCode =
   | 'CONFIG_INVALID'
   | 'KEYSTORE_MISSING'
   | 'KEYSTORE_EXISTS'
+  | 'KEYSTORE_BUSY'
   | 'KEYSTORE_INVALID'
   | 'KEYSTORE_OPEN'
   | 'PASSWORD_MISSING'
@@ -35,6 +36,10 @@ export const CLI_ERRORS: ErrorCatalogue<CliErrorCode> = {
   KEYSTORE_EXISTS: {
     means: 'There is a keystore file already; it is never overwritten.',
     hint: 'Name another with --keystore.',
+  },
+  KEYSTORE_BUSY: {
+    means: 'Another process is making a keystore of this name.',
+    hint: 'Wait until it is done, or name another with --keystore.',
   },
   KEYSTORE_INVALID: {
     means: 'The file is no encrypted keystore (web3 secret storage, version 3).',
@@ -103,6 +108,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   SIGNER_MISSING: EXIT.key,
   KEYSTORE_MISSING: EXIT.key,
   KEYSTORE_EXISTS: EXIT.key,
+  KEYSTORE_BUSY: EXIT.key,
   KEYSTORE_INVALID: EXIT.key,
   KEYSTORE_OPEN: EXIT.key,
   PASSWORD_MISSING: EXIT.key,

@@ -3,7 +3,20 @@
  * the environment for machines. Never from an argument, which other users of a machine can see.
  */
 import { scrypt as nodeScrypt, scryptSync as nodeScryptSync } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fsyncSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import {
@@ -14,6 +27,7 @@ import {
   scryptSync,
   Wallet,
 } from 'ethers'
+import { tryLockFile } from '../../agent/adapters/kernel/file-lock.ts'
 import { fromHex } from '../../agent/base/bytes.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 import { requiredSetting, type Settings } from './settings.ts'
@@ -126,7 +140,7 @@ function readSecretFile(path: string): string {
  * @param terminal - Asked for the password twice where it is nowhere else.
  * @param keyFile - File with a bare key to import; a fresh key is drawn without it.
  * @returns Address of the account, and the path of the file.
- * @throws NodeError `KEYSTORE_EXISTS`, `PASSWORD_MISSING`, `KEY_UNREADABLE`, `KEYSTORE_OPEN`.
+ * @throws NodeError `KEYSTORE_EXISTS`, `KEYSTORE_BUSY`, `PASSWORD_MISSING`, `KEY_UNREADABLE`, `KEYSTORE_OPEN`.
  */
 export async function makeKeystore(
   settings: Settings,
@@ -135,22 +149,70 @@ export async function makeKeystore(
   keyFile?: string,
 ): Promise<{ address: string; path: string }> {
   const path = requiredSetting(settings, 'keystore')
-  if (existsSync(path)) throw new NodeError('KEYSTORE_EXISTS', `${path} is there already`)
-  const { address, privateKey } =
-    keyFile === undefined ? Wallet.createRandom() : walletOf(readSecretFile(keyFile))
+  const place = reserveKeystore(path)
+  try {
+    const { address, privateKey } =
+      keyFile === undefined ? Wallet.createRandom() : walletOf(readSecretFile(keyFile))
+    const password = await readNewPassword(settings, environment, terminal)
+    const json = await terminal.during(
+      'encrypting the key',
+      encryptKeystoreJson({ address, privateKey }, password, { scrypt: SCRYPT_COST }),
+    )
+    place.publish(`${json}\n`)
+    return { address, path }
+  } finally {
+    place.release()
+  }
+}
+
+async function readNewPassword(
+  settings: Settings,
+  environment: Environment,
+  terminal: Terminal,
+): Promise<string> {
   const password = await readPassword(settings, environment, terminal, 'New password: ')
   if (password === '') throw new NodeError('PASSWORD_MISSING', 'an empty password protects nothing')
   const isTyped = settings.values.passwordFile === undefined && !environment['VARVE_PASSWORD']
   if (isTyped && (await terminal.password('Again: ')) !== password) {
     throw new NodeError('PASSWORD_WRONG', 'the two passwords differ')
   }
-  const json = await terminal.during(
-    'encrypting the key',
-    encryptKeystoreJson({ address, privateKey }, password, { scrypt: SCRYPT_COST }),
-  )
+  return password
+}
+
+/**
+ * Reserves the path of a new keystore for this process, with a locked file beside it that becomes the keystore, whole or
+ * not at all. What a killed process left of one is taken over.
+ */
+function reserveKeystore(path: string): { publish(json: string): void; release(): void } {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  writeFileSync(path, `${json}\n`, { mode: 0o600, flag: 'wx' })
-  return { address, path }
+  const draft = `${path}.new`
+  const fd = openSync(draft, 'a', 0o600)
+  if (!tryLockFile(fd)) {
+    closeSync(fd)
+    throw new NodeError('KEYSTORE_BUSY', `another process makes ${path}`)
+  }
+  const release = () => {
+    rmSync(draft, { force: true })
+    closeSync(fd)
+  }
+  // Only now: whoever had the draft before may just have made it the keystore.
+  if (existsSync(path)) {
+    release()
+    throw new NodeError('KEYSTORE_EXISTS', `${path} is there already`)
+  }
+  return {
+    publish(json) {
+      fchmodSync(fd, 0o600)
+      ftruncateSync(fd, 0)
+      writeSync(fd, json)
+      fsyncSync(fd)
+      linkSync(draft, path)
+      const folder = openSync(dirname(path), 'r')
+      fsyncSync(folder)
+      closeSync(folder)
+    },
+    release,
+  }
 }
 
 /**

@@ -2,14 +2,14 @@
  * A ledger for one machine that survives restarts and kills: files, accounts, supervised engine, block timer and door put
  * together. One data directory is one chain, with one chain id and one port for good, so that agents find it again.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { NodeError } from '../../agent/base/errors.ts'
+import { lockDirectory } from '../../agent/adapters/kernel/directory-lock.ts'
+import { isNodeError, NodeError } from '../../agent/base/errors.ts'
 import { BALANCE_WEI, type DevnetAccount, devnetAccounts } from './accounts.ts'
 import { writeDurably } from './durable-file.ts'
 import { availableEngine, type EngineKind } from './engine.ts'
 import { Ledger, type LedgerFigures } from './ledger.ts'
-import { lockDirectory } from './lock.ts'
 import { serveLedger } from './proxy.ts'
 
 /** Chain id of a local ledger unless told otherwise; the one that development tools expect. */
@@ -75,21 +75,26 @@ interface LedgerFile {
  */
 export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
   const dataDir = resolve(options.dataDir)
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const unlock = await lockDirectory(dataDir)
+  const unlock = lockLedger(dataDir)
   try {
     return await start(options, dataDir, unlock)
   } catch (caught) {
-    await unlock()
+    unlock()
     throw caught
   }
 }
 
-async function start(
-  options: DevnetOptions,
-  dataDir: string,
-  unlock: () => Promise<void>,
-): Promise<Devnet> {
+/** Keeps two supervisors off one ledger. @throws NodeError `DEVNET_IN_USE`. */
+function lockLedger(dataDir: string): () => void {
+  try {
+    return lockDirectory(dataDir, 'ledger.lock')
+  } catch (cause) {
+    if (!isNodeError(cause, 'DISK_LOCKED')) throw cause
+    throw new NodeError('DEVNET_IN_USE', `another process runs a ledger in ${dataDir}`, { cause })
+  }
+}
+
+async function start(options: DevnetOptions, dataDir: string, unlock: () => void): Promise<Devnet> {
   const file = readLedgerFile(dataDir)
   const wanted = settle(options, file)
   const accounts = devnetAccounts(dataDir)
@@ -113,7 +118,7 @@ async function start(
       server.close()
       server.closeAllConnections()
       await ledger.stop()
-      await unlock()
+      unlock()
     }
     return {
       url: `http://127.0.0.1:${port}`,

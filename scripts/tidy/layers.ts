@@ -28,7 +28,13 @@ const LAYERS: readonly [prefix: string, layer: Layer][] = [
   ['agent/', { code: ['agent/'] }],
   [
     'client/',
-    { code: [BASE, 'client/', 'agent/ledger/abi.ts', 'agent/adapters/socket/'], types: ['agent/'] },
+    {
+      code: [
+        ...[BASE, 'client/', 'agent/ledger/abi.ts', 'agent/adapters/socket/'],
+        'agent/adapters/kernel/file-lock.ts',
+      ],
+      types: ['agent/'],
+    },
   ],
   ['scripts/bench/', { code: ['agent/', 'client/', 'scripts/', 'test/support/'] }],
   ['scripts/gas.ts', { code: ['agent/', 'ignition/', 'test/solidity/support/'] }],

@@ -1,8 +1,7 @@
 /**
  * The data directory of a node: its lock, its identity, and the places of its units.
  *
- * The lock is a unix socket in the kernel's own name space, named after the directory's device and inode: it vanishes with
- * the process that holds it, however that ends, and there is no stale lock to clean up. `agent.lock` says who, for people.
+ * The kernel holds the lock, so there is no stale one to clean up. `agent.lock` says who, for people.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -14,16 +13,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { isAbsolute, join, resolve } from 'node:path'
 import { fromHex, toHex } from '../../base/bytes.ts'
-import { codeOf, describeError, NodeError } from '../../base/errors.ts'
+import { codeOf, describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import { IDENTITY_SEED_BYTES, type Identity, identityFromSeed } from '../../base/identity.ts'
 import { parseObject } from '../../base/json.ts'
+import { lockDirectory } from '../kernel/directory-lock.ts'
 
 /** A data directory in use by this process. */
 export interface DataDirectory {
@@ -49,7 +46,7 @@ export interface DataDirectory {
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   const root = resolve(path)
   makeFolders(root)
-  const unlock = await lock(root)
+  const unlock = lock(root)
   try {
     const { identity, isNew } = readOrMakeIdentity(join(root, 'identity.json'))
     return {
@@ -98,27 +95,12 @@ function makeFolders(root: string): void {
   }
 }
 
-async function lock(root: string): Promise<() => void> {
-  const { dev, ino } = statSync(root)
-  const server = createServer((socket) => socket.destroy())
-  const taken = Promise.withResolvers<void>()
-  server.once('error', taken.reject)
-  server.listen(`\0varve-agent/${dev}/${ino}`, taken.resolve)
-  const file = join(root, 'agent.lock')
+function lock(root: string): () => void {
   try {
-    await taken.promise
+    return lockDirectory(root, 'agent.lock')
   } catch (cause) {
-    if (codeOf(cause) !== 'EADDRINUSE') throw cause
-    const holder = existsSync(file) ? readFileSync(file, 'utf8').trim() : 'unknown'
-    throw new NodeError('AGENT_ALREADY_RUNNING', `process ${holder} uses ${root}`, {
-      details: { pid: Number(holder) || undefined },
-    })
-  }
-  server.unref()
-  writeFileSync(file, `${process.pid}\n`, { mode: 0o600 })
-  return () => {
-    rmSync(file, { force: true })
-    server.close()
+    if (!isNodeError(cause, 'DISK_LOCKED')) throw cause
+    throw new NodeError('AGENT_ALREADY_RUNNING', cause.message, { details: cause.details })
   }
 }
 

@@ -4,6 +4,7 @@ import type { Server } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { lockDirectory } from '../../adapters/kernel/directory-lock.ts'
 import { hugePages } from '../../adapters/kernel/huge-pages.ts'
 import { type HookRunner, hookRunner } from '../../adapters/process/hook-runner.ts'
 import { openTransport, type TransportChoice } from '../../adapters/socket/open-transport.ts'
@@ -21,8 +22,8 @@ import {
   StoreReplica,
 } from '../../engines/store/index.ts'
 import { buildId } from '../build.ts'
-import { lockDirectory } from './directory-lock.ts'
 import { threadedRootHasher } from './root-hasher.ts'
+import { STORE_LOCK } from './store-lock.ts'
 
 /** What the primary shows of a replica is cut to this. */
 const REPLICA_NAME_CHARACTERS_MAX = 64
@@ -77,7 +78,7 @@ export interface StandAlone {
  */
 export async function startStandAlone(init: StandAloneInit): Promise<StandAlone> {
   const { data, log } = init
-  const unlock = init.store.readOnly ? () => undefined : lockDirectory(data)
+  const unlock = init.store.readOnly ? () => undefined : lockDirectory(data, STORE_LOCK)
   const hooks = init.hook === undefined ? undefined : startHooks(init, init.hook)
   const tellOfCrash = () => hooks?.fire('crash', [])
   process.on('uncaughtExceptionMonitor', tellOfCrash)

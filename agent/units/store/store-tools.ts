@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { lockDirectory } from '../../adapters/kernel/directory-lock.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
 import { systemClock } from '../../adapters/time/system-clock.ts'
 import { NodeError } from '../../base/errors.ts'
@@ -15,7 +16,7 @@ import {
   type LogStoreInit,
   type Namespace,
 } from '../../engines/store/index.ts'
-import { lockDirectory } from './directory-lock.ts'
+import { STORE_LOCK } from './store-lock.ts'
 
 type Print = (line: string) => void
 
@@ -71,7 +72,7 @@ export async function runStoreTool(
   }
   const data = resolve(directory)
   if (tool.isReading && !existsSync(data)) throw new NodeError('DISK_NOT_FOUND', data)
-  const unlock = lockDirectory(data)
+  const unlock = lockDirectory(data, STORE_LOCK)
   try {
     const store = await openStore(data, log, { readOnly: tool.isReading, sync: 'group' })
     try {

@@ -9,6 +9,7 @@ import type { Server } from 'node:net'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { lockDirectory } from '../../adapters/kernel/directory-lock.ts'
 import { hugePages } from '../../adapters/kernel/huge-pages.ts'
 import { openTransport } from '../../adapters/socket/open-transport.ts'
 import { respListener } from '../../adapters/socket/resp-listener.ts'
@@ -29,6 +30,7 @@ import { buildId } from '../build.ts'
 import { serveControl } from '../control.ts'
 import { prefacedPeer } from '../peer-preface.ts'
 import { threadedRootHasher } from './root-hasher.ts'
+import { STORE_LOCK } from './store-lock.ts'
 
 /** Properties of an order's namespace that are the same for all: volumes rely on them. */
 const ORDER_DEFAULTS = { sync: 'always', historySeconds: 0, isPublic: false } as const
@@ -56,12 +58,23 @@ export interface StoreUnit {
  *
  * @param init - Where and under what name.
  * @returns The running unit, both sockets ready.
- * @throws NodeError `DISK_*`, `LOG_*`, `CONTROL_ALREADY_RUNNING`.
+ * @throws NodeError `DISK_*`, `LOG_*`, `CONTROL_ALREADY_RUNNING`; nothing is left open then.
  * @example
  * const unit = await startStoreUnit({ dataDir: '/var/lib/varve', name: 'store', log })
  * await unit.closed
  */
 export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
+  // Before anything else: an agent that died may have left a unit that serves, and a person may be mending the directory.
+  const unlock = lockDirectory(join(init.dataDir, 'store'), STORE_LOCK)
+  try {
+    return await serveStore(init, unlock)
+  } catch (caught) {
+    unlock()
+    throw caught
+  }
+}
+
+async function serveStore(init: StoreUnitInit, unlock: () => void): Promise<StoreUnit> {
   const { dataDir, name, log } = init
   const runDirectory = join(dataDir, 'run')
   const peerPath = join(runDirectory, `${name}-peer.sock`)
@@ -69,7 +82,6 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
   let store: LogStore | undefined
   let close: () => Promise<void> = async () => undefined
 
-  // The control socket first: that it could be claimed shows that no other process has this data directory open.
   const control = await serveControl<StoreUnitConfig>({
     path: join(runDirectory, `${name}.sock`),
     kind: 'store',
@@ -108,6 +120,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
     for (const path of [peerPath, auditPath]) rmSync(path, { force: true })
     await store.close()
     await rootHasher.close()
+    unlock()
     log.info({}, 'store is closed')
   }
   return { closed: control.closed, stop: () => control.stop() }

@@ -1,5 +1,13 @@
 /** The command line without a ledger: help, settings, arguments, tables, keystores. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert } from 'chai'
@@ -176,6 +184,7 @@ describe('settings and keystores', () => {
     assert.equal(wallet.address, made.address)
     assert.notInclude(readFileSync(made.path, 'utf8'), wallet.privateKey.slice(2))
     assert.equal(await codeThrownBy(() => makeKeystore(settings, {}, silent)), 'KEYSTORE_EXISTS')
+    assert.isFalse(existsSync(`${made.path}.new`))
 
     writeFileSync(path('password'), 'wrong')
     assert.equal(await codeThrownBy(() => openWallet(settings, {}, silent)), 'PASSWORD_WRONG')
