@@ -23,6 +23,7 @@ export interface RequestFields {
   readonly ino?: number
   readonly uid?: number
   readonly gid?: number
+  readonly pid?: number
   /** Overrides the true length. */
   readonly statedBytes?: number
 }
@@ -33,6 +34,8 @@ export class FakeFuseDevice implements FuseDevice {
   readonly replies = new Map<number, FakeReply>()
   /** Requests whose buffer has not come back. */
   readonly held = new Set<number>()
+  /** Threads that are being killed. */
+  readonly ending = new Set<number>()
   isPaused = false
   readAheadBytes = 0
   unmounts: string[] = []
@@ -57,6 +60,10 @@ export class FakeFuseDevice implements FuseDevice {
     assert(errno === 0 || reply.length === OUT_HEADER_BYTES, 'an error has no body')
     assert(this.#open.delete(unique), 'a request is answered once')
     this.replies.set(unique, { errno, body: reply.subarray(OUT_HEADER_BYTES) })
+  }
+
+  isEnding(task: number): boolean {
+    return this.ending.has(task)
   }
 
   pause(): void {
@@ -99,6 +106,7 @@ export class FakeFuseDevice implements FuseDevice {
     bytes.writeBigUInt64LE(BigInt(fields.ino ?? 1), 16)
     bytes.writeUInt32LE(fields.uid ?? 0, 24)
     bytes.writeUInt32LE(fields.gid ?? 0, 28)
+    bytes.writeUInt32LE(fields.pid ?? 0, 32)
     bytes.set(body, IN_HEADER_BYTES)
     this.deliver(bytes, unique)
     return unique

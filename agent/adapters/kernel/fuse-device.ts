@@ -12,6 +12,7 @@ import { required } from '../../base/assert.ts'
 import { codeOf, NodeError } from '../../base/errors.ts'
 import { KIB } from '../../base/units.ts'
 import type { FuseDevice, RequestBuffer, RequestReceiver } from '../../engines/fuse/ports.ts'
+import { isTaskEnding } from './ending-task.ts'
 import type { KernelErrorCode } from './errors.ts'
 import { MNT_DETACH, MNT_FORCE, ReadableWait, unmount, unmountNow } from './libc.ts'
 import { type MountEntry, parseMountTable, readMountTable } from './mount-table.ts'
@@ -96,6 +97,10 @@ export class KernelFuseDevice implements FuseDevice {
         { cause },
       )
     }
+  }
+
+  isEnding(task: number): boolean {
+    return isTaskEnding(task)
   }
 
   pause(): void {

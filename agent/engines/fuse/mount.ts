@@ -59,7 +59,7 @@ export async function mountFileSystem(init: MountInit): Promise<Mount> {
   const { path, readOnly, kernel, fileSystem, cache } = init
   const log = init.log.child({ mount: path })
   const device = await kernel.mount({ path, readOnly, readBytesMax: TRANSFER_BYTES_MAX })
-  const session = new FuseSession({ fileSystem, device, cache, log })
+  const session = new FuseSession({ fileSystem, device, cache, clock: init.clock, log })
   device.start(session)
   try {
     await within(session.ready, init.clock)

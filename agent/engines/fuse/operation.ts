@@ -26,7 +26,8 @@ export type Encode = (out: ReplyWriter) => void
 export interface Operation {
   readonly name: string
   /**
-   * True if the caller may be told EINTR while the answer is pending: nothing is lost when the late answer is dropped.
+   * True if the answer may be dropped while it is pending because the caller is ending: it asks and changes nothing. Never of
+   * what has or may have had an effect, syncs among it: a program that is told EINTR does it again.
    */
   readonly stoppable: boolean
   /** True if the file system is handed bytes of the request's buffer, which then must wait for the answer. */

@@ -192,6 +192,12 @@ export interface FuseDevice {
   start(receiver: RequestReceiver): void
   /** Sends one reply or notification whole; the kernel has copied it when this returns. A reply that came too late is dropped. */
   send(reply: Uint8Array): void
+  /**
+   * Whether the thread that sent a request is about to end: a signal that nothing can stop waits for it.
+   *
+   * @param task - As in the request's header; 0 is a thread that cannot be seen from here, which is taken to live.
+   */
+  isEnding(task: number): boolean
   /** Leaves further requests in the kernel until `resume`. */
   pause(): void
   resume(): void

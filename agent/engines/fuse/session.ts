@@ -5,7 +5,7 @@
  * table while others go on. A failure is the answer to one request and never more than that.
  */
 import { describeError, NodeError } from '../../base/errors.ts'
-import type { Log } from '../../base/ports.ts'
+import type { Clock, Log } from '../../base/ports.ts'
 import { ERRNO, errnoOf } from './errno.ts'
 import { agree, type CachePolicy, decodeInit, encodeInit } from './init.ts'
 import { Inodes } from './inodes.ts'
@@ -31,6 +31,8 @@ const EXCLUSIVE_SECONDS = 3600
 const FROZEN_SECONDS = 365 * 24 * 3600
 /** How long a reader of a live volume may miss a change by the writer. */
 const SHARED_SECONDS = 1
+/** How often a program that was interrupted is looked at again: the kernel says only once that a signal came. */
+const INTERRUPTED_CHECK_MS = 250
 
 const OPERATIONS: Readonly<Record<number, Operation>> = {
   ...NAMES,
@@ -44,6 +46,7 @@ export interface FuseSessionInit {
   readonly fileSystem: FileSystem
   readonly device: FuseDevice
   readonly cache: CachePolicy
+  readonly clock: Clock
   readonly log: Log
 }
 
@@ -62,6 +65,10 @@ interface Pending {
   readonly name: string
   readonly isStoppable: boolean
   readonly abort: AbortController | undefined
+  /** Thread of the program that asked; 0 if it is not to be seen from here. */
+  readonly task: number
+  /** A signal came for the program, which goes on unless it is ending. */
+  isInterrupted: boolean
   /** The kernel was told EINTR, or is gone: the late answer is dropped. */
   isDropped: boolean
 }
@@ -84,6 +91,7 @@ export class FuseSession implements RequestReceiver {
   #failures = 0
   #isPaused = false
   #isGone = false
+  #isWatchingInterrupted = false
 
   constructor(init: FuseSessionInit) {
     this.#init = init
@@ -211,7 +219,9 @@ export class FuseSession implements RequestReceiver {
     outcome: Promise<T>,
     answer: (value: T) => void,
   ): Promise<void> {
-    const pending: Pending = { name, isStoppable, abort, isDropped: this.#isGone }
+    const task = header.pid
+    const isDropped = this.#isGone
+    const pending: Pending = { name, isStoppable, abort, task, isInterrupted: false, isDropped }
     this.#pending.set(header.unique, pending)
     this.#throttle()
     try {
@@ -258,13 +268,40 @@ export class FuseSession implements RequestReceiver {
     for (let at = 0; at < count; at++) this.#forget(this.#reader.u64(), this.#reader.u64())
   }
 
-  /** The kernel gives requests out in order and one reader takes them, so what is not pending was answered. */
+  /**
+   * A signal came for a program that waits. As on a local file system it does not shorten the call (a timer's tick must not
+   * fail a `stat`), unless it ends the program: then what has no effect is dropped. The kernel gives requests out in order and
+   * one reader takes them, so what is not pending was answered.
+   */
   #interrupt(unique: number): void {
     const pending = this.#pending.get(unique)
     if (pending === undefined || pending.isDropped || !pending.isStoppable) return
+    pending.isInterrupted = true
+    if (!this.#dropIfEnding(unique, pending)) void this.#watchInterrupted()
+  }
+
+  /** @returns True if the program is ending; its request is answered then. */
+  #dropIfEnding(unique: number, pending: Pending): boolean {
+    if (!this.#init.device.isEnding(pending.task)) return false
     pending.isDropped = true
     this.#refuse(unique, ERRNO.EINTR)
     pending.abort?.abort()
+    return true
+  }
+
+  /** A second signal is not told: whoever was interrupted once is looked at until it is answered. */
+  async #watchInterrupted(): Promise<void> {
+    if (this.#isWatchingInterrupted) return
+    this.#isWatchingInterrupted = true
+    for (let isAny = true; isAny; ) {
+      await this.#init.clock.sleep(INTERRUPTED_CHECK_MS)
+      isAny = false
+      for (const [unique, pending] of this.#pending) {
+        if (!pending.isInterrupted || pending.isDropped) continue
+        if (!this.#dropIfEnding(unique, pending)) isAny = true
+      }
+    }
+    this.#isWatchingInterrupted = false
   }
 
   #answer(header: RequestHeader, name: string, encode: Encode): void {

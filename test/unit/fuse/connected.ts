@@ -5,6 +5,7 @@ import type { FileSystem } from '../../../agent/engines/fuse/ports.ts'
 import { OP } from '../../../agent/engines/fuse/protocol.ts'
 import { FuseSession } from '../../../agent/engines/fuse/session.ts'
 import { FakeFuseDevice } from '../../support/fake-fuse-device.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
 import { createBody, initBody } from './requests.ts'
 
 /** A log that keeps its errors. */
@@ -26,16 +27,18 @@ export interface Connected {
   readonly device: FakeFuseDevice
   readonly session: FuseSession
   readonly log: ErrorLog
+  readonly clock: VirtualClock
 }
 
 /** Starts a session and sends INIT. */
 export function connect(fileSystem: FileSystem, cache: CachePolicy = 'exclusive'): Connected {
   const device = new FakeFuseDevice()
   const log = new ErrorLog()
-  const session = new FuseSession({ fileSystem, device, cache, log })
+  const clock = new VirtualClock()
+  const session = new FuseSession({ fileSystem, device, cache, clock, log })
   device.start(session)
   device.ask(OP.INIT, initBody())
-  return { device, session, log }
+  return { device, session, log, clock }
 }
 
 /** Makes a file in the root by CREATE. @returns Its inode and handle. */

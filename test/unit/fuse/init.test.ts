@@ -7,13 +7,15 @@ import { INIT, OP } from '../../../agent/engines/fuse/protocol.ts'
 import { FuseSession } from '../../../agent/engines/fuse/session.ts'
 import { FakeFuseDevice } from '../../support/fake-fuse-device.ts'
 import { MemoryFileSystem } from '../../support/memory-file-system.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
 import { ErrorLog } from './connected.ts'
 import { initBody, u32 } from './requests.ts'
 
 function negotiate(body: Buffer, cache: CachePolicy = 'exclusive') {
   const device = new FakeFuseDevice()
   const fileSystem = new MemoryFileSystem()
-  const session = new FuseSession({ fileSystem, device, cache, log: new ErrorLog() })
+  const clock = new VirtualClock()
+  const session = new FuseSession({ fileSystem, device, cache, clock, log: new ErrorLog() })
   device.start(session)
   const reply = device.ask(OP.INIT, body)
   const has = (bit: number): boolean => {

@@ -327,11 +327,12 @@ describe('a FUSE session', () => {
       assert.equal(session.figures.pending, 0)
     })
 
-    it('tells a reader that stopped waiting EINTR at once, aborts the read, and drops its answer', async () => {
+    it('drops what a program asked that is being killed: EINTR at once, the read aborted, its answer ignored', async () => {
       const { fileSystem, waiting } = slowReads()
       const { device } = connect(fileSystem)
       const { handle } = createFile(device, 'x')
-      const unique = device.request(OP.READ, readBody(handle, 0, 4))
+      device.ending.add(77)
+      const unique = device.request(OP.READ, readBody(handle, 0, 4), { pid: 77 })
       device.request(OP.INTERRUPT, u64(unique))
       assert.equal(device.reply(unique).errno, ERRNO.EINTR)
       assert.isTrue(waiting[0]?.signal?.aborted)
@@ -341,12 +342,54 @@ describe('a FUSE session', () => {
       assert.equal(device.reply(unique).errno, ERRNO.EINTR)
     })
 
+    it('finishes what a program asked that got a signal and lives, and drops it if it is killed afterwards', async () => {
+      const { fileSystem, waiting } = slowReads()
+      const { device, clock } = connect(fileSystem)
+      const { handle } = createFile(device, 'x')
+      const uniques = [71, 72].map((pid) => {
+        const unique = device.request(OP.READ, readBody(handle, 0, 4), { pid })
+        device.request(OP.INTERRUPT, u64(unique))
+        return unique
+      })
+      await clock.advance(1000)
+      for (const unique of uniques) assert.isFalse(device.replies.has(unique))
+      device.ending.add(71)
+      await clock.advance(1000)
+      assert.equal(device.reply(uniques[0] ?? 0).errno, ERRNO.EINTR)
+      waiting[1]?.resolve(4)
+      await clock.advance(1000)
+      assert.equal(device.reply(uniques[1] ?? 0).body.toString(), 'rrrr')
+      assert.equal(clock.sleeping, 0, 'nobody is looked at any more')
+    })
+
+    it('never answers EINTR where something has or may have happened, not even to a program that is being killed', async () => {
+      const asks = new Set<number>([
+        ...[OP.LOOKUP, OP.GETATTR, OP.READLINK, OP.STATFS, OP.GETXATTR, OP.LISTXATTR],
+        ...[OP.READ, OP.READDIR, OP.READDIRPLUS, OP.LSEEK],
+      ])
+      const unanswered = new Set<number>([OP.FORGET, OP.BATCH_FORGET, OP.INTERRUPT])
+      for (const [opcode, body] of SOUND) {
+        if (unanswered.has(opcode)) continue
+        const never: FileSystem = new Proxy(new MemoryFileSystem(), {
+          get: () => () => new Promise(() => {}),
+        })
+        const { device } = connect(never)
+        device.ending.add(77)
+        const unique = device.request(opcode, body, { pid: 77 })
+        device.request(OP.INTERRUPT, u64(unique))
+        const told = device.replies.get(unique)?.errno
+        if (asks.has(opcode)) assert.equal(told, ERRNO.EINTR, `operation ${opcode} only asks`)
+        else assert.notEqual(told, ERRNO.EINTR, `operation ${opcode} may have an effect`)
+      }
+    })
+
     it('does not abort a read because an earlier one was', async () => {
       const { fileSystem, waiting } = slowReads()
       const { device } = connect(fileSystem)
       const { handle } = createFile(device, 'x')
       const first = device.request(OP.READ, readBody(handle, 0, 4))
       const second = device.request(OP.READ, readBody(handle, 0, 4))
+      device.ending.add(0)
       device.request(OP.INTERRUPT, u64(first))
       assert.isFalse(waiting[1]?.signal?.aborted)
       waiting[1]?.resolve(2)
@@ -358,6 +401,7 @@ describe('a FUSE session', () => {
       const done = Promise.withResolvers<void>()
       const memory = new MemoryFileSystem()
       const { device } = connect(withMethods(memory, { unlink: () => done.promise }))
+      device.ending.add(0)
       const unique = device.request(OP.UNLINK, text('x'))
       device.request(OP.INTERRUPT, u64(unique))
       assert.isFalse(device.replies.has(unique))
@@ -396,6 +440,7 @@ describe('a FUSE session', () => {
         device.request(OP.READ, readBody(handle, 0, 4)),
       )
       assert.lengthOf(waiting, READ_BUFFERS_MAX)
+      device.ending.add(0)
       device.request(OP.INTERRUPT, u64(uniques.at(-2) ?? 0))
       for (const one of waiting.slice(0, 2)) one.resolve(4)
       await settle()

@@ -142,10 +142,8 @@ const releaseDirectory = operation('releasedir', ({ fileSystem, inodes }, _heade
   return then(fileSystem.releaseDirectory(handle), () => nothing)
 })
 
-const syncDirectory = operation(
-  'fsyncdir',
-  ({ fileSystem }, { ino }) => then(fileSystem.syncDirectory(ino), () => nothing),
-  { stoppable: true },
+const syncDirectory = operation('fsyncdir', ({ fileSystem }, { ino }) =>
+  then(fileSystem.syncDirectory(ino), () => nothing),
 )
 
 /** By operation code. */

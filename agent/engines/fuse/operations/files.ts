@@ -87,15 +87,11 @@ const release = operation('release', ({ fileSystem, inodes }, _header, reader) =
   return then(fileSystem.release(handle), () => nothing)
 })
 
-const sync = operation(
-  'fsync',
-  ({ fileSystem }, { ino }, reader) => {
-    reader.skip(8)
-    const dataOnly = (reader.u32() & FSYNC_DATA_ONLY) !== 0
-    return then(fileSystem.sync(ino, dataOnly), () => nothing)
-  },
-  { stoppable: true },
-)
+const sync = operation('fsync', ({ fileSystem }, { ino }, reader) => {
+  reader.skip(8)
+  const dataOnly = (reader.u32() & FSYNC_DATA_ONLY) !== 0
+  return then(fileSystem.sync(ino, dataOnly), () => nothing)
+})
 
 const ALLOCATIONS: readonly number[] = [
   0,
