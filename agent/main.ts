@@ -26,6 +26,8 @@ interface RunFlags {
   readonly announce?: readonly string[]
   readonly capacity?: string
   readonly price?: string
+  readonly ledgerHeaders?: string
+  readonly ledgerTime?: string
   readonly poll?: string
   readonly mountRoot?: string
   readonly cache?: string
@@ -59,6 +61,8 @@ async function main(argv: readonly string[]): Promise<void> {
       .option('--announce <multiaddr...>', SETTINGS.announce.about)
       .option('--capacity <size>', SETTINGS.capacity.about)
       .option('--price <amount>', SETTINGS.pricePerGibSecond.about)
+      .option('--ledger-headers <format>', SETTINGS.ledgerHeaders.about)
+      .option('--ledger-time <kind>', SETTINGS.ledgerTime.about)
       .option('--poll <ms>', SETTINGS.pollMs.about)
       .option('--mount-root <path>', SETTINGS.mountRoot.about)
       .option('--cache <size>', SETTINGS.cache.about)
@@ -138,6 +142,8 @@ function readConfig(flags: Omit<RunFlags, 'data' | 'json'>): ReturnType<typeof r
     announce: flags.announce,
     capacity: flags.capacity,
     pricePerGibSecond: flags.price,
+    ledgerHeaders: flags.ledgerHeaders,
+    ledgerTime: flags.ledgerTime,
     pollMs: number(flags.poll),
     mountRoot: flags.mountRoot === undefined ? undefined : resolve(flags.mountRoot),
     cache: flags.cache,

@@ -97,7 +97,7 @@ export async function runAgent(options: {
   const build = buildId()
   log.info({ account: identity.account, build, data: data.path, isNew: data.isNew }, 'agent starts')
 
-  const endpoints = config.ledger.map(rpcLedger)
+  const endpoints = config.ledger.map((url) => rpcLedger(url, config.ledgerHeaders))
   const host = unitHost({ dataDir: data.path, program, build, log, connect: connectControl })
   const supervisor = new Supervisor({ host, clock, log })
   const controllers = agentControllers({
@@ -111,6 +111,7 @@ export async function runAgent(options: {
       clock,
       keeps: config.keeper,
       stallMs: config.stallSeconds * SECOND_MS,
+      time: config.ledgerTime,
     }),
     sender: new LedgerSender({ gates: endpoints, key: identity, clock }),
     supervisor,

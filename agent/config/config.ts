@@ -22,6 +22,10 @@ export interface AgentConfig {
   readonly announce: readonly string[]
   readonly capacityBytes: number
   readonly pricePerGibSecond: bigint
+  /** How headers are held to their hash. */
+  readonly ledgerHeaders: 'ethereum' | 'unchecked'
+  /** `warped` only for a local chain whose time is moved by hand: then its time is compared with no clock. */
+  readonly ledgerTime: 'real' | 'warped'
   readonly pollMs: number
   readonly stallSeconds: number
   /** Whether this node keeps others to their audits, where policy pays a share for it. */
@@ -74,6 +78,8 @@ const SCHEMA = z.strictObject({
   announce: multiaddrs.nullable(),
   capacity: size.refine((bytes) => bytes >= MIB, { message: 'is below 1 MiB' }),
   pricePerGibSecond: amount,
+  ledgerHeaders: z.enum(['ethereum', 'unchecked']),
+  ledgerTime: z.enum(['real', 'warped']),
   pollMs: z.number().int().min(50).max(60_000),
   stallSeconds: z.number().int().min(1).max(86_400),
   keeper: z.boolean(),
@@ -106,6 +112,15 @@ export const SETTINGS: {
   pricePerGibSecond: {
     about: 'Smallest units of the token for 1 GiB kept for one second, at most what policy allows',
     value: '100000000',
+  },
+  ledgerHeaders: {
+    about: 'Format of block headers: ethereum, or unchecked for a chain with another',
+    value: 'ethereum',
+  },
+  ledgerTime: {
+    about:
+      'real, or warped for a local chain whose time is moved by hand; never for one that others use',
+    value: 'real',
   },
   pollMs: { about: 'Milliseconds between two looks at the ledger', value: 500 },
   stallSeconds: {

@@ -12,6 +12,9 @@ export type LedgerWaitCode =
   | 'LEDGER_NO_FINALITY'
   | 'LEDGER_BEHIND'
   | 'LEDGER_FORKED'
+  | 'LEDGER_REVERTED'
+  | 'LEDGER_HEADER_FORGED'
+  | 'LEDGER_TIME_IMPLAUSIBLE'
   | 'LEDGER_LOGS_WITHHELD'
   | 'LEDGER_STALLED'
   | 'LEDGER_DISAGREE'
@@ -60,6 +63,19 @@ export const LEDGER_ERRORS: ErrorCatalogue<LedgerErrorCode> = {
   LEDGER_FORKED: {
     means: 'A block that was final has another hash now.',
     hint: 'The endpoint is on another fork, or finality was broken; nothing is done until it agrees again.',
+  },
+  LEDGER_REVERTED: {
+    means:
+      'What was read as final turned out not to be: it was read anew from a block before, and nothing is deleted for a whole grace.',
+    hint: 'An endpoint lied, or the chain broke its finality: compare the endpoints, and use several that are independent.',
+  },
+  LEDGER_HEADER_FORGED: {
+    means: 'A block’s header does not hash to the hash that the endpoint gives it.',
+    hint: 'The endpoint is faulty or lying: use another. If the chain’s headers have another format, set ledgerHeaders to unchecked.',
+  },
+  LEDGER_TIME_IMPLAUSIBLE: {
+    means: 'A block’s time cannot be true by this machine’s clock and by the blocks before it.',
+    hint: 'Check this machine’s clock, then the endpoint. Only for a local chain whose time is moved by hand, set ledgerTime to warped.',
   },
   LEDGER_LOGS_WITHHELD: {
     means: 'The events that were given are not all that the contract counted.',

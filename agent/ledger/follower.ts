@@ -4,24 +4,32 @@
  * Each poll asks every endpoint for its head, picks the highest final block that a majority has, lets each of them read
  * the whole view there, and adopts it if a majority of all configured endpoints gives the same bytes. Whatever else
  * happens becomes a waiting code, and what is known stays as it is.
+ *
+ * What is known may itself be wrong: an endpoint lied, or the chain broke its finality. When a majority contradicts it in two polls
+ * running and still has a block that was known before, everything is read anew ({@link Doubt}), and nothing is deleted for a grace.
  */
 import { createHash } from 'node:crypto'
 import { assert } from '../base/assert.ts'
 import { codeOf, describeError, NodeError } from '../base/errors.ts'
 import type { Account } from '../base/ids.ts'
 import type { Clock } from '../base/ports.ts'
+import { SECOND_MS } from '../base/units.ts'
 import { POLICY_ABI } from './abi.ts'
 import { decodePolicy } from './decode.ts'
+import { Doubt } from './doubt.ts'
 import { LEDGER_ERRORS, type LedgerErrorCode } from './errors.ts'
+import { implausibility, pastOf, timeAt, trailAfter } from './ledger-time.ts'
 import type { LedgerSource } from './ports.ts'
 import { readPin, readView } from './read-view.ts'
 import type {
   BlockRef,
   GridPin,
+  LedgerCursor,
   LedgerPoll,
   LedgerStatus,
   LedgerView,
   SourceStatus,
+  TrailBlock,
 } from './types.ts'
 
 /** More endpoints would cost more than they add to trust. */
@@ -38,6 +46,22 @@ export interface FollowerInit {
   readonly keeps?: boolean
   /** Milliseconds without a new final block after which the status says that the ledger stalls, `> 0`. */
   readonly stallMs: number
+  /** `warped` for a chain of tests whose time is moved by hand: it is compared with no clock. */
+  readonly time: 'real' | 'warped'
+}
+
+/** From where on a poll reads. */
+interface Start {
+  /** What is gone on from; undefined to read everything. */
+  readonly known: LedgerView | undefined
+  /** Contracts that must be there; undefined at first start. */
+  readonly pin: GridPin | undefined
+}
+
+/** What one look at all endpoints gave. */
+interface Look extends LedgerPoll {
+  /** Failures, one for each endpoint that had one. */
+  readonly failures: readonly unknown[]
 }
 
 interface Head {
@@ -59,13 +83,20 @@ export class LedgerFollower {
   readonly #majority: number
   /** Endpoints whose contracts were compared with the pin since they last failed. */
   readonly #verified = new Map<LedgerSource, GridPin>()
+  /** Whether what is adopted has no witness but its one endpoint. */
+  readonly #isAlone: boolean
+  readonly #doubt: Doubt
   #advancedAt: number | undefined
+  /** The cursor that this process adopted, and when: for what passed since, a clock that nobody sets is better. */
+  #adopted: { readonly hash: string; readonly at: number } | undefined
 
   constructor(init: FollowerInit) {
     const count = init.sources.length
     assert(count >= 1 && count <= SOURCES_MAX, 'there are 1 to SOURCES_MAX endpoints')
     this.#init = init
     this.#majority = Math.floor(count / 2) + 1
+    this.#isAlone = new Set(init.sources.map(({ name }) => name)).size < 2
+    this.#doubt = new Doubt(init.clock)
   }
 
   /**
@@ -79,7 +110,23 @@ export class LedgerFollower {
    * const { view, status } = await follower.poll(known, signal)
    */
   async poll(known: LedgerView | undefined, signal: AbortSignal): Promise<LedgerPoll> {
-    const heads = await this.#ask(this.#init.sources, (source) => this.#head(source, known, signal))
+    const start = { known, pin: known?.cursor.pin }
+    const look = await this.#look(start, signal)
+    if (!known) return this.#adopt(look, [], 0)
+    const { cursor } = known
+    if (!this.#doubt.grows(cursor, look.failures, this.#majority)) {
+      return this.#adopt(look, pastOf(cursor), cursor.time?.frozenUntil ?? 0)
+    }
+    const past = await this.#truePast(cursor, signal)
+    if (!this.#doubt.isOver(past.length > 0)) return look
+    const anew = await this.#look({ known: undefined, pin: start.pin }, signal)
+    return anew.view ? this.#adopt(anew, past, this.#frozenUntil(known, anew.view)) : look
+  }
+
+  /** Asks all endpoints, and reads a newer view if there is one. */
+  async #look(start: Start, signal: AbortSignal): Promise<Look> {
+    const { known } = start
+    const heads = await this.#ask(this.#init.sources, (source) => this.#head(source, start, signal))
     signal.throwIfAborted()
     const good = heads.flatMap((head) => ('value' in head ? [head.value] : []))
     if (good.length < this.#majority) return this.#waiting(heads, heads)
@@ -88,9 +135,9 @@ export class LedgerFollower {
     const finalNumber = this.#nthHighest(good.map(({ finalized }) => finalized.number))
     if (height < 0) {
       const young = new NodeError('LEDGER_NO_FINALITY', 'the chain is younger than its finality')
-      return { view: undefined, status: this.#status('waiting', heads, [], young) }
+      return { view: undefined, status: this.#status('waiting', heads, [], young), failures: [] }
     }
-    if (known && height <= known.cursor.block.number) return this.#idle(heads)
+    if (known && height <= known.cursor.block.number) return this.#idle(heads, known.cursor)
 
     const able = good.filter(({ final }) => final >= height)
     const views = await this.#ask(
@@ -106,7 +153,6 @@ export class LedgerFollower {
     signal.throwIfAborted()
     const agreed = this.#agreed(views)
     if (!agreed) return this.#waiting(heads, [...heads.filter(failed), ...views])
-    this.#advancedAt = this.#init.clock.monotonic()
     const cursor = {
       ...agreed.cursor,
       finalNumber: Math.max(finalNumber, known?.cursor.finalNumber ?? 0),
@@ -114,20 +160,60 @@ export class LedgerFollower {
     return {
       view: { ...agreed, cursor },
       status: this.#status('following', heads, views.filter(failed)),
+      failures: [],
     }
   }
 
-  async #head(
-    source: LedgerSource,
-    known: LedgerView | undefined,
-    signal: AbortSignal,
-  ): Promise<Head> {
+  /** Notes when a view was adopted, what was adopted before it, and what its time is worth. */
+  #adopt(look: Look, past: readonly TrailBlock[], frozenUntil: number): LedgerPoll {
+    const { view, status } = look
+    if (!view) return { view, status }
+    const { clock } = this.#init
+    const { block } = view.cursor
+    this.#advancedAt = clock.monotonic()
+    this.#adopted = { hash: block.hash, at: clock.monotonic() }
+    const time = timeAt(block, clock.now(), this.#isProven, frozenUntil)
+    const cursor = { ...view.cursor, trail: trailAfter(past, block.number), time }
+    return { view: { ...view, cursor }, status: alarmed(status, cursor) }
+  }
+
+  /** Whether what is adopted needs no witness beside the endpoints. */
+  get #isProven(): boolean {
+    return !this.#isAlone || this.#isWarped
+  }
+
+  get #isWarped(): boolean {
+    return this.#init.time === 'warped'
+  }
+
+  /** For so long nothing is deleted after a final block was reverted: a grace, by the longer of those told. */
+  #frozenUntil(before: LedgerView, after: LedgerView): number {
+    const grace = Math.max(before.policy.values.graceSeconds, after.policy.values.graceSeconds)
+    const localSeconds = this.#isWarped ? 0 : Math.ceil(this.#init.clock.now() / SECOND_MS)
+    return Math.max(after.cursor.block.timestamp, localSeconds) + grace
+  }
+
+  /** Blocks that were cursors once and that a majority still has: if there is one, it is the same chain. */
+  async #truePast(cursor: LedgerCursor, signal: AbortSignal): Promise<readonly TrailBlock[]> {
+    const past = pastOf(cursor)
+    const answers = await this.#ask(this.#init.sources, async (source) => {
+      const told = await Promise.all(past.map(({ number }) => source.block(number, signal)))
+      return new Set(told.map((block) => block?.hash))
+    })
+    signal.throwIfAborted()
+    const having = (hash: string) =>
+      answers.filter((answer) => 'value' in answer && answer.value.has(hash)).length
+    return past.filter(({ hash }) => having(hash) >= this.#majority)
+  }
+
+  async #head(source: LedgerSource, start: Start, signal: AbortSignal): Promise<Head> {
+    const { known } = start
     const [chainId, latest, finalized] = await Promise.all([
       source.chainId(signal),
       source.block('latest', signal),
       source.block('finalized', signal),
     ])
-    const pinned = known?.cursor.pin.chainId ?? chainId
+    const pinned = start.pin?.chainId ?? chainId
     if (chainId !== pinned) {
       throw new NodeError('LEDGER_WRONG_CHAIN', `chain ${chainId} instead of ${pinned}`)
     }
@@ -141,7 +227,11 @@ export class LedgerFollower {
         `final block ${finalized.number}, head ${latest.number}, while ${before} was final before`,
       )
     }
-    const pin = await this.#pin(source, known, finalized, signal)
+    for (const block of [finalized, latest]) this.#checkTime(block, known?.cursor)
+    if (latest.timestamp < finalized.timestamp) {
+      throw new NodeError('LEDGER_TIME_IMPLAUSIBLE', 'the head is older than the final block')
+    }
+    const pin = await this.#pin(source, start.pin, finalized, signal)
     const depth = known?.cursor
       ? known.policy.values.finalityDepth
       : await this.#finalityDepth(source, pin, finalized, signal)
@@ -156,11 +246,10 @@ export class LedgerFollower {
 
   async #pin(
     source: LedgerSource,
-    known: LedgerView | undefined,
+    expected: GridPin | undefined,
     finalized: BlockRef,
     signal: AbortSignal,
   ): Promise<GridPin> {
-    const expected = known?.cursor.pin
     const verified = this.#verified.get(source)
     if (verified) return verified
     const pin = await readPin(source, this.#init.grid, finalized.hash, signal)
@@ -169,6 +258,20 @@ export class LedgerFollower {
     }
     this.#verified.set(source, pin)
     return pin
+  }
+
+  /** @throws NodeError `LEDGER_TIME_IMPLAUSIBLE` if the block's time cannot be true. */
+  #checkTime(block: BlockRef, known: LedgerCursor | undefined): void {
+    if (this.#isWarped) return
+    const { clock } = this.#init
+    const adopted = this.#adopted?.hash === known?.block.hash ? this.#adopted : undefined
+    const elapsedMs = adopted
+      ? clock.monotonic() - adopted.at
+      : clock.now() - (known?.time?.adoptedAtMs ?? clock.now())
+    const elapsedSeconds = Math.max(0, elapsedMs / SECOND_MS)
+    const nowSeconds = clock.now() / SECOND_MS
+    const reason = implausibility(block, known, { nowSeconds, elapsedSeconds })
+    if (reason !== undefined) throw new NodeError('LEDGER_TIME_IMPLAUSIBLE', reason)
   }
 
   async #finalityDepth(
@@ -193,8 +296,11 @@ export class LedgerFollower {
     if (!block || block.number !== height) {
       throw new NodeError('LEDGER_RESPONSE_INVALID', `block ${height} is missing below the head`)
     }
-    const { account, keeps = false } = this.#init
-    return readView(head.source, { account, block, known, pin: head.pin, keeps }, signal)
+    this.#checkTime(block, known?.cursor)
+    const { account, keeps = false, clock } = this.#init
+    const notBefore = this.#isProven ? 0 : Math.floor(clock.now() / SECOND_MS)
+    const request = { account, block, known, pin: head.pin, keeps, notBefore }
+    return readView(head.source, request, signal)
   }
 
   async #ask<T>(
@@ -231,20 +337,21 @@ export class LedgerFollower {
     return undefined
   }
 
-  #idle(heads: readonly Answer<Head>[]): LedgerPoll {
+  #idle(heads: readonly Answer<Head>[], cursor: LedgerCursor): Look {
     const now = this.#init.clock.monotonic()
     this.#advancedAt ??= now
     const silentMs = now - this.#advancedAt
     if (silentMs < this.#init.stallMs) {
-      return { view: undefined, status: this.#status('following', heads, []) }
+      const status = alarmed(this.#status('following', heads, []), cursor)
+      return { view: undefined, status, failures: [] }
     }
-    const seconds = Math.round(silentMs / 1000)
+    const seconds = Math.round(silentMs / SECOND_MS)
     const stalled = new NodeError('LEDGER_STALLED', `no new final block for ${seconds} s`)
-    return { view: undefined, status: this.#status('waiting', heads, [], stalled) }
+    return { view: undefined, status: this.#status('waiting', heads, [], stalled), failures: [] }
   }
 
   /** What most endpoints failed with; if they did not fail but differ, that they disagree. */
-  #waiting(heads: readonly Answer<Head>[], answers: readonly Answer<unknown>[]): LedgerPoll {
+  #waiting(heads: readonly Answer<Head>[], answers: readonly Answer<unknown>[]): Look {
     const failures = answers.flatMap((answer) => ('failure' in answer ? [answer.failure] : []))
     const successes = answers.length - failures.length
     const counts = new Map<string, number>()
@@ -260,6 +367,7 @@ export class LedgerFollower {
     return {
       view: undefined,
       status: this.#status('waiting', heads, answers.filter(failed), reason),
+      failures,
     }
   }
 
@@ -285,6 +393,14 @@ export class LedgerFollower {
       sources: heads.map((head) => sourceStatus(head, failures)),
     }
   }
+}
+
+/** Says as long as nothing may be deleted that a final block was reverted. */
+function alarmed(status: LedgerStatus, { time }: LedgerCursor): LedgerStatus {
+  if (!time || time.frozenUntil === 0) return status
+  const until = new Date(time.frozenUntil * SECOND_MS).toISOString()
+  const message = `what was final was reverted; nothing is deleted until ${until}`
+  return { ...status, code: 'LEDGER_REVERTED', message, hint: LEDGER_ERRORS.LEDGER_REVERTED.hint }
 }
 
 function failed<T>(answer: Answer<T>): boolean {

@@ -56,6 +56,10 @@ export interface ReadRequest {
   readonly pin: GridPin
   /** Whether this node keeps others to their audits, where policy pays for it; false if left out. */
   readonly keeps?: boolean
+  /**
+   * Seconds: what is first seen now happened no earlier by this machine's clock; 0 where the block's time needs no second witness.
+   */
+  readonly notBefore: number
 }
 
 /**
@@ -116,7 +120,8 @@ export async function readView(
   signal: AbortSignal,
 ): Promise<LedgerView> {
   const { block, known, pin } = request
-  const reading = new Reading(source, pin, block, signal)
+  const seenAt = Math.max(block.timestamp, request.notBefore)
+  const reading = new Reading(source, pin, block, seenAt, signal)
   if (known) await reading.checkContinuity(known.cursor.block)
   const [sequence, registryVersion, policy, registration] = await Promise.all([
     reading.count(pin.orders, ORDERS_ABI, 'sequence'),
@@ -146,12 +151,21 @@ class Reading {
   readonly source: LedgerSource
   readonly pin: GridPin
   readonly block: BlockRef
+  /** When what is first seen now happened at the latest, seconds. */
+  readonly seenAt: number
   readonly signal: AbortSignal
 
-  constructor(source: LedgerSource, pin: GridPin, block: BlockRef, signal: AbortSignal) {
+  constructor(
+    source: LedgerSource,
+    pin: GridPin,
+    block: BlockRef,
+    seenAt: number,
+    signal: AbortSignal,
+  ) {
     this.source = source
     this.pin = pin
     this.block = block
+    this.seenAt = seenAt
     this.signal = signal
   }
 
@@ -174,14 +188,19 @@ class Reading {
   }
 
   async checkContinuity(cursor: BlockRef): Promise<void> {
-    if (this.block.timestamp < cursor.timestamp) {
-      throw new NodeError('LEDGER_FORKED', 'the ledger’s time ran backwards')
-    }
     const now = await this.source.block(cursor.number, this.signal)
-    if (now?.hash === cursor.hash) return
+    const shown = (block: BlockRef | undefined) =>
+      block ? `${block.hash} of ${block.timestamp}` : 'missing'
+    const isSame = now?.hash === cursor.hash && now.timestamp === cursor.timestamp
+    const isChild = this.block.number > cursor.number + 1 || this.block.parentHash === cursor.hash
+    if (isSame && isChild) {
+      if (this.block.timestamp >= cursor.timestamp) return
+      const message = `block ${this.block.number} is older than block ${cursor.number} before it`
+      throw new NodeError('LEDGER_TIME_IMPLAUSIBLE', message)
+    }
     throw new NodeError(
       'LEDGER_FORKED',
-      `block ${cursor.number} was ${cursor.hash} and is ${now?.hash ?? 'missing'} now`,
+      `block ${cursor.number} was ${shown(cursor)} and is ${isSame ? 'no parent' : shown(now)} now`,
     )
   }
 
@@ -308,7 +327,7 @@ class Reading {
     const logs = await this.logs(this.pin.deployedAtBlock, topics)
     const releases = logs.map((log, index): SlotRelease => {
       const event = ORDERS_ABI.parseLog({ topics: [...log.topics], data: log.data })
-      const at = before[index]?.at ?? this.block.timestamp
+      const at = before[index]?.at ?? this.seenAt
       return { slot: Number(event?.args['slot']), node: nodeId(event?.args['from']), at }
     })
     if (releases.length === moves) return releases

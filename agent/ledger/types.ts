@@ -165,6 +165,26 @@ export interface GridPin {
   readonly codeDigest: string
 }
 
+/** A final block that was read before the cursor's, kept to find the way back if the cursor turns out wrong. */
+export interface TrailBlock {
+  readonly number: number
+  readonly hash: string
+  readonly timestamp: number
+}
+
+/** What is known of the ledger's time at a cursor, beside what its block says. */
+export interface LedgerTime {
+  /**
+   * Ledger time up to which two independent times agree that it passed, seconds: two endpoints, or the only one and this
+   * machine's clock. 0 while nothing may be deleted. Only by it may data go.
+   */
+  readonly provenSeconds: number
+  /** Until then `provenSeconds` stays 0, because a final block was reverted: seconds; 0 if none was. */
+  readonly frozenUntil: number
+  /** When the block was adopted, milliseconds since 1970 by this machine's clock. */
+  readonly adoptedAtMs: number
+}
+
 /** Up to where the ledger was read. */
 export interface LedgerCursor {
   readonly pin: GridPin
@@ -176,6 +196,10 @@ export interface LedgerCursor {
   readonly nodesReadAt: number
   /** Highest number of the `finalized` tag that a majority ever gave. */
   readonly finalNumber: number
+  /** Blocks that were cursors before, newest first, the older the sparser; absent in what an older version kept. */
+  readonly trail?: readonly TrailBlock[]
+  /** Absent in what an older version kept: then nothing is proven. */
+  readonly time?: LedgerTime
 }
 
 /** The agent's own standing in the registry. */

@@ -20,7 +20,7 @@ import { namespaceName, writingMount } from './stores.ts'
 /** What the planner looks at. */
 export interface MountsWorld {
   readonly self: NodeId | undefined
-  /** The ledger's time at the final block, seconds. */
+  /** The ledger's time up to which two independent times agree, seconds; 0 while nothing may be deleted. */
   readonly now: number
   readonly mounts: readonly MountOrder[]
   readonly volumes: readonly VolumeOrder[]

@@ -22,7 +22,7 @@ import type { NamespaceConfig, StoreUnitConfig } from '../state/unit-config.ts'
 /** What the planner looks at. */
 export interface StoresWorld {
   readonly self: NodeId | undefined
-  /** The ledger's time at the final block, seconds. */
+  /** The ledger's time up to which two independent times agree, seconds; 0 while nothing may be deleted. */
   readonly now: number
   readonly graceSeconds: number
   readonly stores: readonly StoreOrder[]

@@ -47,7 +47,7 @@ export function mountsController(ports: {
       const plan = planMounts({
         ...ports,
         self: self?.node,
-        now: cursor.block.timestamp,
+        now: cursor.time?.provenSeconds ?? 0,
         chainId: cursor.pin.chainId,
         grid: cursor.pin.grid,
         policy,

@@ -51,7 +51,7 @@ export function storesController(): Controller<In, 'unit.store' | 'status.store'
       if (!cursor || !policy) return
       const plan = planStores({
         self: self?.node,
-        now: cursor.block.timestamp,
+        now: cursor.time?.provenSeconds ?? 0,
         graceSeconds: policy.values.graceSeconds,
         stores: view.list('order.store'),
         volumes: view.list('order.volume'),

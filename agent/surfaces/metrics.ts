@@ -41,7 +41,7 @@ export function agentMetrics(state: StateReading): () => Promise<string> {
   )
   gauge(
     'ledger_waiting',
-    '1 for the reason for which the ledger is waited for',
+    '1 for the reason for which the ledger is waited for, or nothing is deleted',
     ['code'],
     (set) => {
       const code = state.list('ledger.status')[0]?.code

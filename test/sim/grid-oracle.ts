@@ -11,6 +11,7 @@ import { openChunks } from '../../agent/engines/chunks/index.ts'
 import { openDispersal, type ShardStore } from '../../agent/engines/disperse/index.ts'
 import type { PackTable } from '../../agent/engines/disperse/pack-table.ts'
 import { Volume } from '../../agent/engines/files/index.ts'
+import type { LedgerCursor } from '../../agent/ledger/types.ts'
 import { decodeResource } from '../../agent/state/codec.ts'
 import type { JournalChange } from '../../agent/state/journal.ts'
 import { identityOf, VOLUME_KEY } from '../support/fake-orders.ts'
@@ -107,7 +108,7 @@ export class GridOracle {
   checkPersisted(machine: SimMachine, changes: readonly JournalChange[]): void {
     const cursorText = changes.find(({ key }) => key === 'ledger.cursor/cursor')?.text
     if (cursorText === undefined) return
-    const cursor = decodeResource(cursorText) as { block: { number: number; hash: string } }
+    const cursor = decodeResource(cursorText) as LedgerCursor
     const { number, hash } = cursor.block
     const before = this.#cursors.get(machine) ?? -1
     if (number < before) throw new Violation(`the cursor went back from ${before} to ${number}`)
@@ -115,6 +116,11 @@ export class GridOracle {
     const block = this.#ledger.chain[number]
     if (!block || number > this.#ledger.finalNumber || block.hash !== hash) {
       throw new Violation(`block ${number} was applied and is not final`)
+    }
+    const provenSeconds = cursor.time?.provenSeconds ?? 0
+    if (provenSeconds > block.timestamp) {
+      const aheadSeconds = provenSeconds - block.timestamp
+      throw new Violation(`block ${number} was believed ${aheadSeconds} s later than it was`)
     }
     for (const { key, text } of changes) {
       if (!key.startsWith('order.') || text === undefined) continue

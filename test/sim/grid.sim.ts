@@ -21,6 +21,7 @@ const MUST_HAPPEN = [
   'stall',
   'cut',
   'endpoint',
+  'false time',
   'removed',
   'moves',
   'remote',

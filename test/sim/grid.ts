@@ -966,6 +966,7 @@ class GridRun {
     const kinds = mayLie ? LIES : HONEST_FAULTS
     const fault = kinds[this.#chance.below(kinds.length)] ?? 'away'
     this.#note('endpoint', `${endpoint.name} ${fault}`)
+    if (fault === 'false-time') this.#count('false time')
     endpoint.fault = fault
     this.#later(1_000 + this.#chance.below(9_000), () => {
       endpoint.fault = 'none'

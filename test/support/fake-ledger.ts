@@ -21,6 +21,8 @@ import type { BlockRef } from '../../agent/ledger/types.ts'
 import { aNode } from './fake-orders.ts'
 
 const CHAIN_ID = 31_337
+/** 2026-01-01, like the virtual clock. */
+const GENESIS_SECONDS = 1_767_225_600
 const at = (n: number) => `0x${n.toString(16).padStart(40, '0')}`
 const ADDRESSES = {
   grid: at(0x901),
@@ -147,7 +149,7 @@ export class FakeChain {
   mine(act: (acts: FakeActs) => void = () => undefined): this {
     const parent = this.blocks.at(-1)
     const number = this.blocks.length
-    const timestamp = (parent?.timestamp ?? 1_000_000) + 1
+    const timestamp = parent ? parent.timestamp + 1 : GENESIS_SECONDS
     const acts = new FakeActs(structuredClone(parent?.world ?? genesis()), timestamp)
     act(acts)
     const hash = hashOf(`${this.#fork}/${parent?.hash}/${number}`)
@@ -191,6 +193,8 @@ export interface Faults {
   down?: boolean
   /** Drops logs for which it gives true. */
   withhold?: (log: LogEntry, index: number) => boolean
+  /** Seconds by which it lies about the time of every block, or of those for which it gives more. */
+  timeOff?: number | ((block: BlockRef) => number)
   /** Answers a call with other bytes. */
   forge?: (abi: string, result: string) => string
   /** Other code at all addresses. */
@@ -240,7 +244,9 @@ export function fakeSource(chain: FakeChain, faults: Faults = {}, name = 'fake')
       const found = blocks[index]
       if (!found) return undefined
       const { world: _world, logs: _logs, ...ref } = found
-      return ref
+      const { timeOff = 0 } = source.faults
+      const off = typeof timeOff === 'number' ? timeOff : timeOff(ref)
+      return { ...ref, timestamp: ref.timestamp + off }
     },
     async call(to, data, blockHash) {
       up()

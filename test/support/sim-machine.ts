@@ -200,6 +200,7 @@ export class SimMachine implements SimPeer {
       mountRoot: '/mnt',
       ledger: new LedgerFollower({
         ...{ sources, account: identity.account, grid, clock, stallMs: stallSeconds * 1000 },
+        time: 'real',
       }),
       sender: new LedgerSender({ gates: sources, key: identity, clock }),
       supervisor,

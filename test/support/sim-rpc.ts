@@ -30,6 +30,7 @@ export type EndpointFault =
   | 'wrong-chain'
   | 'pruned'
   | 'lying'
+  | 'false-time'
 
 /** Faults that an endpoint may have even where it is the only one. */
 export const HONEST_FAULTS: readonly EndpointFault[] = [
@@ -41,10 +42,15 @@ export const HONEST_FAULTS: readonly EndpointFault[] = [
   'withholding',
   'wrong-chain',
   'pruned',
+  'false-time',
+  'false-time',
 ]
 
 /** What an endpoint does that may lie. */
-export const LIES: readonly EndpointFault[] = ['lying', 'withholding', 'wrong-chain']
+export const LIES: readonly EndpointFault[] = ['lying', 'withholding', 'wrong-chain', 'false-time']
+
+/** Seconds by which an endpoint is wrong about the time of its blocks: 10 days, 3 years, an hour; a day back. */
+const TIMES_OFF: readonly number[] = [864_000, 94_608_000, 3_600, -86_400]
 
 /** The production client gives up after this. */
 const TIMEOUT_MS = 5_000
@@ -65,6 +71,8 @@ export class SimEndpoint {
   #frozen: readonly SimBlock[] = []
   #frozenFinal = 0
   #fiction: SimBlock | undefined
+  #timeOff = 0
+  #timeOffFrom = 0
 
   constructor(name: string, ledger: SimLedger, chance: Chance) {
     this.name = name
@@ -82,6 +90,10 @@ export class SimEndpoint {
     this.#frozen = [...this.#ledger.chain]
     this.#frozenFinal = this.#ledger.finalNumber
     this.#fiction = undefined
+    if (fault !== 'false-time') return
+    this.#timeOff = TIMES_OFF[this.#chance.below(TIMES_OFF.length)] ?? 0
+    // Of all blocks, or of those that nobody has seen yet.
+    this.#timeOffFrom = this.#chance.below(2) === 0 ? 0 : this.#ledger.head.number + 1
   }
 
   /** The endpoint as one node uses it. @param clock - Of the process that asks. */
@@ -132,7 +144,8 @@ export class SimEndpoint {
     const block = chain[number]
     if (!block || number > head.number) return undefined
     const { hash, parentHash, timestamp } = block
-    return { number, hash, parentHash, timestamp }
+    const isFalse = this.#fault === 'false-time' && number >= this.#timeOffFrom
+    return { number, hash, parentHash, timestamp: timestamp + (isFalse ? this.#timeOff : 0) }
   }
 
   #at(blockHash: string): SimBlock {

@@ -6,6 +6,7 @@ import { NodeError } from '../../base/errors.ts'
 import { fieldOf } from '../../base/json.ts'
 import type { LedgerGate, LedgerSource, LogEntry, LogFilter, Receipt } from '../../ledger/ports.ts'
 import type { BlockRef } from '../../ledger/types.ts'
+import { HEADER_FORMATS, type HeaderFormat } from './header-formats.ts'
 import { JsonRpc, type RpcFailure } from './json-rpc.ts'
 
 /** Log entries of one answer at most: beyond it the endpoint does not keep to the range. */
@@ -15,17 +16,18 @@ const LOGS_MAX = 100_000
  * Opens an endpoint; nothing is sent before the first call.
  *
  * @param url - `http://` or `https://`.
+ * @param headers - Format of the chain's headers, which are held to their hash.
  * @returns Both sides of the endpoint.
  * @throws NodeError `CONFIG_INVALID` for other URLs.
  * @example
- * const ledger = rpcLedger('http://127.0.0.1:8545')
+ * const ledger = rpcLedger('http://127.0.0.1:8545', 'ethereum')
  */
-export function rpcLedger(url: string): LedgerSource & LedgerGate {
+export function rpcLedger(url: string, headers: HeaderFormat): LedgerSource & LedgerGate {
   const rpc = new JsonRpc(url)
   return {
     name: rpc.name,
     chainId: async (signal) => quantity(await rpc.call('eth_chainId', [], signal)),
-    block: (which, signal) => readBlock(rpc, which, signal),
+    block: (which, signal) => readBlock(rpc, headers, which, signal),
     async call(to, data, blockHash, signal) {
       return hex(await rpc.call('eth_call', [{ to, data }, { blockHash }], signal))
     },
@@ -48,15 +50,24 @@ export function rpcLedger(url: string): LedgerSource & LedgerGate {
 
 async function readBlock(
   rpc: JsonRpc,
+  headers: HeaderFormat,
   which: 'latest' | 'finalized' | number,
   signal: AbortSignal,
 ): Promise<BlockRef | undefined> {
   const tag = typeof which === 'number' ? `0x${which.toString(16)}` : which
   const block = await rpc.call('eth_getBlockByNumber', [tag, false], signal)
   if (block === null || block === undefined) return undefined
+  const told = hash(field(block, 'hash'))
+  const hashOf = HEADER_FORMATS[headers]
+  if (hashOf && hashOf(block) !== told) {
+    throw new NodeError(
+      'LEDGER_HEADER_FORGED',
+      `${rpc.name}: the header of ${told} has another hash`,
+    )
+  }
   return {
     number: quantity(field(block, 'number')),
-    hash: hash(field(block, 'hash')),
+    hash: told,
     parentHash: hash(field(block, 'parentHash')),
     timestamp: quantity(field(block, 'timestamp')),
   }

@@ -55,7 +55,7 @@ describe('the agent on a real ledger', () => {
       ledgerUrls: [rpc.url],
       grid,
       listen: `/ip4/127.0.0.1/tcp/${await freePort()}`,
-      extra: ['--capacity', '64 MiB', '--poll', '100'],
+      extra: ['--capacity', '64 MiB', '--poll', '100', '--ledger-time', 'warped'],
     })
     agent.start()
   })
@@ -136,7 +136,13 @@ describe('the agent on a real ledger', () => {
         /^[lf]/.test(call.params[0])
           ? { ...(result as object), number: '0x1' }
           : result,
-      'LEDGER_BEHIND',
+      'LEDGER_HEADER_FORGED',
+    ],
+    [
+      'tells a time that is ten days ahead',
+      (call, result) =>
+        call.method === 'eth_getBlockByNumber' ? later(result as TimedBlock) : result,
+      'LEDGER_HEADER_FORGED',
     ],
     [
       'withholds logs',
@@ -149,7 +155,7 @@ describe('the agent on a real ledger', () => {
         call.method === 'eth_getBlockByNumber' && /^0x/.test(String(call.params[0]))
           ? { ...(result as object), hash: `0x${'ab'.repeat(32)}` }
           : result,
-      'LEDGER_',
+      'LEDGER_HEADER_FORGED',
     ],
     [
       'answers nonsense',
@@ -237,6 +243,14 @@ describe('the agent on a real ledger', () => {
     assert.match(readFileSync(agent.logPath, 'utf8'), /agent ends/)
   })
 })
+
+interface TimedBlock {
+  readonly timestamp: string
+}
+
+function later(block: TimedBlock): TimedBlock {
+  return { ...block, timestamp: `0x${(Number(block.timestamp) + 864_000).toString(16)}` }
+}
 
 /** A port that nobody listens on now. */
 async function freePort(): Promise<number> {

@@ -78,7 +78,7 @@ describe('the JSON-RPC client', () => {
   }
 
   it('believes only answers of the asked form', async () => {
-    const ledger = rpcLedger(url)
+    const ledger = rpcLedger(url, 'unchecked')
     const answered = (result: unknown) => {
       reply = () => JSON.stringify({ id: 1, result })
     }
@@ -113,7 +113,7 @@ describe('the JSON-RPC client', () => {
   })
 
   it('tells a refusal of the contract from an empty purse', async () => {
-    const ledger = rpcLedger(url)
+    const ledger = rpcLedger(url, 'unchecked')
     const call = { from: HASH.slice(0, 42), to: HASH.slice(0, 42), data: '0x' }
     const refuse = (message: string, data?: unknown) => {
       reply = () => JSON.stringify({ id: 1, error: { code: 3, message, data } })

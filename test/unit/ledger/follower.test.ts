@@ -1,72 +1,13 @@
 /** What an agent believes of a ledger that reorganises, stalls, forks, lags, withholds and lies: final truth, or nothing. */
 import { assert } from 'chai'
 import fc from 'fast-check'
-import { LedgerFollower } from '../../../agent/ledger/follower.ts'
-import type { LedgerPoll, LedgerView } from '../../../agent/ledger/types.ts'
 import { encodeResource } from '../../../agent/state/codec.ts'
-import {
-  FAKE_GRID,
-  FakeChain,
-  type FakeSource,
-  type Faults,
-  fakeSource,
-  specs,
-} from '../../support/fake-ledger.ts'
-import { identityOf } from '../../support/fake-orders.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
+import { type FakeChain, type Faults, specs } from '../../support/fake-ledger.ts'
+import { Following } from '../../support/following.ts'
 
 const STORE = 1
 const VOLUME = 2
 const MOUNT = 3
-const SELF = identityOf(1).account
-const signal = new AbortController().signal
-
-class Following {
-  readonly chain = new FakeChain()
-  readonly clock = new VirtualClock()
-  readonly sources: FakeSource[]
-  follower: LedgerFollower
-  known: LedgerView | undefined
-  last: LedgerPoll | undefined
-
-  constructor(...faults: Faults[]) {
-    const all = faults.length === 0 ? [{}] : faults
-    this.sources = all.map((fault, index) => fakeSource(this.chain, fault, `rpc${index}`))
-    this.follower = this.#make()
-    this.chain.mine((acts) => {
-      for (let i = 0; i < 4; i++) acts.register()
-    })
-    this.chain.mineMany(3)
-  }
-
-  #make(): LedgerFollower {
-    const { sources, clock } = this
-    return new LedgerFollower({ sources, clock, account: SELF, grid: FAKE_GRID, stallMs: 5000 })
-  }
-
-  /** A new process with the state of the old. */
-  restart(): void {
-    this.follower = this.#make()
-  }
-
-  async poll(): Promise<string> {
-    const poll = await this.follower.poll(this.known, signal)
-    this.last = poll
-    if (poll.view) this.known = poll.view
-    return poll.status.code ?? (poll.view ? 'advanced' : 'idle')
-  }
-
-  /** Blocks until what was mined last is final, then a poll. */
-  async settle(): Promise<string> {
-    this.chain.mineMany(3)
-    return this.poll()
-  }
-
-  orders(): string {
-    const orders = this.known?.orders ?? []
-    return orders.map(({ id, kind, state }) => `${id} ${kind} ${state}`).join(', ')
-  }
-}
 
 describe('LedgerFollower, one endpoint', () => {
   it('reads orders of this node at finality, and not before', async () => {
@@ -139,7 +80,7 @@ describe('LedgerFollower, one endpoint', () => {
     f.chain.mine((acts) => acts.replace(1, 0, 4))
     await f.settle()
     const [order] = f.known?.orders ?? []
-    const seenAt = f.known?.cursor.block.timestamp as number
+    const seenAt = f.clock.now() / 1000
     assert.deepEqual(order?.releases as unknown, [{ slot: 0, node: 1, at: seenAt }])
     f.chain.mineMany(5)
     await f.settle()
