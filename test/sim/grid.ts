@@ -62,6 +62,8 @@ const SHAPES: readonly VolumeShape[] = [
 const SILENT_SECONDS = 15
 /** Time from the order to move a slot to its final block, chain stalls included. */
 const MOVE_MS_MAX = 40_000
+/** An endpoint tells false times for so long: two polls and the time to become final. */
+const FALSE_TIME_MS = 15_000
 /** Time that quiet is given to heal everything. */
 const QUIET_SECONDS_MAX = 400
 /** A reader looks every 2 s, and after a minute of trouble every minute. */
@@ -968,7 +970,9 @@ class GridRun {
     this.#note('endpoint', `${endpoint.name} ${fault}`)
     if (fault === 'false-time') this.#count('false time')
     endpoint.fault = fault
-    this.#later(1_000 + this.#chance.below(9_000), () => {
+    // A false time must last some polls to be adopted where nothing prevents it.
+    const forMs = fault === 'false-time' ? FALSE_TIME_MS : 1_000 + this.#chance.below(9_000)
+    this.#later(forMs, () => {
       endpoint.fault = 'none'
     })
   }

@@ -92,8 +92,8 @@ export class SimEndpoint {
     this.#fiction = undefined
     if (fault !== 'false-time') return
     this.#timeOff = TIMES_OFF[this.#chance.below(TIMES_OFF.length)] ?? 0
-    // Of all blocks, or of those that nobody has seen yet.
-    this.#timeOffFrom = this.#chance.below(2) === 0 ? 0 : this.#ledger.head.number + 1
+    // Of all blocks, or of those that nobody has adopted yet.
+    this.#timeOffFrom = this.#chance.below(2) === 0 ? 0 : this.#ledger.settled.number + 1
   }
 
   /** The endpoint as one node uses it. @param clock - Of the process that asks. */
