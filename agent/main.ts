@@ -79,7 +79,8 @@ async function main(argv: readonly string[]): Promise<void> {
     .argument('<kind>')
     .requiredOption('--data <dir>')
     .requiredOption('--name <name>')
-    .action((kind: string, flags: { data: string; name: string }) => runUnit(kind, flags))
+    .option('--confined <json>')
+    .action(runUnit)
   settings(
     program
       .command('config')
@@ -161,12 +162,23 @@ function readConfigFile(path: string): Record<string, unknown> {
   }
 }
 
-async function runUnit(kind: string, flags: { data: string; name: string }): Promise<void> {
+interface UnitFlags {
+  readonly data: string
+  readonly name: string
+  /** Set once the process has given up its rights: what it gave up, as JSON. */
+  readonly confined?: string
+}
+
+async function runUnit(kind: string, flags: UnitFlags): Promise<void> {
   // Control-C reaches the whole group: the agent drains its units in order, so they wait to be told.
   process.on('SIGINT', () => undefined)
   const { createLog } = await import('./surfaces/log.ts')
   const log = createLog({ level: 'info', json: true })
   const options = { dataDir: resolve(flags.data), name: flags.name, log }
+  const start = { ...options, kind, program: fileURLToPath(import.meta.url) }
+  const { becomeConfined, finishConfinement } = await import('./units/confined.ts')
+  if (flags.confined === undefined) becomeConfined(start)
+  else finishConfinement(start)
   switch (kind) {
     case 'store':
       return (await import('./units/store/index.ts')).runStoreUnit(options)

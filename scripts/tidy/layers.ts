@@ -22,7 +22,8 @@ const LAYERS: readonly [prefix: string, layer: Layer][] = [
   ['agent/plan/', { code: [BASE], types: ['agent/state/', 'agent/ledger/'] }],
   ['agent/reconcile/', { code: [BASE, 'agent/state/', 'agent/plan/'], types: ['agent/ledger/'] }],
   ['agent/engines/', { code: [BASE] }],
-  ['agent/adapters/', { code: [BASE], types: ['agent/'] }],
+  ['agent/sandbox/', { code: [BASE] }],
+  ['agent/adapters/', { code: [BASE, 'agent/sandbox/'], types: ['agent/'] }],
   ['agent/surfaces/', { code: [BASE, 'agent/state/'], types: ['agent/'] }],
   ['agent/units/', { code: ['agent/'] }],
   ['agent/', { code: ['agent/'] }],
@@ -96,7 +97,11 @@ const PACKAGES: readonly [test: RegExp, only: RegExp, instead: string][] = [
     /^(agent\/adapters\/|agent\/units\/|agent\/main\.ts|agent\/surfaces\/|client\/cli\/|client\/sdk\/node\/|scripts\/|test\/)/,
     'a port, implemented in agent/adapters',
   ],
-  [/^koffi$/, /^agent\/adapters\/kernel\//, 'agent/adapters/kernel'],
+  [
+    /^koffi$/,
+    /^(agent\/adapters\/kernel\/|test\/support\/confined-probe\.ts)/,
+    'agent/adapters/kernel',
+  ],
   [/^level$/, /^(agent\/state\/|agent\/adapters\/|test\/)/, 'agent/state'],
   [
     /^(libp2p|@libp2p\/(?!crypto|peer-id|interface).*|@chainsafe\/libp2p-noise)$/,

@@ -14,6 +14,8 @@ export type KernelErrorCode =
   | 'FUSE_REPLY_REFUSED'
   | 'IO_RING_UNAVAILABLE'
   | 'IO_RING_FAILED'
+  | 'CONFINEMENT_REFUSED'
+  | 'CONFINEMENT_UNSUPPORTED'
 
 /** What each code means and what to do. */
 export const KERNEL_ERRORS: ErrorCatalogue<KernelErrorCode> = {
@@ -57,5 +59,13 @@ export const KERNEL_ERRORS: ErrorCatalogue<KernelErrorCode> = {
   IO_RING_FAILED: {
     means: 'An io_uring that worked does so no more; its connections were closed.',
     hint: 'See the kernel log; new connections are served without it.',
+  },
+  CONFINEMENT_REFUSED: {
+    means: 'The kernel refused to take rights from a unit that was to start; it was not started.',
+    hint: 'See the call and its error number: the machine may run the agent in a container that forbids it.',
+  },
+  CONFINEMENT_UNSUPPORTED: {
+    means: 'This system has no way that Varve knows to take rights from a process.',
+    hint: 'Use Linux on x64 or arm64; elsewhere units run with the rights of the agent, which is for trial only.',
   },
 }
