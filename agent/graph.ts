@@ -42,6 +42,8 @@ export function agentGraph(): string {
     ledger: { poll: nobody },
     sender: { step: nobody },
     supervisor: new Supervisor({ host, clock: systemClock(), log: silent }),
+    clock: systemClock(),
+    disk: { probe: nobody },
   })
   checkOwnership(controllers)
   return drawGraph(controllers)

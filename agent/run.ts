@@ -2,11 +2,12 @@
  * The one place where the parts of the agent are wired together: ledger, state, planners, controllers, units, surfaces.
  */
 import { rpcLedger } from './adapters/chain/rpc-ledger.ts'
+import { writeProbe } from './adapters/disk/write-probe.ts'
 import { openDataDirectory } from './adapters/process/data-directory.ts'
 import { unitHost } from './adapters/process/unit-host.ts'
 import { systemClock } from './adapters/time/system-clock.ts'
 import type { Identity } from './base/identity.ts'
-import type { Log } from './base/ports.ts'
+import type { Clock, Log } from './base/ports.ts'
 import { SECOND_MS } from './base/units.ts'
 import type { AgentConfig } from './config/config.ts'
 import { encodeKeeperAct } from './ledger/calls.ts'
@@ -14,7 +15,7 @@ import { LedgerFollower } from './ledger/follower.ts'
 import { LedgerSender } from './ledger/sender.ts'
 import { auditsController } from './reconcile/audits.ts'
 import { type AnyController, anyController } from './reconcile/controller.ts'
-import { heartbeatsController } from './reconcile/heartbeats.ts'
+import { type DiskProbe, heartbeatsController } from './reconcile/heartbeats.ts'
 import { type LedgerReading, ledgerController } from './reconcile/ledger.ts'
 import { linksController } from './reconcile/links.ts'
 import { mountsController } from './reconcile/mounts.ts'
@@ -40,6 +41,9 @@ export interface AgentParts {
   readonly ledger: LedgerReading
   readonly sender: TransactionSending
   readonly supervisor: Supervisor
+  readonly clock: Clock
+  /** The disk that slots are on. */
+  readonly disk: DiskProbe
 }
 
 /**
@@ -60,7 +64,7 @@ export function agentControllers(parts: AgentParts): readonly AnyController[] {
         addresses: config.announce,
       }),
     ),
-    anyController(heartbeatsController()),
+    anyController(heartbeatsController({ clock: parts.clock, disk: parts.disk })),
     anyController(storesController()),
     anyController(linksController({ identity, listen: config.listen })),
     anyController(mountsController({ identity, mountRoot, cacheBytes })),
@@ -115,6 +119,8 @@ export async function runAgent(options: {
     }),
     sender: new LedgerSender({ gates: endpoints, key: identity, clock }),
     supervisor,
+    clock,
+    disk: writeProbe(data.path),
   })
 
   const metrics = await servePages({ port: config.metricsPort }, [
@@ -157,6 +163,7 @@ async function explainChanges(state: State, log: Log, signal: AbortSignal): Prom
   const watch = state.watch([
     'ledger.status',
     'status.registration',
+    'status.heartbeat',
     'status.store',
     'status.mount',
     'status.repair',
@@ -178,6 +185,9 @@ async function explainChanges(state: State, log: Log, signal: AbortSignal): Prom
       }
       for (const { state: now, code, message } of state.list('status.registration')) {
         say('registration', code ?? now, { message })
+      }
+      for (const { state: now, code, message } of state.list('status.heartbeat')) {
+        say('heartbeats', code ?? now, { message })
       }
       for (const { version } of state.list('policy')) say('policy', `version ${version}`, {})
       for (const order of [...state.list('status.store'), ...state.list('status.mount')]) {

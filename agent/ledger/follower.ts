@@ -87,6 +87,7 @@ export class LedgerFollower {
   readonly #isAlone: boolean
   readonly #doubt: Doubt
   #advancedAt: number | undefined
+  #waitingSinceMs: number | undefined
   /** The cursor that this process adopted, and when: for what passed since, a clock that nobody sets is better. */
   #adopted: { readonly hash: string; readonly at: number } | undefined
 
@@ -382,8 +383,11 @@ export class LedgerFollower {
     const finalNumber = this.#nthHighest(good.map(({ finalized }) => finalized.number))
     const headTime = this.#nthHighest(good.map(({ latest }) => latest.timestamp))
     const code = reason === undefined ? undefined : (codeOf(reason) ?? 'LEDGER_RPC_FAILED')
+    this.#waitingSinceMs =
+      state === 'following' ? undefined : (this.#waitingSinceMs ?? this.#init.clock.now())
     return {
       state,
+      waitingSinceMs: this.#waitingSinceMs,
       code,
       message: reason === undefined ? undefined : describeError(reason),
       hint: code === undefined ? undefined : LEDGER_ERRORS[code as LedgerErrorCode]?.hint,

@@ -317,6 +317,8 @@ export interface LedgerStatus {
   readonly code: string | undefined
   readonly message: string | undefined
   readonly hint: string | undefined
+  /** Since when it is waited for, milliseconds since 1970; undefined while it is followed. */
+  readonly waitingSinceMs: number | undefined
   /** Newest block that a majority has seen; not final. */
   readonly headNumber: number | undefined
   /** The ledger's time there: for what may be early but never late, such as heartbeats. */

@@ -111,6 +111,16 @@ export interface AuditStatus {
   readonly isHoldKnown: boolean
 }
 
+/** Whether this node says that it serves, and if not, why. */
+export interface HeartbeatStatus {
+  /** `off` while it is not in the registry. */
+  readonly state: 'off' | 'beating' | 'withheld'
+  readonly code: string | undefined
+  readonly message: string | undefined
+  /** Since when heartbeats are withheld, milliseconds since 1970. */
+  readonly sinceMs: number | undefined
+}
+
 /** The agent's standing in the registry, for people. */
 export interface RegistrationStatus {
   readonly state: 'registered' | 'registering' | 'waiting' | 'exited'
@@ -160,6 +170,7 @@ export interface Kinds {
   'status.repair': RepairStatus
   'status.registration': RegistrationStatus
   'status.audit': AuditStatus
+  'status.heartbeat': HeartbeatStatus
   'status.controller': ControllerStatus
 }
 
@@ -195,6 +206,7 @@ export const IDENTIFY: { readonly [K in Kind]: (resource: Kinds[K]) => string } 
   'status.repair': (repair) => `${repair.order}.${repair.slot}`,
   'status.registration': () => 'registration',
   'status.audit': () => 'audit',
+  'status.heartbeat': () => 'heartbeat',
   'status.controller': (controller) => controller.name,
 }
 

@@ -59,6 +59,15 @@ export function agentMetrics(state: StateReading): () => Promise<string> {
       if (number !== undefined) set({ which }, number)
     }
   })
+  gauge(
+    'heartbeat_withheld',
+    '1 for the reason for which this node does not say that it serves',
+    ['code'],
+    (set) => {
+      const code = state.list('status.heartbeat')[0]?.code
+      if (code !== undefined) set({ code }, 1)
+    },
+  )
   gauge('policy_version', 'Version of the policy in force', [], (set) => {
     set({}, state.list('policy')[0]?.version ?? 0)
   })

@@ -46,6 +46,7 @@ export function statusDocument(state: StateReading, facts: StatusFacts) {
     node: self?.node,
     farm: own?.farm,
     registration: state.list('status.registration')[0],
+    heartbeat: state.list('status.heartbeat')[0],
     own: own && {
       state: own.state,
       capacityBytes: own.capacityBytes,

@@ -204,6 +204,8 @@ export class SimMachine implements SimPeer {
       }),
       sender: new LedgerSender({ gates: sources, key: identity, clock }),
       supervisor,
+      clock,
+      disk: { probe: () => clock.sleep(chance.below(6)) },
     })
     await runControllers(controllers, { state, clock, log }, new AbortController().signal)
   }

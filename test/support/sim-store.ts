@@ -69,7 +69,7 @@ export class SimStore {
   }
 
   status(): object {
-    return { namespaces: [...this.namespaces.keys()] }
+    return { namespaces: [...this.namespaces.keys()].map((name) => ({ name })) }
   }
 
   /** @throws NodeError `STORE_REFUSED`. */

@@ -1,11 +1,10 @@
-/** Links, heartbeats and registration: what this node says to the registry, and whom of it it lets in. */
+/** Links and registration: what this node says to the registry, and whom of it it lets in. */
 import { assert } from 'chai'
 import { farmId, nodeId } from '../../../agent/base/ids.ts'
 import type { LedgerNode, Registration } from '../../../agent/ledger/types.ts'
-import { planHeartbeats } from '../../../agent/plan/heartbeats.ts'
 import { planLinks } from '../../../agent/plan/links.ts'
 import { planRegistration, type RegistrationWorld } from '../../../agent/plan/registration.ts'
-import { aNode, aPolicy, aStore, identityOf, NOW } from '../../support/fake-orders.ts'
+import { aNode, aPolicy, aStore, identityOf } from '../../support/fake-orders.ts'
 
 describe('planLinks', () => {
   const self = identityOf(1).account
@@ -33,26 +32,6 @@ describe('planLinks', () => {
       planLinks({ self, nodes: [aNode(2)], stores: [aStore(5, { state })] }).guests
     assert.deepEqual(guests('live'), [identityOf(3).account])
     assert.deepEqual(guests('suspended'), [])
-  })
-})
-
-describe('planHeartbeats', () => {
-  const beat = (own: LedgerNode | undefined, headTime: number | undefined) =>
-    planHeartbeats({ own, headTime, policy: aPolicy() }).map(({ id }) => id)
-
-  it('beats once in each period of the ledger’s time', () => {
-    const own = aNode(1, { lastHeartbeat: NOW })
-    assert.deepEqual(beat(own, NOW + 7), [])
-    assert.deepEqual(beat(own, NOW + 8), [`heartbeat/${(NOW + 8) / 8}`])
-    assert.deepEqual(beat(own, NOW + 15), beat(own, NOW + 8))
-    assert.notDeepEqual(beat(own, NOW + 16), beat(own, NOW + 8))
-  })
-
-  it('beats while draining, and not before or after', () => {
-    assert.lengthOf(beat(aNode(1, { state: 'draining', lastHeartbeat: 1 }), NOW), 1)
-    assert.lengthOf(beat(aNode(1, { state: 'exited', lastHeartbeat: 1 }), NOW), 0)
-    assert.lengthOf(beat(undefined, NOW), 0)
-    assert.lengthOf(beat(aNode(1), undefined), 0)
   })
 })
 
