@@ -2,7 +2,6 @@
 import { createRequire } from 'node:module'
 import hardhatEthers from '@nomicfoundation/hardhat-ethers'
 import matchers from '@nomicfoundation/hardhat-ethers-chai-matchers'
-import ignition from '@nomicfoundation/hardhat-ignition-ethers'
 import hardhatMocha from '@nomicfoundation/hardhat-mocha'
 import helpers from '@nomicfoundation/hardhat-network-helpers'
 import typechain from '@nomicfoundation/hardhat-typechain'
@@ -22,7 +21,7 @@ export const compiler = { version: '0.8.37', path: soljson, settings }
 export const compilerThroughIr = { ...compiler, settings: { ...settings, viaIR: true } }
 
 export default defineConfig({
-  plugins: [hardhatEthers, matchers, hardhatMocha, helpers, typechain, ignition],
+  plugins: [hardhatEthers, matchers, hardhatMocha, helpers, typechain],
   solidity: {
     npmFilesToBuild,
     profiles: {

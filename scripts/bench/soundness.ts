@@ -26,7 +26,7 @@ import {
 import { bluff } from '../../test/support/bluff.ts'
 import { seededChance } from '../../test/support/seeded-chance.ts'
 
-/** As shipped (`ignition/modules/parameters.ts`). */
+/** As shipped (`scripts/deploy/parameters.ts`). */
 export const SAMPLES = 64
 export const EPOCHS_A_DAY = 4
 /** A week of epochs. */

@@ -6,7 +6,6 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import hardhatEthers from '@nomicfoundation/hardhat-ethers'
 import matchers from '@nomicfoundation/hardhat-ethers-chai-matchers'
-import ignition from '@nomicfoundation/hardhat-ignition-ethers'
 import hardhatMocha from '@nomicfoundation/hardhat-mocha'
 import helpers from '@nomicfoundation/hardhat-network-helpers'
 import { defineConfig } from 'hardhat/config'
@@ -63,7 +62,7 @@ const weaving: HardhatPlugin = {
 
 export default defineConfig({
   ...base,
-  plugins: [hardhatEthers, matchers, hardhatMocha, helpers, ignition, weaving],
+  plugins: [hardhatEthers, matchers, hardhatMocha, helpers, weaving],
   solidity: {
     npmFilesToBuild,
     // Every contract through the intermediate representation: choices need more stack than the old way has.

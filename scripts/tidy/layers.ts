@@ -38,12 +38,11 @@ const LAYERS: readonly [prefix: string, layer: Layer][] = [
     },
   ],
   ['scripts/bench/', { code: ['agent/', 'client/', 'scripts/', 'test/support/'] }],
-  ['scripts/gas.ts', { code: ['agent/', 'ignition/', 'test/solidity/support/'] }],
+  ['scripts/gas.ts', { code: ['agent/', 'scripts/', 'test/solidity/support/'] }],
   ['scripts/law/mutant-worker.ts', { code: ['scripts/', 'test/solidity/support/'] }],
   ['scripts/law/hardhat.config.ts', { code: ['scripts/', 'hardhat.config.ts'] }],
-  ['scripts/', { code: ['agent/', 'client/', 'scripts/', 'ignition/'] }],
-  ['ignition/', { code: [] }],
-  ['test/', { code: ['agent/', 'client/', 'scripts/', 'test/', 'ignition/'] }],
+  ['scripts/', { code: ['agent/', 'client/', 'scripts/'] }],
+  ['test/', { code: ['agent/', 'client/', 'scripts/', 'test/'] }],
 ]
 
 /**

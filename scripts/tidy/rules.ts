@@ -146,7 +146,6 @@ const ENTRIES = [
   /errors\.ts$/,
   /^scripts\/[^/]+\/main\.ts$/,
   /^scripts\/(bench|campaign|gen)\//,
-  /^ignition\//,
   /^test\//,
   /worker\.ts$/,
   /^agent\/engines\/[^/]+\/index\.ts$/,

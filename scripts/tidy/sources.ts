@@ -26,7 +26,7 @@ export interface Source {
   readonly imports: readonly Import[]
 }
 
-const FOLDERS = ['agent', 'client', 'scripts', 'test', 'ignition']
+const FOLDERS = ['agent', 'client', 'scripts', 'test']
 
 /**
  * Reads all TypeScript sources.

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { type Signer, ZeroAddress, ZeroHash } from 'ethers'
 import { fromHex, toHex } from '../../agent/base/bytes.ts'
 import { BinaryTree } from '../../agent/engines/audit/tree/binary-tree.ts'
-import { POLICY_PARAMETERS } from '../../ignition/modules/parameters.ts'
+import { POLICY_PARAMETERS } from '../../scripts/deploy/parameters.ts'
 import { AuditScene, type Proof } from './support/audit-scene.ts'
 import {
   deployTestGrid,

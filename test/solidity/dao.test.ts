@@ -1,7 +1,7 @@
 // Policy, governor, timelock, token and directory: what votes can change, how, and what nobody can.
 import { expect } from 'chai'
 import { ZeroAddress } from 'ethers'
-import { POLICY_PARAMETERS, type PolicyParameter } from '../../ignition/modules/parameters.ts'
+import { POLICY_PARAMETERS, type PolicyParameter } from '../../scripts/deploy/parameters.ts'
 import { deployTestGrid, KIND, storeSpec, type TestGrid, TOKEN } from './support/grid.ts'
 
 /** Numbers of the parameters of audits. */

@@ -7,7 +7,7 @@ import { toHex } from '../../../agent/base/bytes.ts'
 import { type Identity, identityFromSeed } from '../../../agent/base/identity.ts'
 import { NODES_ABI } from '../../../agent/ledger/abi.ts'
 import { Grid } from '../../../client/sdk/index.ts'
-import { devnetParameters } from '../../../ignition/modules/parameters.ts'
+import { devnetParameters } from '../../../scripts/deploy/parameters.ts'
 import { type DeployedGrid, deployGrid } from '../../../scripts/deploy.ts'
 import { type Devnet, startDevnet } from '../../../scripts/devnet/devnet.ts'
 

@@ -1,26 +1,26 @@
 /**
- * A grid on Hardhat's own network, deployed by the real Ignition module, with the acts that tests repeat.
+ * A grid on Hardhat's own network, deployed as every grid is, with the acts that tests repeat.
  *
  * Nodes have real keys: a node's account is the hash of its public key, and it signs its own transactions.
  */
-import { rmSync } from 'node:fs'
 import {
   AbiCoder,
   type ContractTransactionResponse,
   getAddress,
   type HDNodeWallet,
+  id,
   type Signer,
   SigningKey,
   Wallet,
 } from 'ethers'
 import hre from 'hardhat'
-import GridModule from '../../../ignition/modules/grid.ts'
+import { artifactsIn } from '../../../scripts/deploy/artifacts.ts'
 import {
   devnetParameters,
   type GridParameters,
-  ignitionParameters,
   type PolicyParameter,
-} from '../../../ignition/modules/parameters.ts'
+} from '../../../scripts/deploy/parameters.ts'
+import { placeGrid } from '../../../scripts/deploy.ts'
 import type { Audits } from '../../../types/ethers-contracts/contracts/Audits.ts'
 import type { CapacityVotes } from '../../../types/ethers-contracts/contracts/CapacityVotes.ts'
 import type { Contractors } from '../../../types/ethers-contracts/contracts/Contractors.ts'
@@ -164,34 +164,30 @@ async function deploy(options: GridOptions): Promise<Deployed> {
   const usual = devnetParameters(await holder.getAddress())
   const changed = { ...usual, policy: { ...usual.policy, ...options.policy } }
   const parameters = options.tune?.(changed) ?? changed
-  // On a chain that is not Hardhat's own, Ignition keeps a journal, which a test does not need afterwards.
-  const deploymentId = `test-${process.pid}`
-  const journal = new URL(`../../../ignition/deployments/${deploymentId}`, import.meta.url)
-  const deployed = await connection.ignition.deploy(GridModule, {
-    parameters: ignitionParameters(parameters),
-    ...(options.url ? { deploymentId } : {}),
+  const at = await placeGrid({
+    artifacts: artifactsIn(hre.config.paths.artifacts),
+    parameters,
+    signer: holder as never,
+    // On a chain that lives on, each grid is another one.
+    secret: id(`${performance.timeOrigin} ${performance.now()}`),
+    say: () => undefined,
   })
-  rmSync(journal, { recursive: true, force: true })
-  const addressOf = (name: keyof typeof deployed) => deployed[name].getAddress()
   const contracts = {
-    grid: Grid__factory.connect(await addressOf('grid'), holder) as Grid,
-    token: GridToken__factory.connect(await addressOf('token'), holder) as GridToken,
-    governor: GridGovernor__factory.connect(await addressOf('governor'), holder) as GridGovernor,
-    policy: Policy__factory.connect(await addressOf('policy'), holder) as Policy,
-    nodes: Nodes__factory.connect(await addressOf('nodes'), holder) as Nodes,
-    orders: Orders__factory.connect(await addressOf('orders'), holder) as Orders,
-    escrow: Escrow__factory.connect(await addressOf('escrow'), holder) as Escrow,
-    rules: SpecRules__factory.connect(await addressOf('rules'), holder) as SpecRules,
-    desk: OrderDesk__factory.connect(await addressOf('desk'), holder) as OrderDesk,
-    contractors: Contractors__factory.connect(
-      await addressOf('contractors'),
-      holder,
-    ) as Contractors,
-    audits: Audits__factory.connect(await addressOf('audits'), holder) as Audits,
-    votes: CapacityVotes__factory.connect(await addressOf('votes'), holder) as CapacityVotes,
+    grid: Grid__factory.connect(at.grid, holder) as Grid,
+    token: GridToken__factory.connect(at.token, holder) as GridToken,
+    governor: GridGovernor__factory.connect(at.governor, holder) as GridGovernor,
+    policy: Policy__factory.connect(at.policy, holder) as Policy,
+    nodes: Nodes__factory.connect(at.nodes, holder) as Nodes,
+    orders: Orders__factory.connect(at.orders, holder) as Orders,
+    escrow: Escrow__factory.connect(at.escrow, holder) as Escrow,
+    rules: SpecRules__factory.connect(at.rules, holder) as SpecRules,
+    desk: OrderDesk__factory.connect(at.desk, holder) as OrderDesk,
+    contractors: Contractors__factory.connect(at.contractors, holder) as Contractors,
+    audits: Audits__factory.connect(at.audits, holder) as Audits,
+    votes: CapacityVotes__factory.connect(at.votes, holder) as CapacityVotes,
   }
   const actors = { holder, tenant, attacker, owners }
-  return { connection, contracts, actors, parameters, timelock: await addressOf('timelock') }
+  return { connection, contracts, actors, parameters, timelock: at.timelock }
 }
 
 type Connection = Awaited<ReturnType<typeof hre.network.create>>

@@ -1,6 +1,5 @@
 /** The odds of audits are those of the parameters that are shipped, and what is promised of them holds. */
 import { assert } from 'chai'
-import { communityParameters } from '../../../ignition/modules/parameters.ts'
 import {
   chanceToStayUnfound,
   EPOCHS_A_DAY,
@@ -8,6 +7,7 @@ import {
   SAMPLES,
   type SoundnessRow,
 } from '../../../scripts/bench/soundness.ts'
+import { communityParameters } from '../../../scripts/deploy/parameters.ts'
 
 const DAY_SECONDS = 86_400n
 

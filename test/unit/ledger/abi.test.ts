@@ -14,7 +14,7 @@ import {
   POLICY_ABI,
   revertName,
 } from '../../../agent/ledger/abi.ts'
-import { POLICY_PARAMETERS } from '../../../ignition/modules/parameters.ts'
+import { POLICY_PARAMETERS } from '../../../scripts/deploy/parameters.ts'
 
 const artifact = (name: string) =>
   new URL(`../../../artifacts/contracts/interfaces/${name}.sol/${name}.json`, import.meta.url)

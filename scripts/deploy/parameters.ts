@@ -1,5 +1,4 @@
-// What a deployment of the grid is told: how votes pass and what policy says first.
-// Apart from the module, so that scripts and tests can build parameters without loading Hardhat.
+/** What a deployment of the grid is told: how votes pass and what policy says first. */
 
 /** Names of the policy's parameters in the order of the enum `Parameter` in `contracts/interfaces/IPolicy.sol`. */
 export const POLICY_PARAMETERS = [
@@ -35,7 +34,7 @@ export const POLICY_PARAMETERS = [
 /** One of {@link POLICY_PARAMETERS}. */
 export type PolicyParameter = (typeof POLICY_PARAMETERS)[number]
 
-/** Parameters of the Ignition module `Grid`; amounts in smallest units of the token. */
+/** What a grid is deployed with; amounts in smallest units of the token. */
 export interface GridParameters {
   /** Who gets the whole supply of the token. */
   tokenHolder: string
@@ -59,7 +58,7 @@ const STORES_VOLUMES_MOUNTS = 0b1110n
  * Parameters for a grid that people live with: votes take days, and nodes may be offline for an hour.
  *
  * @param tokenHolder - Address that gets the whole supply of 1,000,000,000 tokens.
- * @returns Parameters for {@link ignitionParameters}; change what you like.
+ * @returns Parameters for {@link gridPlan}; change what you like.
  */
 export function communityParameters(tokenHolder: string): GridParameters {
   return {
@@ -107,7 +106,7 @@ export function communityParameters(tokenHolder: string): GridParameters {
  * Parameters for a grid on one machine: votes, lateness and grace take seconds.
  *
  * @param tokenHolder - Address that gets the whole supply, and so all votes once it delegates to itself.
- * @returns Parameters for {@link ignitionParameters}; change what you like.
+ * @returns Parameters for {@link gridPlan}; change what you like.
  */
 export function devnetParameters(tokenHolder: string): GridParameters {
   const usual = communityParameters(tokenHolder)
@@ -128,19 +127,4 @@ export function devnetParameters(tokenHolder: string): GridParameters {
       AuditEpochSeconds: 0n,
     },
   }
-}
-
-/**
- * Turns parameters into the form that Ignition takes.
- *
- * @param parameters - As built by {@link devnetParameters} or {@link communityParameters}.
- * @returns The `parameters` option of `ignition.deploy`, for the module `Grid`.
- * @example
- * await ignition.deploy(GridModule, { parameters: ignitionParameters(devnetParameters(holder)) })
- */
-export function ignitionParameters(parameters: GridParameters): {
-  Grid: Record<string, string | number | bigint | bigint[]>
-} {
-  const { policy, ...rest } = parameters
-  return { Grid: { ...rest, policyValues: POLICY_PARAMETERS.map((name) => policy[name]) } }
 }
