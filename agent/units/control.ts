@@ -8,10 +8,11 @@
  *
  * @see docs/design/0001-first-slice.md, section 1
  */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
-import { NodeError } from '../base/errors.ts'
+import { listenOn } from '../adapters/socket/listen-on.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import { buildId } from './build.ts'
 import { answerLines, askLines, type LineClient } from './json-lines.ts'
 
@@ -82,7 +83,8 @@ export async function serveControl<Config>(options: {
   readonly methods: UnitMethods<Config>
 }): Promise<ControlServer> {
   const { path, kind, name, methods } = options
-  await claimSocketPath(path)
+  checkPathLength(path)
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
 
   const sockets = new Set<Socket>()
   const done = Promise.withResolvers<void>()
@@ -137,8 +139,7 @@ export async function serveControl<Config>(options: {
     })
   }
 
-  await listenOn(server, path)
-  chmodSync(path, 0o600)
+  await claim(server, path)
   return { closed: done.promise, stop }
 }
 
@@ -160,19 +161,13 @@ export async function connectControl(path: string): Promise<ControlClient> {
   return askLines(await connectSocket(path), { ...LINES, name: path })
 }
 
-/** Makes the directory, and removes a socket file that nobody listens on any more. */
-async function claimSocketPath(path: string): Promise<void> {
-  checkPathLength(path)
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const alive = await connectSocket(path).then(
-    (socket) => {
-      socket.destroy()
-      return true
-    },
-    () => false,
-  )
-  if (alive) throw new NodeError('CONTROL_ALREADY_RUNNING', `a process answers on ${path}`)
-  rmSync(path, { force: true })
+async function claim(server: Server, path: string): Promise<void> {
+  try {
+    await listenOn(server, { path })
+  } catch (cause) {
+    if (!isNodeError(cause, 'SOCKET_PATH_TAKEN')) throw cause
+    throw new NodeError('CONTROL_ALREADY_RUNNING', cause.message, { cause })
+  }
 }
 
 function checkPathLength(path: string): void {
@@ -198,16 +193,6 @@ function connectSocket(path: string): Promise<Socket> {
     // What breaks later shows as `close`; without a listener it would end the process.
     socket.on('error', () => undefined)
     resolve(socket)
-  })
-  return promise
-}
-
-function listenOn(server: Server, path: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject)
-  server.listen(path, () => {
-    server.off('error', reject)
-    resolve()
   })
   return promise
 }

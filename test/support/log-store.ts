@@ -82,7 +82,12 @@ export interface TestClient {
 /** Connects a client to a store. */
 export function testClient(
   made: TestStore,
-  options: { principal?: Principal; server?: RespServer; init?: RespServerInit } = {},
+  options: {
+    principal?: Principal
+    server?: RespServer
+    init?: RespServerInit
+    peerName?: string
+  } = {},
 ): TestClient {
   const server =
     options.server ?? new RespServer(made.store, { checksumMemoryBytes: MIB, ...options.init })
@@ -96,7 +101,7 @@ export function testClient(
   let isClosed = false
   let isPaused = false
   const session = server.connect(options.principal ?? { kind: 'admin' }, {
-    peerName: 'test',
+    peerName: options.peerName ?? 'test',
     send(output) {
       for (const part of output.parts) reader.receive(Buffer.from(part))
       output.release()

@@ -1,11 +1,7 @@
 /** A unix socket to listen on: private to this user, replacing one that nobody answers on, bounded. */
-import { chmodSync, rmSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
-import { NodeError } from '../../base/errors.ts'
-import { connectUnix } from './dial.ts'
-
-/** How long a socket file may keep us in doubt whether somebody answers on it. */
-const PROBE_MS_MAX = 1000
+import { rmSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import { listenOn } from './listen-on.ts'
 
 /** A listening unix socket. */
 export interface UnixListener {
@@ -22,7 +18,7 @@ export interface UnixListener {
  * @param options.connectionsMax - More are closed at once.
  * @param options.onConnection - Gets each socket, half-open allowed, paused, its errors swallowed.
  * @returns The listener.
- * @throws NodeError `DIAL_UNREACHABLE` if another process answers there, or the system's code.
+ * @throws NodeError `SOCKET_PATH_TAKEN`, or the system's code.
  * @example
  * const listener = await listenUnix({ path, connectionsMax: 100, onConnection: (socket) => serve(socket) })
  */
@@ -32,7 +28,6 @@ export async function listenUnix(options: {
   readonly onConnection: (socket: Socket) => void
 }): Promise<UnixListener> {
   const { path, connectionsMax, onConnection } = options
-  await removeStaleSocket(path)
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => undefined)
@@ -44,8 +39,7 @@ export async function listenUnix(options: {
     socket.once('close', () => sockets.delete(socket))
     onConnection(socket)
   })
-  await listenOn(server, path)
-  chmodSync(path, 0o600)
+  await listenOn(server, { path })
 
   let closing: Promise<void> | undefined
   return {
@@ -61,26 +55,4 @@ export async function listenUnix(options: {
       return closing
     },
   }
-}
-
-async function removeStaleSocket(path: string): Promise<void> {
-  const isAlive = await connectUnix(path, AbortSignal.timeout(PROBE_MS_MAX)).then(
-    (socket) => {
-      socket.destroy()
-      return true
-    },
-    () => false,
-  )
-  if (isAlive) throw new NodeError('DIAL_UNREACHABLE', `another process listens on ${path}`)
-  rmSync(path, { force: true })
-}
-
-function listenOn(server: Server, path: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject)
-  server.listen(path, () => {
-    server.off('error', reject)
-    resolve()
-  })
-  return promise
 }

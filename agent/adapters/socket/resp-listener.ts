@@ -16,6 +16,13 @@ const LINE_FEED = 10
 /** Connections at once; more are closed at once, since each costs some KiB. */
 export const CONNECTIONS_MAX = 20_000
 
+/** How often it is looked for commands that do not arrive. */
+const SWEEP_MS = 2500
+/** Who was told the end and does not end his side is cut off after this time: replies that were due may be that long on their way. */
+const LINGER_MS_MAX = 30_000
+/** What redis says. */
+const TOO_MANY = '-ERR max number of clients reached\r\n'
+
 /** Clients that do not end their side within this time are cut off when a listener closes. */
 const CLOSE_MS_MAX = 1000
 
@@ -31,10 +38,12 @@ export interface RespListenerInit {
   readonly resp: RespServer
   /** Moves the bytes; one serves any number of listeners, and outlives them. */
   readonly transport: Transport
-  /** Who speaks: fixed, or read from the first line that the links unit writes. */
-  readonly principal: Principal | 'preface'
+  /** Who speaks: fixed, told by the name of the other end, or read from the first line that the links unit writes. */
+  readonly principal: Principal | 'preface' | ((peerName: string) => Principal)
   /** Reads the preface line. @returns Undefined if it is not one. */
   readonly readPreface?: (line: string) => Principal | undefined
+  /** Connections at once; {@link CONNECTIONS_MAX} if not given. */
+  readonly connectionsMax?: number
 }
 
 /**
@@ -49,12 +58,17 @@ export interface RespListenerInit {
 export function respListener(init: RespListenerInit): RespListener {
   const links = new Set<SocketLink>()
   const drained = Promise.withResolvers<void>()
+  const connectionsMax = init.connectionsMax ?? CONNECTIONS_MAX
+  const sweeping = setInterval(() => init.resp.sweep(), SWEEP_MS)
+  sweeping.unref()
 
   // `allowHalfOpen`, so that a client that ends its side still gets the replies due to it.
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true })
   server.on('connection', (accepted: Socket) => {
-    if (links.size >= CONNECTIONS_MAX) {
-      accepted.destroy()
+    if (links.size >= connectionsMax) {
+      init.resp.warnOnceAMinute('too many connections, new ones are refused', { connectionsMax })
+      accepted.on('error', () => undefined)
+      accepted.end(TOO_MANY, () => accepted.destroy())
       return
     }
     const link = init.transport.link(accepted)
@@ -65,11 +79,19 @@ export function respListener(init: RespListenerInit): RespListener {
     })
     link.start(conversation)
   })
+  server.on('listening', () => {
+    // Descriptors may run out while it serves: then this connection is lost, and no other.
+    server.on('error', (caught) => {
+      init.resp.warnOnceAMinute('a connection could not be accepted', { cause: caught.message })
+    })
+    server.on('drop', () => init.resp.warnOnceAMinute('a connection was dropped', {}))
+  })
 
   return {
     server,
     close() {
       server.close()
+      clearInterval(sweeping)
       if (links.size === 0) return Promise.resolve()
       for (const link of links) link.end()
       const timer = setTimeout(() => {
@@ -98,7 +120,11 @@ class Conversation implements LinkReceiver, PlaceLender {
     this.#link = link
     this.#closed = closed
     if (init.principal === 'preface') this.#preface = new Preface(link)
-    else this.#session = join(init.resp, init.principal, link)
+    else {
+      const { principal } = init
+      const speaker = typeof principal === 'function' ? principal(link.peerName) : principal
+      this.#session = join(init.resp, speaker, link)
+    }
   }
 
   get places(): PlaceLender {
@@ -148,6 +174,7 @@ class Conversation implements LinkReceiver, PlaceLender {
 }
 
 function join(resp: RespServer, principal: Principal, link: SocketLink): Session {
+  let isClosing = false
   function written(output: Output): void {
     output.release()
     session.sent(output.lengthBytes)
@@ -159,7 +186,10 @@ function join(resp: RespServer, principal: Principal, link: SocketLink): Session
     },
     sendNow: (output) => link.sendNow(output, () => written(output)),
     close() {
+      if (isClosing) return
+      isClosing = true
       link.end()
+      setTimeout(() => link.destroy(), LINGER_MS_MAX).unref()
     },
     pause() {
       link.pause()

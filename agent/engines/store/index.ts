@@ -18,6 +18,8 @@ export type {
 } from './ports.ts'
 export type { ReplicaControl, ReplicaFacts } from './replication/replica-control.ts'
 export { StoreReplica, type StoreReplicaInit } from './replication/store-replica.ts'
+export { DIALECT_RULES, type DialectRule } from './resp/dialect.ts'
+export { isOneLine, oneLine } from './resp/plain-text.ts'
 export type { Output } from './resp/reply-writer.ts'
 export type { RunningHook } from './resp/running-hook.ts'
 export {

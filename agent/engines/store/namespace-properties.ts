@@ -49,6 +49,8 @@ export interface NamespaceProperties {
   readonly isFrozen: boolean
   readonly password: PasswordHash | null
   readonly sync: SyncMode
+  /** In whose words clients are answered here; `auto`: as each shows what it is. */
+  readonly dialect: 'auto' | 'redis' | '0-db'
   /** Seconds for which replaced and deleted values stay readable; -1 for ever. */
   readonly historySeconds: number
   /** Seconds since 1970: what was replaced or deleted since then stays readable, however long; 0 for no such time. */
@@ -92,6 +94,7 @@ export function defaultProperties(
     isFrozen: false,
     password: null,
     sync: 'group',
+    dialect: 'auto',
     historySeconds: -1,
     keptSince: 0,
     isProvable: false,

@@ -10,18 +10,26 @@ import { TRANSPORT_CHOICES, type TransportChoice } from '../../adapters/socket/o
 import { describeError, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import { parseBytes } from '../../base/units.ts'
-import type { LogStoreInit, SyncMode } from '../../engines/store/index.ts'
+import {
+  DIALECT_RULES,
+  type DialectRule,
+  type LogStoreInit,
+  type SyncMode,
+} from '../../engines/store/index.ts'
 import { type ReplicaOf, startStandAlone } from './stand-alone.ts'
 import { runStoreTool, STORE_TOOLS } from './store-tools.ts'
 
 const USAGE = `varve-agent store --data DIR [options]     serve the store in DIR
 
   --data DIR                  where the store is; made if missing
-  --host ADDRESS              address to listen on, default :: (all)
+  --host ADDRESS              address to listen on, default localhost (this machine alone); :: is all
   --port N                    TCP port, default 9900; 0 for none
   --unix PATH                 listen on a unix socket too
   --mode user|seq|mixed       mode of new namespaces, default mixed (user, NSSET may change it)
-  --admin-password-file FILE  AUTH needs this password to become admin; without it everybody is admin
+  --admin-password-file FILE  AUTH needs this password to become admin; without it everybody on this machine is
+                              admin, and nobody from elsewhere
+  --dialect auto|redis|0-db   in whose words clients are answered: default auto, those of redis once a client shows
+                              to be one of redis (HELLO, CLIENT, COMMAND, AUTH with a user), else 0-db's
   --sync always|group|never   when a write is acknowledged, default group
   --segment-bytes N           size of a segment, default 256M
   --sockets auto|uring|libuv  how sockets are served, default auto: io_uring where the kernel has it
@@ -54,11 +62,12 @@ examples
 /** What the command line takes, as `parseArgs` wants it. */
 const OPTIONS = {
   data: { type: 'string' },
-  host: { type: 'string', default: '::' },
+  host: { type: 'string', default: 'localhost' },
   port: { type: 'string', default: '9900' },
   unix: { type: 'string' },
   mode: { type: 'string', default: 'mixed' },
   'admin-password-file': { type: 'string' },
+  dialect: { type: 'string', default: 'auto' },
   sync: { type: 'string', default: 'group' },
   'segment-bytes': { type: 'string' },
   sockets: { type: 'string', default: 'auto' },
@@ -77,6 +86,7 @@ interface ServeOptions {
   readonly unix: string | undefined
   readonly mode: 'user' | 'seq' | 'mixed'
   readonly adminPassword: Buffer | undefined
+  readonly dialect: DialectRule
   readonly sockets: TransportChoice
   readonly store: LogStoreInit
   readonly replicaOf: ReplicaOf | undefined
@@ -121,6 +131,7 @@ async function serve(
   log: Log,
 ): Promise<number> {
   const running = await startStandAlone({ ...options, log })
+  for (const line of running.access) out(line)
   for (const line of running.listening) out(`listening on ${line}`)
   process.once('SIGTERM', () => void running.stop())
   process.once('SIGINT', () => void running.stop())
@@ -151,6 +162,7 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
     throw usageError('--segment-bytes is a size')
   }
   const sockets = oneOf(values.sockets, TRANSPORT_CHOICES, '--sockets')
+  const dialect = oneOf(values.dialect, DIALECT_RULES, '--dialect')
   const file = values['admin-password-file']
   return {
     data: resolve(values.data),
@@ -158,6 +170,7 @@ function parseServe(argv: readonly string[]): ServeOptions | undefined {
     port,
     unix: values.unix,
     mode,
+    dialect,
     sockets,
     adminPassword: file === undefined ? undefined : readPassword(file),
     store: {

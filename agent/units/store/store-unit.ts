@@ -4,13 +4,13 @@
  * The agent configures it over `run/store.sock`; peers, as the links unit authenticated them, speak the redis protocol over
  * `run/store-peer.sock`; the unit that proves what the node keeps reads over `run/store-audit.sock`. A namespace that the configuration does not list is left alone: only `ended` removes.
  */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
-import type { Server } from 'node:net'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
 import { lockDirectory } from '../../adapters/kernel/directory-lock.ts'
 import { hugePages } from '../../adapters/kernel/huge-pages.ts'
+import { listenOn } from '../../adapters/socket/listen-on.ts'
 import { openTransport } from '../../adapters/socket/open-transport.ts'
 import { respListener } from '../../adapters/socket/resp-listener.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
@@ -110,8 +110,8 @@ async function serveStore(init: StoreUnitInit, unlock: () => void): Promise<Stor
   const listener = respListener({ resp, transport, principal: 'preface', readPreface })
   const auditListener = respListener({ resp, transport, principal: { kind: 'auditor' } })
   mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
-  await listenOn(listener.server, peerPath)
-  await listenOn(auditListener.server, auditPath)
+  await listenOn(listener.server, { path: peerPath })
+  await listenOn(auditListener.server, { path: auditPath })
   log.info({ namespaces: store.namespaces.size, peerPath }, 'store is open')
 
   close = async () => {
@@ -191,17 +191,4 @@ function readPreface(line: string): Principal | undefined {
 function opened(store: LogStore | undefined): LogStore {
   if (store) return store
   throw new NodeError('UNIT_STARTING', 'the store is still being opened', { retryAfterMs: 200 })
-}
-
-/** In the place of what a killed process left, for this user alone. */
-async function listenOn(server: Server, path: string): Promise<void> {
-  rmSync(path, { force: true })
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject)
-  server.listen(path, () => {
-    server.off('error', reject)
-    resolve()
-  })
-  await promise
-  chmodSync(path, 0o600)
 }

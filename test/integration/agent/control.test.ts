@@ -1,5 +1,6 @@
 /** The control protocol over real unix sockets: answers, errors, order, limits and what a kill leaves behind. */
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +15,13 @@ import {
 } from '../../../agent/units/control.ts'
 
 const WAIT = { timeoutMs: 5000 }
+
+/** What a killed process leaves: a socket on which nobody listens. */
+function leaveDeadSocket(at: string): void {
+  const program = `require('node:net').createServer().listen(${JSON.stringify(at)}, () => process.kill(process.pid, 'SIGKILL'))`
+  spawnSync(process.execPath, ['-e', program])
+  assert.isTrue(statSync(at).isSocket())
+}
 
 describe('control protocol', () => {
   let folder: string
@@ -145,12 +153,17 @@ describe('control protocol', () => {
     assert.equal(await codeOfFailure(second), 'CONTROL_ALREADY_RUNNING')
 
     const stale = join(folder, 'run', 'stale.sock')
-    writeFileSync(stale, '')
+    leaveDeadSocket(stale)
     path = stale
     await serve()
     const client = await connectControl(stale)
     await client.call('status', {}, WAIT)
     client.close()
+
+    path = join(folder, 'run', 'not-a-socket')
+    writeFileSync(path, 'kept')
+    assert.equal(await codeOfFailure(serve()), 'CONTROL_ALREADY_RUNNING')
+    assert.equal(readFileSync(path, 'utf8'), 'kept')
   })
 
   it('gives up on a silent unit when the time is over', async () => {
@@ -167,7 +180,8 @@ describe('control protocol', () => {
 
   it('cuts off whoever does not speak the protocol, and serves the others', async () => {
     await serve()
-    for (const garbage of ['not json\n', '[1]\n', '{"id":"x","method":1}\n']) {
+    const http = 'POST / HTTP/1.1\r\nHost: x\r\n\r\n{"id":1,"method":"stop"}\n'
+    for (const garbage of [http, 'not json\n', '[1]\n', '{"id":"x","method":1}\n']) {
       const socket = connect(path)
       const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()))
       socket.on('error', () => undefined)

@@ -50,7 +50,7 @@ for (const kind of ['libuv', 'uring'] as const) {
       await Promise.all(Array.from({ length: CLIENTS }, (_, id) => converse(id, port)))
       await listener.close()
       await transport.close()
-      assert.equal(resp.carriedBytes, 0)
+      assert.equal(resp.memory.heldBytes, 0)
       assert.equal(resp.pool.outBytes, 0)
       await made.store.close()
     })

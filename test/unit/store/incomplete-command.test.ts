@@ -95,7 +95,7 @@ describe('an incomplete command', () => {
             made.endTick()
             answers.push(Buffer.concat(replies))
             session.closed()
-            assert.equal(server.carriedBytes, 0)
+            assert.equal(server.memory.heldBytes, 0)
             assert.equal(server.pool.outBytes, 0)
             await made.store.close()
           }
@@ -134,14 +134,14 @@ describe('an incomplete command', () => {
       session.receive(large, large.byteLength)
       assert.equal(session.awaitedBytes, 1)
     }
-    assert.equal(server.carriedBytes, 0)
+    assert.equal(server.memory.heldBytes, 0)
     for (const session of sessions) {
       const place = session.lendPlace() ?? assert.fail('after a large command comes another')
       large.copy(place)
       session.receivedInPlace(place.byteLength)
       assert.isAbove(session.awaitedBytes, 1_000_000, 'all that is missing')
     }
-    assert.isAtMost(server.carriedBytes, 200 * 20 * KIB)
+    assert.isAtMost(server.memory.heldBytes, 200 * 20 * KIB)
     const polite = testClient(made, { server })
     assert.equal(await polite.ask('PING'), 'PONG')
   })

@@ -60,6 +60,15 @@ export class BufferPool {
     this.#free[classOf(sizeBytes)]?.push(buffer)
   }
 
+  /** Lets go of what lies idle outside the checksum memory. */
+  releaseIdle(): void {
+    if (this.#keptBytes === 0) return
+    for (const [size, free] of this.#free.entries()) {
+      this.#free[size] = free.filter((idle) => this.#memory?.holds(idle))
+    }
+    this.#keptBytes = 0
+  }
+
   #fresh(sizeBytes: number): Buffer {
     if (!this.#hasTriedMemory) {
       this.#hasTriedMemory = true

@@ -35,6 +35,8 @@ export class CommandParser {
   readonly starts = new Int32Array(ARGUMENTS_MAX)
   readonly ends = new Int32Array(ARGUMENTS_MAX)
   count = 0
+  /** Whether the last command was a line that a person typed, not an array. */
+  isInline = false
   /** After `parse` gave -1: bytes from the start of the command that are needed at least. */
   neededBytes = 0
 
@@ -52,12 +54,13 @@ export class CommandParser {
    */
   parse(input: Buffer, from: number, to: number, commandBytesMax: number): number {
     this.count = 0
+    this.isInline = input[from] !== STAR
     this.bytes = input
     this.neededBytes = 1
     if (from >= to) return -1
-    return input[from] === STAR
-      ? this.#parseArray(input, from, to, commandBytesMax)
-      : this.#parseInline(input, from, to)
+    return this.isInline
+      ? this.#parseInline(input, from, to)
+      : this.#parseArray(input, from, to, commandBytesMax)
   }
 
   /** Length of an argument in bytes. */

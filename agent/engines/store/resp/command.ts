@@ -14,6 +14,8 @@ export interface Command {
   readonly arity: number
   /** For COMMAND: `write`, `readonly`, `admin`, `fast` ... */
   readonly flags: readonly string[]
+  /** Where keys are among the arguments: first, last (-1: to the end), every how many; none if not given. */
+  readonly keys?: readonly [first: number, last: number, step: number]
   /**
    * Writes exactly one reply, or throws the failure that becomes it. Arguments are valid until it returns; a promise suspends
    * the session until the reply is written.

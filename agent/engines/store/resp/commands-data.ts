@@ -12,25 +12,31 @@ const LIST_KEYS_MAX = 1000
 
 /** The commands of this file. */
 export const DATA_COMMANDS: readonly Command[] = [
-  { name: 'SET', arity: -3, flags: ['write', 'fast'], run: set },
-  { name: 'SETX', arity: -3, flags: ['write'], run: set },
-  { name: 'MSET', arity: -3, flags: ['write'], run: mset },
-  { name: 'GET', arity: 2, flags: ['readonly', 'fast'], run: get },
-  { name: 'MGET', arity: -2, flags: ['readonly'], run: mget },
-  { name: 'GETRANGE', arity: 4, flags: ['readonly'], run: getRange },
-  { name: 'DEL', arity: -2, flags: ['write'], run: del },
-  { name: 'UNLINK', arity: -2, flags: ['write'], run: unlink },
-  { name: 'EXISTS', arity: -2, flags: ['readonly', 'fast'], run: exists },
-  { name: 'LENGTH', arity: 2, flags: ['readonly', 'fast'], run: length },
-  { name: 'STRLEN', arity: 2, flags: ['readonly', 'fast'], run: strlen },
-  { name: 'CHECK', arity: 2, flags: ['readonly'], run: check },
-  { name: 'KEYTIME', arity: 2, flags: ['readonly'], run: keyTime },
+  { name: 'SET', arity: -3, flags: ['write', 'fast'], keys: [1, 1, 1], run: setAsZeroDb },
+  { name: 'SETX', arity: -3, flags: ['write'], keys: [1, 1, 1], run: setAsZeroDb },
+  { name: 'MSET', arity: -3, flags: ['write'], keys: [1, -1, 2], run: mset },
+  { name: 'GET', arity: 2, flags: ['readonly', 'fast'], keys: [1, 1, 1], run: get },
+  { name: 'MGET', arity: -2, flags: ['readonly'], keys: [1, -1, 1], run: mget },
+  {
+    name: 'GETRANGE',
+    arity: 4,
+    flags: ['readonly'],
+    keys: [1, 1, 1],
+    run: (session, args) => getRange(session, args, 'nil'),
+  },
+  { name: 'DEL', arity: -2, flags: ['write'], keys: [1, 1, 1], run: del },
+  { name: 'UNLINK', arity: -2, flags: ['write'], keys: [1, -1, 1], run: unlink },
+  { name: 'EXISTS', arity: -2, flags: ['readonly', 'fast'], keys: [1, -1, 1], run: exists },
+  { name: 'LENGTH', arity: 2, flags: ['readonly', 'fast'], keys: [1, 1, 1], run: length },
+  { name: 'STRLEN', arity: 2, flags: ['readonly', 'fast'], keys: [1, 1, 1], run: strlen },
+  { name: 'CHECK', arity: 2, flags: ['readonly'], keys: [1, 1, 1], run: check },
+  { name: 'KEYTIME', arity: 2, flags: ['readonly'], keys: [1, 1, 1], run: keyTime },
   { name: 'LIST', arity: -2, flags: ['readonly'], run: list },
   { name: 'DBSIZE', arity: 1, flags: ['readonly', 'fast'], run: dbSize },
 ]
 
-/** SET key value [timestamp]: replies the key, or nil where the key has this value already. */
-function set(session: Session, args: CommandParser): Replied {
+/** SET key value [timestamp]: 0-db's form, which replies the key, or nil where the key has this value already. */
+export function setAsZeroDb(session: Session, args: CommandParser): Replied {
   const { writer } = session
   if (args.count !== 3 && args.count !== 4) return writer.error('Unexpected arguments')
   if (args.count === 4 && !isAdmin(session)) return
@@ -159,8 +165,12 @@ function writeValue(
   }
 }
 
-/** GETRANGE key start end: redis' form, both ends inclusive, negative from the back; nil where there is no such key. */
-function getRange(session: Session, args: CommandParser): Replied {
+/**
+ * GETRANGE key start end: redis' form, both ends inclusive, negative from the back.
+ *
+ * @param absent - What is replied where there is no such key.
+ */
+export function getRange(session: Session, args: CommandParser, absent: 'nil' | 'empty'): Replied {
   const { writer } = session
   if (!hasArguments(session, args, 4)) return
   const [first, last] = [args.integer(2), args.integer(3)]
@@ -169,7 +179,7 @@ function getRange(session: Session, args: CommandParser): Replied {
   if (!namespace) return
   const { log } = namespace
   const entry = namespace.find(args.bytes, args.starts[1] as number, args.ends[1] as number)
-  if (entry < 0) return writer.nil()
+  if (entry < 0) return absent === 'nil' ? writer.nil() : writer.text('')
   if (log.isUnacknowledged(entry)) session.holdFor(log)
   const size = log.index.valueBytesOf(entry)
   const from = Math.max(0, first < 0 ? size + first : first)
@@ -196,7 +206,7 @@ function del(session: Session, args: CommandParser): Replied {
 }
 
 /** UNLINK key ...: redis' form of deletion, replies how many were there. */
-function unlink(session: Session, args: CommandParser): Replied {
+export function unlink(session: Session, args: CommandParser): Replied {
   const { writer } = session
   if (!hasArgumentsMin(session, args, 2)) return
   for (let at = 1; at < args.count; at++) {
@@ -322,6 +332,7 @@ function dbSize(session: Session, args: CommandParser): Replied {
   if (namespace) session.writer.integer(namespace.log.index.liveKeys)
 }
 
-function nowSeconds(session: Session): number {
+/** The time that a record of now gets. */
+export function nowSeconds(session: Session): number {
   return Math.floor(session.server.store.ports.clock.now() / 1000)
 }

@@ -13,7 +13,9 @@ import { IS_REPLICA } from './access.ts'
 import { challengeAnswer, isChallengeAnswer } from './challenge.ts'
 import { type Command, hasArguments, isAdmin, type Replied } from './command.ts'
 import type { CommandParser } from './command-parser.ts'
+import { DIALECT_RULES } from './dialect.ts'
 import { DEFAULT_NAMESPACE } from './limits.ts'
+import { isOneLine, oneLine } from './plain-text.ts'
 import { namespaceReplicationFacts } from './replication-info.ts'
 import type { Session } from './session.ts'
 
@@ -39,7 +41,7 @@ function nsNew(session: Session, args: CommandParser): Promise<void> | Replied {
   if (!isAdmin(session) || !hasArguments(session, args, 2) || !isShortName(session, args)) return
   const name = args.text(1)
   const { store } = session.server
-  if (name === '.' || name === '..' || name.includes('/')) {
+  if (name === '.' || name === '..' || name.includes('/') || !isOneLine(name)) {
     session.writer.error('This name is not allowed')
     return
   }
@@ -100,7 +102,7 @@ function namespaceFacts(session: Session, namespace: Namespace): Record<string, 
   const { maxBytes } = properties
   const available = maxBytes === 0 ? freeBytes : Math.min(freeBytes, maxBytes - counts.dataBytes)
   return {
-    name: properties.name,
+    name: oneLine(properties.name),
     entries: index.liveKeys,
     public: yesNo(properties.isPublic),
     worm: yesNo(properties.worm),
@@ -117,6 +119,7 @@ function namespaceFacts(session: Session, namespace: Namespace): Record<string, 
     next_internal_id: hexadecimal(log.nextSeq),
     mode: properties.mode === 'seq' ? 'sequential' : 'userkey',
     sync: properties.sync,
+    dialect: properties.dialect,
     history_seconds: properties.historySeconds,
     provable: yesNo(properties.isProvable),
     records: log.appended,
@@ -124,7 +127,7 @@ function namespaceFacts(session: Session, namespace: Namespace): Record<string, 
     segments: counts.segments,
     damaged_bytes: counts.damagedBytes,
     cut_bytes: counts.cutBytes,
-    failure: log.failure?.message ?? 'none',
+    failure: oneLine(log.failure?.message ?? 'none'),
     stats_index_io_errors: 0,
     stats_index_io_error_last: 0,
     stats_index_faults: 0,
@@ -180,13 +183,13 @@ function nsSet(session: Session, args: CommandParser): Promise<void> | Replied {
 async function setPassword(session: Session, namespace: Namespace, value: Buffer): Promise<void> {
   const isRemoved = value.toString('latin1') === '*'
   const { passwords } = session.server
-  const password = isRemoved ? null : await passwords.inTurn(() => hashPassword(value))
+  const password = isRemoved ? null : await passwords.inTurn(session, () => hashPassword(value))
   namespace.secretKnown = isRemoved ? undefined : value
   await namespace.change({ password })
   session.writer.status('OK')
 }
 
-const DEFAULT_MAY_CHANGE = ['mode', 'lock', 'freeze', 'sync', 'history', 'provable']
+const DEFAULT_MAY_CHANGE = ['mode', 'lock', 'freeze', 'sync', 'history', 'provable', 'dialect']
 
 type Change = Partial<NamespaceProperties>
 
@@ -207,6 +210,12 @@ const PROPERTIES: Readonly<Record<string, (value: string) => Change | string>> =
     value === 'always' || value === 'group' || value === 'never'
       ? { sync: value }
       : 'Invalid property value (expected: always, group, never)',
+  dialect: (value) => {
+    const rule = DIALECT_RULES.find((one) => one === value)
+    return rule === undefined
+      ? `Invalid property value (expected: ${DIALECT_RULES.join(', ')})`
+      : { dialect: rule }
+  },
   provable: (value) => ({ isProvable: value.startsWith('1') }),
   history: (value) =>
     /^(-1|\d{1,10})$/.test(value) ? { historySeconds: Number(value) } : INVALID_VALUE,
@@ -223,7 +232,7 @@ function nsJump(session: Session): Replied {
 }
 
 /** SELECT namespace [password | SECURE answer]. */
-function select(session: Session, args: CommandParser): Promise<void> | Replied {
+export function select(session: Session, args: CommandParser): Promise<void> | Replied {
   const { writer } = session
   if (args.count < 2) return writer.error('Invalid argument')
   if (!isShortName(session, args)) return
@@ -248,44 +257,54 @@ function select(session: Session, args: CommandParser): Promise<void> | Replied 
     if (args.lengthOf(2) > PASSWORD_BYTES_MAX) return writer.error('Password too long')
     return selectWithPassword(session, found, password, args.copy(2))
   }
-  const refusal = checkChallenge(session, found, args)
-  if (refusal !== undefined) return session.server.passwords.refuse(session, refusal)
-  session.select(found, true)
-  writer.status('OK')
+  return selectByChallenge(session, found, args)
 }
 
-async function selectWithPassword(
+function selectWithPassword(
   session: Session,
   namespace: Namespace,
   kept: PasswordHash,
   given: Buffer,
-): Promise<void> {
-  const { passwords } = session.server
-  const isRight = await passwords.inTurn(() => isPassword(given, kept))
-  // Meanwhile the namespace may be gone or have another password.
-  if (!isRight || namespace.isGone || namespace.properties.password?.hash !== kept.hash) {
-    return passwords.refuse(session, 'Access denied')
-  }
-  session.select(namespace, true)
-  session.writer.status('OK')
+): Promise<void> | undefined {
+  return session.server.passwords.ask(session, 'Access denied', {
+    isCostly: true,
+    async check() {
+      const isRight = await isPassword(given, kept)
+      // Meanwhile the namespace may be gone or have another password.
+      return isRight && !namespace.isGone && namespace.properties.password?.hash === kept.hash
+    },
+    right: () => selected(session, namespace),
+  })
 }
 
-/** @returns Undefined if the answer is right, else words that refuse. */
-function checkChallenge(
+function selectByChallenge(
   session: Session,
   namespace: Namespace,
   args: CommandParser,
-): string | undefined {
-  if (args.word(2) !== 'SECURE') return 'Only SECURE extra method supported'
-  if (session.nonce === undefined) {
-    return 'No CHALLENGE requested, secure authentication not available'
+): Promise<void> | Replied {
+  const { writer, nonce } = session
+  if (args.word(2) !== 'SECURE') return writer.error('Only SECURE extra method supported')
+  if (nonce === undefined) {
+    return writer.error('No CHALLENGE requested, secure authentication not available')
   }
   const answer = args.text(3)
-  if (answer.length !== 40) return 'Invalid hash length'
+  if (answer.length !== 40) return writer.error('Invalid hash length')
   // Only a hash is kept, so after a restart the challenge cannot be checked until the password is set again.
-  if (!namespace.secretKnown) return 'SECURE is not available after a restart, use the password'
-  const expected = challengeAnswer(session.nonce, namespace.secretKnown)
-  return isChallengeAnswer(answer, expected) ? undefined : 'Access denied'
+  if (!namespace.secretKnown) {
+    return writer.error('SECURE is not available after a restart, use the password')
+  }
+  const expected = challengeAnswer(nonce, namespace.secretKnown)
+  // As for AUTH: an answer that was overheard is worth nothing.
+  session.nonce = undefined
+  return session.server.passwords.ask(session, 'Access denied', {
+    check: () => isChallengeAnswer(answer, expected),
+    right: () => selected(session, namespace),
+  })
+}
+
+function selected(session: Session, namespace: Namespace): void {
+  session.select(namespace, true)
+  session.writer.status('OK')
 }
 
 /** FLUSH: empties the selected namespace, if it is private and has a password. */

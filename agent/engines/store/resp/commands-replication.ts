@@ -10,6 +10,7 @@ import { CLAIM_LOGS_MAX, type Claim, checkClaim, settledSize } from '../replicat
 import { FOLLOWERS_MAX } from '../replication/followers.ts'
 import { type Command, hasArguments, hasArgumentsMin, isAdmin, type Replied } from './command.ts'
 import type { CommandParser } from './command-parser.ts'
+import { isPlainWord } from './plain-text.ts'
 import type { Session } from './session.ts'
 
 /** A name for people, in logs and INFO. */
@@ -49,7 +50,8 @@ function follow(session: Session, args: CommandParser): Promise<void> | Replied 
   if (!hasArgumentsMin(session, args, LOG_IDS_AT)) return
   const name = args.text(3)
   const claim = readClaim(args)
-  if (!claim || name.length > REPLICA_NAME_BYTES_MAX) return writer.error('Invalid argument')
+  const isNameGood = name.length <= REPLICA_NAME_BYTES_MAX && isPlainWord(name)
+  if (!claim || !isNameGood) return writer.error('Invalid argument')
   const namespace = server.store.namespaces.get(args.text(2))
   if (!namespace) return writer.error('Namespace not found')
   if (session.stream) return writer.error('This session follows already')
@@ -115,7 +117,7 @@ function acknowledge(session: Session, args: CommandParser): Replied {
 }
 
 /** REPLWAIT replicas ms: how many replicas have all that the namespace holds now, once it is so many or the time is over. */
-function replWait(session: Session, args: CommandParser): Promise<void> | Replied {
+export function replWait(session: Session, args: CommandParser): Promise<void> | Replied {
   const { writer, namespace, server } = session
   if (!hasArguments(session, args, 3)) return
   const [count, timeoutMs] = [args.integer(1), args.integer(2)]

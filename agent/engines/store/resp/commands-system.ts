@@ -4,10 +4,13 @@ import { toHex } from '../../../base/bytes.ts'
 import { challengeAnswer, isChallengeAnswer } from './challenge.ts'
 import { type Command, hasArguments, isAdmin, type Replied } from './command.ts'
 import type { CommandParser } from './command-parser.ts'
-import { DEFAULT_NAMESPACE } from './limits.ts'
-import { replicationLines } from './replication-info.ts'
+import { badClientName } from './commands-client.ts'
+import { infoText } from './server-info.ts'
 import type { Session } from './session.ts'
 
+/** What clients of redis expect of a server of this version is what they get. */
+const REDIS_VERSION = '7.0.0'
+const WRONG_PAIR = 'WRONGPASS invalid username-password pair or user is disabled.'
 const PASSWORD_BYTES_MAX = 255
 const NONCE_BYTES = 8
 
@@ -19,7 +22,6 @@ export const SYSTEM_COMMANDS: readonly Command[] = [
   { name: 'HELLO', arity: -1, flags: ['fast'], run: hello },
   { name: 'AUTH', arity: -2, flags: ['fast'], run: auth },
   { name: 'INFO', arity: -1, flags: ['readonly'], run: info },
-  { name: 'CLIENT', arity: -2, flags: ['fast'], run: client },
   { name: 'QUIT', arity: 1, flags: ['fast'], run: quit },
   { name: 'RESET', arity: 1, flags: ['fast'], run: reset },
   { name: 'STOP', arity: 1, flags: ['admin'], run: stop },
@@ -42,36 +44,63 @@ function time(session: Session): Replied {
   session.writer.text(String(Math.floor((nowMs % 1000) * 1000)))
 }
 
-/** HELLO [2|3 [AUTH user password] [SETNAME name]]. */
+/** What HELLO asks for. */
+interface Greeting {
+  readonly protocol: number
+  readonly password: Buffer | undefined
+  readonly clientName: string | undefined
+}
+
+/** HELLO [2|3 [AUTH user password] [SETNAME name]]: all that it asks for, or nothing. */
 function hello(session: Session, args: CommandParser): Promise<void> | Replied {
   const { writer } = session
+  const greeting = readGreeting(session, args)
+  if (typeof greeting === 'string') return writer.error(greeting)
+  const { password } = greeting
+  if (password === undefined) return greet(session, greeting)
+  return session.server.passwords.ask(session, WRONG_PAIR, {
+    check: () => isAdminPassword(session, password),
+    right: () => {
+      session.becomeAdmin()
+      greet(session, greeting)
+    },
+  })
+}
+
+function readGreeting(session: Session, args: CommandParser): Greeting | string {
   let at = 1
-  let protocol = writer.protocol
+  let { protocol } = session.writer
+  let password: Buffer | undefined
+  let clientName: string | undefined
   if (args.count > 1) {
     protocol = args.integer(at++) ?? 0
-    if (protocol !== 2 && protocol !== 3)
-      return writer.error('NOPROTO unsupported protocol version')
+    if (protocol !== 2 && protocol !== 3) return 'NOPROTO unsupported protocol version'
   }
   while (at < args.count) {
     const option = args.word(at)
     if (option === 'AUTH' && at + 2 < args.count) {
-      if (!isAdminPassword(session, args.view(at + 2))) {
-        const words = 'WRONGPASS invalid username-password pair or user is disabled.'
-        return session.server.passwords.refuse(session, words)
-      }
-      session.becomeAdmin()
+      password = args.copy(at + 2)
       at += 3
     } else if (option === 'SETNAME' && at + 1 < args.count) {
-      session.clientName = args.text(at + 1)
+      clientName = args.text(at + 1)
+      const problem = badClientName(clientName)
+      if (problem !== undefined) return problem
       at += 2
-    } else return writer.error('Syntax error in HELLO')
+    } else return 'ERR Syntax error in HELLO'
   }
+  return { protocol, password, clientName }
+}
+
+function greet(session: Session, { protocol, clientName }: Greeting): Replied {
+  const { writer } = session
+  if (clientName !== undefined) session.clientName = clientName
   writer.protocol = protocol
+  const { init } = session.server
   writer.map(7)
   writer.text('server')
   writer.text('redis')
   writer.text('version')
-  writer.text('7.0.0')
+  writer.text(REDIS_VERSION)
   writer.text('proto')
   writer.integer(protocol)
   writer.text('id')
@@ -79,7 +108,7 @@ function hello(session: Session, args: CommandParser): Promise<void> | Replied {
   writer.text('mode')
   writer.text('standalone')
   writer.text('role')
-  writer.text(session.server.init.replica?.isFollowing ? 'replica' : 'master')
+  writer.text(init.replica?.isFollowing ? 'replica' : 'master')
   writer.text('modules')
   writer.array(0)
 }
@@ -90,11 +119,9 @@ function auth(session: Session, args: CommandParser): Promise<void> | Replied {
   if (args.count === 3 && args.word(1) === 'SECURE') return authSecure(session, args)
   if (args.count !== 2 && args.count !== 3) return writer.error('Unexpected arguments')
   if (!server.init.adminPassword) return writer.error('Authentication disabled')
-  const given = args.view(args.count - 1)
+  const given = args.copy(args.count - 1)
   if (given.byteLength > PASSWORD_BYTES_MAX) return writer.error('Password too long')
-  if (!isAdminPassword(session, given)) return denied(session)
-  session.becomeAdmin()
-  writer.status('OK')
+  return becomeAdminIf(session, () => isAdminPassword(session, given))
 }
 
 function authSecure(session: Session, args: CommandParser): Promise<void> | Replied {
@@ -113,13 +140,18 @@ function authSecure(session: Session, args: CommandParser): Promise<void> | Repl
   const expected = challengeAnswer(session.nonce, adminPassword)
   // A challenge is good for one try, so that an answer that was overheard is worth nothing.
   session.nonce = undefined
-  if (!isChallengeAnswer(answer, expected)) return denied(session)
-  session.becomeAdmin()
-  writer.status('OK')
+  return becomeAdminIf(session, () => isChallengeAnswer(answer, expected))
 }
 
-function denied(session: Session): Promise<void> {
-  return session.server.passwords.refuse(session, 'Access denied')
+function becomeAdminIf(session: Session, check: () => boolean): Promise<void> | Replied {
+  const words = session.dialect === 'redis' ? WRONG_PAIR : 'Access denied'
+  return session.server.passwords.ask(session, words, {
+    check,
+    right: () => {
+      session.becomeAdmin()
+      session.writer.status('OK')
+    },
+  })
 }
 
 function isAdminPassword(session: Session, given: Uint8Array): boolean {
@@ -129,74 +161,10 @@ function isAdminPassword(session: Session, given: Uint8Array): boolean {
   return timingSafeEqual(digest(given), digest(adminPassword))
 }
 
-function info(session: Session): Replied {
-  const { server } = session
-  const { store, counts, init } = server
-  const nowMs = store.ports.clock.now()
-  const lines = [
-    '# server',
-    'redis_version:7.0.0',
-    `server_name: varve-store`,
-    `server_revision: ${init.version ?? 'unknown'}`,
-    'engine_revision: 1',
-    `instance_id: ${server.instanceId}`,
-    `boot_time: ${Math.floor(server.startedMs / 1000)}`,
-    `uptime: ${Math.floor((nowMs - server.startedMs) / 1000)}`,
-    'redis_mode:standalone',
-    'loading:0',
-    `role:${init.replica?.isFollowing ? 'slave' : 'master'}`,
-    '',
-    '# clients',
-    `clients_lifetime: ${counts.clients}`,
-    `connected_clients:${server.sessions.size}`,
-    '',
-    '# internals',
-    'sequential_key_size: 8',
-    'data_version: 1',
-    `default_sync: ${store.init.sync}`,
-    `namespaces: ${store.namespaces.size}`,
-    '',
-    '# stats',
-    `commands_executed: ${counts.commands}`,
-    `commands_failed: ${counts.failedCommands}`,
-    `commands_unauthorized: ${counts.failedLogins}`,
-    `network_rx_bytes: ${counts.receivedBytes}`,
-    `network_tx_bytes: ${counts.sentBytes}`,
-    `receive_buffers_bytes: ${server.carriedBytes}`,
-    '',
-    ...replicationLines(server),
-  ]
-  session.writer.text(lines.join('\r\n'))
-}
-
-function client(session: Session, args: CommandParser): Replied {
-  const { writer } = session
-  if (args.count < 2) return writer.error('Missing arguments')
-  switch (args.word(1)) {
-    case 'ID':
-      return writer.integer(session.id)
-    case 'SETNAME':
-      session.clientName = args.count > 2 ? args.text(2) : ''
-      return writer.status('OK')
-    case 'GETNAME':
-      return writer.text(session.clientName)
-    case 'SETINFO':
-    case 'NO-EVICT':
-    case 'NO-TOUCH':
-      return writer.status('OK')
-    case 'INFO':
-      return writer.text(describeClient(session))
-    case 'LIST':
-      if (!isAdmin(session)) return
-      return writer.text(`${[...session.server.sessions].map(describeClient).join('\n')}\n`)
-    default:
-      return writer.error('Unknown CLIENT subcommand')
-  }
-}
-
-function describeClient(session: Session): string {
-  const { id, host, clientName, namespace, lastCommand, commands } = session
-  return `id=${id} addr=${host.peerName} name=${clientName} db=${namespace?.name ?? ''} cmd=${lastCommand} tot-cmds=${commands} resp=${session.writer.protocol}`
+/** INFO [section]. */
+function info(session: Session, args: CommandParser): Replied {
+  const section = args.count > 1 ? args.text(1) : undefined
+  session.writer.text(infoText(session, REDIS_VERSION, section))
 }
 
 function quit(session: Session): Replied {
@@ -205,10 +173,7 @@ function quit(session: Session): Replied {
 }
 
 function reset(session: Session): Replied {
-  const found = session.server.store.namespaces.get(DEFAULT_NAMESPACE)
-  session.writer.protocol = 2
-  session.nonce = undefined
-  if (found && session.principal.kind !== 'peer') session.select(found, false)
+  session.startOver()
   session.writer.status('RESET')
 }
 

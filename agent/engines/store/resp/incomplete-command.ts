@@ -6,7 +6,8 @@
  */
 import { assert } from '../../../base/assert.ts'
 import { KIB, MIB } from '../../../base/units.ts'
-import { RECEIVE_BYTES_MAX } from './limits.ts'
+import { COMMAND_BYTES_PER_MS, COMMAND_MS_MAX, COMMAND_SILENCE_MS_MAX } from './limits.ts'
+import type { MemoryOwner } from './receive-memory.ts'
 import type { RespServer } from './server.ts'
 
 /** First size of the buffer for an incomplete command whose length is not known. */
@@ -29,9 +30,17 @@ export class IncompleteCommand {
   #buffer: Buffer | undefined
   /** The connection may write to the buffer. */
   #isLent = false
+  readonly #ownerNow: () => MemoryOwner
+  /** Who pays for the buffer: whoever it was when it was taken. */
+  #owner: MemoryOwner | undefined
+  /** When the first and the last bytes came, by the clock that only goes on. */
+  #begunMs = -1
+  #cameMs = 0
 
-  constructor(server: RespServer) {
+  /** @param ownerNow - Whose command one would be that begins now. */
+  constructor(server: RespServer, ownerNow: () => MemoryOwner) {
     this.#server = server
+    this.#ownerNow = ownerNow
   }
 
   /** Where it is, from the first byte on. */
@@ -55,12 +64,29 @@ export class IncompleteCommand {
     if (!this.#reserve(Math.max(this.lengthBytes + bytes, this.#trustedNeed()))) return false
     input.copy(this.buffer, this.lengthBytes, from, to)
     this.lengthBytes += bytes
+    this.#came()
     return true
+  }
+
+  /** Whether the rest of it does not come, or takes too long. */
+  isLate(nowMs: number): boolean {
+    if (this.lengthBytes === 0 || this.isReady) return false
+    const msMax = COMMAND_MS_MAX + this.neededBytes / COMMAND_BYTES_PER_MS
+    return nowMs - this.#cameMs > COMMAND_SILENCE_MS_MAX || nowMs - this.#begunMs > msMax
+  }
+
+  /** Time begins anew: it was not the client that let it wait. */
+  forgive(nowMs: number): void {
+    this.#begunMs = nowMs
+    this.#cameMs = nowMs
   }
 
   /** The first bytes were made use of. */
   consumed(bytes: number): void {
-    if (bytes > 0) this.buffer.copyWithin(0, bytes, this.lengthBytes)
+    if (bytes > 0) {
+      this.buffer.copyWithin(0, bytes, this.lengthBytes)
+      this.#begunMs = this.#cameMs
+    }
     this.lengthBytes -= bytes
     if (this.lengthBytes === 0) this.drop()
   }
@@ -96,18 +122,21 @@ export class IncompleteCommand {
     this.#isLent = false
     this.lengthBytes += bytes
     if (this.lengthBytes === 0) this.drop()
+    else if (bytes > 0) this.#came()
   }
 
   /** Forgets everything. */
   drop(): void {
     assert(!this.#isLent, 'memory that a connection writes to is not given away')
     if (this.#buffer) {
-      this.#server.carriedBytes -= this.#buffer.byteLength
+      this.#count(-this.#buffer.byteLength)
       this.#server.pool.give(this.#buffer)
     }
     this.#buffer = undefined
+    this.#owner = undefined
     this.lengthBytes = 0
     this.neededBytes = 0
+    this.#begunMs = -1
   }
 
   /** Where the place ends that is worth lending, or 0. */
@@ -127,13 +156,14 @@ export class IncompleteCommand {
 
   /** What an incomplete command says it needs is believed while memory is plentiful; then as much as came, doubled. */
   #trustedNeed(): number {
-    const isPlentiful = this.#server.carriedBytes < RECEIVE_BYTES_MAX / 2
-    return isPlentiful ? this.neededBytes : Math.min(this.neededBytes, this.lengthBytes * 2)
+    return this.#server.memory.isPlentiful(this.#owner ?? this.#ownerNow())
+      ? this.neededBytes
+      : Math.min(this.neededBytes, this.lengthBytes * 2)
   }
 
   #canReserve(bytes: number): boolean {
     if (this.#buffer && this.#buffer.byteLength >= bytes) return true
-    return this.#server.carriedBytes + bytes <= RECEIVE_BYTES_MAX
+    return this.#server.memory.canHold(this.#owner ?? this.#ownerNow(), bytes)
   }
 
   /** Makes the buffer as long as asked, or drops all. */
@@ -146,13 +176,23 @@ export class IncompleteCommand {
       return false
     }
     const larger = server.pool.take(Math.max(bytes, CARRY_BYTES_MIN))
-    server.carriedBytes += larger.byteLength
+    this.#owner ??= this.#ownerNow()
+    this.#count(larger.byteLength)
     if (old) {
       old.copy(larger, 0, 0, this.lengthBytes)
-      server.carriedBytes -= old.byteLength
+      this.#count(-old.byteLength)
       server.pool.give(old)
     }
     this.#buffer = larger
     return true
+  }
+
+  #came(): void {
+    this.#cameMs = this.#server.store.ports.clock.monotonic()
+    if (this.#begunMs < 0) this.#begunMs = this.#cameMs
+  }
+
+  #count(bytes: number): void {
+    if (this.#owner) this.#server.memory.count(this.#owner, bytes)
   }
 }

@@ -1,21 +1,21 @@
 /** What INFO and NSINFO say of replication: the replicas of a primary and their lag, or the primary of a replica. */
 import type { Namespace } from '../namespace.ts'
 import type { Follower } from '../replication/follower.ts'
+import { oneLine, plainWord } from './plain-text.ts'
 import type { RespServer } from './server.ts'
 
 /** Not more replicas are listed one by one; INFO is for people and for programs that read all of it. */
 const LISTED_MAX = 100
 
-/** The section of INFO; names as in redis where redis has them. */
+/** The lines of INFO's section; names as in redis where redis has them. */
 export function replicationLines(server: RespServer): string[] {
   const { replica } = server.init
   const followers = [...server.followers.all]
   const lines = [
-    '# replication',
     `connected_slaves:${followers.length}`,
     ...followers.slice(0, LISTED_MAX).map(replicaLine),
   ]
-  if (!replica?.isFollowing) return [...lines, '']
+  if (!replica?.isFollowing) return lines
   const facts = replica.facts()
   const isUp = facts.length > 0 && facts.every((one) => one.state === 'following')
   return [
@@ -25,9 +25,8 @@ export function replicationLines(server: RespServer): string[] {
     ...facts.slice(0, LISTED_MAX).map((one) => {
       const lag = Math.max(0, one.primaryPosition - one.position)
       const { namespace, state, position, problem } = one
-      return `followed_${namespace}:state=${state},position=${position},lag_records=${lag},problem=${problem.replace(/[\r\n,]/g, ' ')}`
+      return `followed_${plainWord(namespace)}:state=${state},position=${position},lag_records=${lag},problem=${oneLine(problem).replace(/,/g, ' ')}`
     }),
-    '',
   ]
 }
 
@@ -48,12 +47,12 @@ export function namespaceReplicationFacts(
     ...(followed && {
       primary_state: followed.state,
       primary_records: followed.primaryPosition,
-      primary_problem: followed.problem.replace(/[\r\n]/g, ' '),
+      primary_problem: oneLine(followed.problem),
     }),
   }
 }
 
 function replicaLine(follower: Follower, at: number): string {
   const { name, peer, namespace, acknowledged, lagRecords, lagMs } = follower.facts
-  return `slave${at}:name=${name},addr=${peer},namespace=${namespace},offset=${acknowledged},lag_records=${lagRecords},lag_ms=${lagMs}`
+  return `slave${at}:name=${name},addr=${peer},namespace=${plainWord(namespace)},offset=${acknowledged},lag_records=${lagRecords},lag_ms=${lagMs}`
 }

@@ -24,6 +24,8 @@ export interface Output {
 export class ReplyWriter {
   /** 2 or 3. */
   protocol = 2
+  /** Whether errors begin with a code in capitals, as clients of redis expect. */
+  hasErrorCodes = false
   /** Replies (of whole commands) collected, as the session counts them. */
   replies = 0
   readonly #pool: BufferPool
@@ -50,7 +52,8 @@ export class ReplyWriter {
 
   /** `-words`; line ends in the text become spaces. */
   error(text: string): void {
-    this.#line(45, text.replace(/[\r\n]+/g, ' '))
+    const line = text.replace(/[\r\n]+/g, ' ')
+    this.#line(45, this.hasErrorCodes ? withCode(line) : line)
   }
 
   integer(value: number): void {
@@ -70,6 +73,12 @@ export class ReplyWriter {
   map(count: number): void {
     if (this.protocol === 3) this.#line(37, String(count))
     else this.array(2 * count)
+  }
+
+  /** Opens a set of `count` replies: an array in version 2. */
+  set(count: number): void {
+    if (this.protocol === 3) this.#line(126, String(count))
+    else this.array(count)
   }
 
   /** A string of bytes. */
@@ -220,6 +229,18 @@ class PooledOutput implements Output {
     this.#isReleased = true
     for (const buffer of this.#buffers) this.#pool.give(buffer)
   }
+}
+
+/** Words of refusals that redis has a code for. */
+const CODES: Readonly<Record<string, string>> = {
+  'Permission denied': 'NOPERM',
+  'Access denied': 'NOPERM',
+  'Namespace is in read-only mode': 'READONLY',
+  'Namespace is temporarily locked (read-only)': 'READONLY',
+}
+
+function withCode(words: string): string {
+  return /^[A-Z]{2,}( |$)/.test(words) ? words : `${CODES[words] ?? 'ERR'} ${words}`
 }
 
 const NIL2 = Buffer.from('$-1\r\n')

@@ -8,7 +8,10 @@ import type { ReplicaControl } from '../replication/replica-control.ts'
 import type { LogStore } from '../store.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { CommandParser } from './command-parser.ts'
+import type { DialectRule } from './dialect.ts'
+import { LOG_AGAIN_MS, MEMORY_IDLE_MS, RECEIVE_BYTES_MAX } from './limits.ts'
 import { PasswordGate } from './password-gate.ts'
+import { ReceiveMemory } from './receive-memory.ts'
 import type { Output } from './reply-writer.ts'
 import type { RunningHook } from './running-hook.ts'
 import { Session } from './session.ts'
@@ -50,6 +53,8 @@ export interface RespServerInit {
   readonly onStop?: () => void
   /** Whether a namespace may have another mode than new ones get, default true. */
   readonly isMixed?: boolean
+  /** In whose words connections are answered that say nothing of it, nor their namespace, default `auto`. */
+  readonly dialect?: DialectRule
   /** The hooks of the last minute, for HOOKS. */
   readonly hooks?: () => readonly RunningHook[]
   /** Where the store, or a namespace of it, follows another. */
@@ -66,6 +71,9 @@ export interface ServerCounts {
   commands: number
   failedCommands: number
   failedLogins: number
+  /** Connections that were cut because they spoke HTTP, and because a command did not come in time. */
+  httpClients: number
+  lateCommands: number
   receivedBytes: number
   sentBytes: number
 }
@@ -92,11 +100,13 @@ export class RespServer {
     commands: 0,
     failedCommands: 0,
     failedLogins: 0,
+    httpClients: 0,
+    lateCommands: 0,
     receivedBytes: 0,
     sentBytes: 0,
   }
-  /** Bytes held by incomplete commands. */
-  carriedBytes = 0
+  /** Of incomplete commands. */
+  readonly memory = new ReceiveMemory(RECEIVE_BYTES_MAX)
   /** Sessions that wait for a command of another. */
   readonly watchers = new Set<Watcher>()
   /** Sessions to which every write is passed on. */
@@ -105,6 +115,8 @@ export class RespServer {
   readonly followers: Followers
   readonly passwords: PasswordGate
   #lastSessionId = 0
+  #memoryUsedMs = 0
+  readonly #loggedMs = new Map<string, number>()
 
   constructor(store: LogStore, init: RespServerInit = {}) {
     this.store = store
@@ -130,5 +142,23 @@ export class RespServer {
     this.sessions.add(session)
     this.counts.clients++
     return session
+  }
+
+  /** Gives up commands that do not arrive, and memory that nobody needs; to be called each few seconds. */
+  sweep(): void {
+    const nowMs = this.store.ports.clock.monotonic()
+    for (const session of this.sessions) session.giveUpLateCommand(nowMs)
+    if (this.memory.heldBytes > 0) this.#memoryUsedMs = nowMs
+    else if (nowMs - this.#memoryUsedMs > MEMORY_IDLE_MS) this.pool.releaseIdle()
+  }
+
+  /** Logs what clients can cause as often as they like, one of a kind in a minute. */
+  warnOnceAMinute(what: string, fields: Readonly<Record<string, unknown>>): void {
+    const { clock, log } = this.store.ports
+    const nowMs = clock.monotonic()
+    const isRecent = nowMs - (this.#loggedMs.get(what) ?? Number.NEGATIVE_INFINITY) < LOG_AGAIN_MS
+    if (isRecent) return
+    this.#loggedMs.set(what, nowMs)
+    log.warn(fields, what)
   }
 }

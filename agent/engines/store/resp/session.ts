@@ -10,14 +10,19 @@ import { KIB, MIB } from '../../../base/units.ts'
 import type { Waiter } from '../log-commit.ts'
 import type { Namespace } from '../namespace.ts'
 import type { NamespaceLog } from '../namespace-log.ts'
+import type { Command } from './command.ts'
 import {
   COMMAND_BYTES_MAX,
   type CommandParser,
   STRANGER_COMMAND_BYTES_MAX,
 } from './command-parser.ts'
 import { COMMANDS } from './commands.ts'
+import { type Dialect, DialectChoice, type DialectRule, showsRedis } from './dialect.ts'
+import { isHttpLine } from './http-line.ts'
 import { CARRY_BYTES_MIN, IncompleteCommand } from './incomplete-command.ts'
 import { DEFAULT_NAMESPACE } from './limits.ts'
+import { peerAddress } from './peer-address.ts'
+import { plainWord } from './plain-text.ts'
 import { wordsOf } from './replies.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import type { Principal, RespServer, SessionHost } from './server.ts'
@@ -51,6 +56,8 @@ export class Session {
   readonly writer: ReplyWriter
   readonly id: number
   readonly host: SessionHost
+  /** For limits: what the connections of one client have in common. */
+  readonly address: string
   principal: Principal
   namespace: Namespace | undefined
   /** Where a password was needed and given, the namespace that it was for. */
@@ -66,7 +73,14 @@ export class Session {
   isClosed = false
   /** Of a replica. */
   stream: SessionStream | undefined
+  /** MULTI was refused, and what came along with it is not run. */
+  refusesUntilExec = false
+  readonly connectedMs: number
 
+  /** Who the connection was before anybody said a password. */
+  readonly #joinedAs: Principal
+  readonly #dialectChoice = new DialectChoice()
+  #dialect: Dialect = '0-db'
   #rights: Rights = NO_RIGHTS
   #rightsRevision = -1
   #isBusy = false
@@ -85,14 +99,21 @@ export class Session {
 
   constructor(server: RespServer, principal: Principal, host: SessionHost, id: number) {
     this.server = server
+    this.#joinedAs = principal
     this.principal = principal
     this.host = host
     this.id = id
+    this.address = principal.kind === 'peer' ? principal.account : peerAddress(host.peerName)
+    this.connectedMs = server.store.ports.clock.now()
     this.writer = new ReplyWriter(server.pool)
-    this.#carry = new IncompleteCommand(server)
+    this.#carry = new IncompleteCommand(server, () => ({
+      speaker: this.address,
+      namespace: this.namespace?.name ?? '',
+    }))
     if (principal.kind !== 'peer') {
       this.namespace = server.store.namespaces.get(DEFAULT_NAMESPACE)
     }
+    this.#look()
   }
 
   get isAdmin(): boolean {
@@ -101,26 +122,65 @@ export class Session {
 
   /** What may be done with the selected namespace now. */
   get rights(): Rights {
-    const namespace = this.namespace
-    if (!namespace) return NO_RIGHTS
-    if (this.#rightsRevision !== namespace.revision) {
-      this.#rights = this.#computeRights(namespace)
-      this.#rightsRevision = namespace.revision
-    }
+    if (this.namespace && this.#rightsRevision !== this.namespace.revision) this.#look()
     return this.#rights
+  }
+
+  /** In whose words and semantics it is answered. */
+  get dialect(): Dialect {
+    return this.#dialect
+  }
+
+  /** Bytes of a command that has not come whole. */
+  get incompleteBytes(): number {
+    return this.#carry.lengthBytes
+  }
+
+  /** The client asks for a dialect, or for none. */
+  sayDialect(rule: DialectRule): void {
+    this.#dialectChoice.said = rule
+    this.#look()
   }
 
   /** Moves the session to a namespace. */
   select(namespace: Namespace, isUnlocked: boolean): void {
     this.namespace = namespace
     this.unlocked = isUnlocked ? namespace : undefined
-    this.#rightsRevision = -1
+    this.#look()
   }
 
-  /** Looks again at what may be done, after the principal changed. */
+  /** The client has shown that it is the administrator. */
   becomeAdmin(): void {
     this.principal = { kind: 'admin' }
-    this.#rightsRevision = -1
+    this.#look()
+  }
+
+  /** Makes the connection what it was when it came: nothing of what one user did helps the next. */
+  startOver(): void {
+    const { namespaces } = this.server.store
+    this.principal = this.#joinedAs
+    this.namespace = this.#joinedAs.kind === 'peer' ? undefined : namespaces.get(DEFAULT_NAMESPACE)
+    this.unlocked = undefined
+    this.nonce = undefined
+    this.clientName = ''
+    this.refusesUntilExec = false
+    this.writer.protocol = 2
+    this.#dialectChoice.said = 'auto'
+    this.#dialectChoice.heard = '0-db'
+    this.server.mirrors.delete(this)
+    this.stream?.closed()
+    this.stream = undefined
+    this.#look()
+  }
+
+  /** Looks anew at what may be done and in whose words it is answered. */
+  #look(): void {
+    const { namespace, server } = this
+    this.#rights = namespace ? this.#computeRights(namespace) : NO_RIGHTS
+    this.#rightsRevision = namespace?.revision ?? -1
+    const ofStore = server.init.dialect ?? 'auto'
+    this.#dialect = this.#dialectChoice.decide(namespace?.properties.dialect ?? 'auto', ofStore)
+    this.writer.hasErrorCodes = this.#dialect === 'redis'
   }
 
   /**
@@ -235,6 +295,22 @@ export class Session {
     this.#isClosing = true
   }
 
+  /** Ends the conversation if a command has begun and does not come. */
+  giveUpLateCommand(nowMs: number): void {
+    if (this.isClosed || this.#isClosing) return
+    if (this.#mustWait || this.#isPaused) this.#carry.forgive(nowMs)
+    if (!this.#carry.isLate(nowMs)) return
+    this.server.counts.lateCommands++
+    this.server.warnOnceAMinute('a command did not arrive in time, its client is cut off', {
+      peer: this.host.peerName,
+      bytes: this.#carry.lengthBytes,
+    })
+    this.#carry.drop()
+    this.writer.error('ERR a command did not arrive in time')
+    this.close()
+    this.#finishBurst()
+  }
+
   get #mustWait(): boolean {
     return (
       this.#isBusy ||
@@ -300,15 +376,15 @@ export class Session {
 
   #run(parser: CommandParser): void {
     const { counts } = this.server
+    if (parser.isInline && this.#isHttp(parser)) return
     counts.commands++
     this.commands++
     if (this.namespace?.isGone && !this.#followReplacement()) return
-    const command = COMMANDS.find(parser)
-    const { writer } = this
-    writer.replies++
+    if (this.namespace && this.#rightsRevision !== this.namespace.revision) this.#look()
+    const command = this.#find(parser)
+    this.writer.replies++
     if (!command) {
       counts.failedCommands++
-      writer.error('Command not supported')
       return
     }
     this.lastCommand = command.name
@@ -320,6 +396,48 @@ export class Session {
     }
     if (this.server.watchers.size > 0) this.#wakeWatchers(command.name)
     if (this.server.mirrors.size > 0 && command.flags.includes('write')) this.#mirror(parser)
+  }
+
+  /** The command that was sent; undefined after a refusal was written. */
+  #find(parser: CommandParser): Command | undefined {
+    const { writer } = this
+    const command = COMMANDS[this.#dialect].find(parser)
+    if (!command) {
+      writer.error(this.#dialect === 'redis' ? unknownCommand(parser) : 'Command not supported')
+      return undefined
+    }
+    if (this.#dialect === '0-db') return this.#heardOf(command, parser)
+    const { arity, name } = command
+    if (arity >= 0 ? parser.count !== arity : parser.count < -arity) {
+      writer.error(`ERR wrong number of arguments for '${name.toLowerCase()}' command`)
+      return undefined
+    }
+    if (!this.refusesUntilExec || ENDS_MULTI.has(name)) return command
+    writer.error('EXECABORT Not run: it came along with MULTI, which was refused')
+    return undefined
+  }
+
+  /** A client that shows to be one of redis is answered as one from this command on. */
+  #heardOf(command: Command, parser: CommandParser): Command | undefined {
+    const { name } = command
+    if (this.#dialectChoice.heard === 'redis') return command
+    if (!showsRedis(name, parser.count, parser.count > 1 ? parser.word(1) : undefined))
+      return command
+    this.#dialectChoice.heard = 'redis'
+    this.#look()
+    return COMMANDS[this.#dialect].named(name)
+  }
+
+  /** Cuts off who speaks HTTP: a web page may have a browser send commands in the body of a request. */
+  #isHttp(parser: CommandParser): boolean {
+    const words = [parser.text(0), parser.text(parser.count - 1)]
+    if (!isHttpLine(words)) return false
+    this.server.counts.httpClients++
+    this.server.warnOnceAMinute('a client that speaks HTTP is cut off', {
+      peer: this.host.peerName,
+    })
+    this.close()
+    return true
   }
 
   /** Tells sessions in WAIT on this namespace. */
@@ -388,6 +506,8 @@ export class Session {
 
   #finishBurst(): void {
     if (this.isClosed) return
+    // What comes later was sent by somebody who could read that MULTI was refused.
+    if (this.#carry.lengthBytes === 0) this.refusesUntilExec = false
     if (this.#openHolds === 0 && !this.#isBusy) {
       this.#send()
       if (this.#isClosing) {
@@ -446,6 +566,16 @@ export class Session {
     if (isPublic) return READ_RIGHTS
     return principal.kind === 'admin' ? ALL_RIGHTS : NO_RIGHTS
   }
+}
+
+/** What ends a refused transaction, or the connection with it. */
+const ENDS_MULTI: ReadonlySet<string> = new Set(['EXEC', 'DISCARD', 'MULTI', 'RESET', 'QUIT'])
+/** Of a command that there is not, this much is repeated. */
+const ECHO_CHARACTERS_MAX = 64
+
+function unknownCommand(parser: CommandParser): string {
+  const name = plainWord(parser.text(0)).slice(0, ECHO_CHARACTERS_MAX)
+  return `ERR unknown command '${name}'`
 }
 
 /** Waits for one log on behalf of a session. */
