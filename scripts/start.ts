@@ -2,10 +2,11 @@
  * `npm start`: a whole grid on this machine, history on a mount, the loss of two stores, and a vote
  * (docs/design/0012-main-job.md). Stays up unless told `--once`.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
+import { giveUpAllMountPoints } from '../agent/adapters/process/mount-claims.ts'
 import { describeError, NodeError } from '../agent/base/errors.ts'
 import { GIB } from '../agent/base/units.ts'
 import { MOUNT_BYTES } from '../client/sdk/index.ts'
@@ -84,10 +85,16 @@ async function main(): Promise<number> {
   } finally {
     say('stopping')
     await grid.stop()
-    if (values.once && !values.data) rmSync(dataDir, { recursive: true, force: true })
+    if (values.once && !values.data) await removeGrid(dataDir)
   }
   console.log(report.held ? 'all of it held' : 'NOT all of it held')
   return report.held ? 0 : 1
+}
+
+/** Mount points take no writes, nor can they be removed, until they are given up. */
+async function removeGrid(dataDir: string): Promise<void> {
+  for (const node of readdirSync(dataDir)) await giveUpAllMountPoints(join(dataDir, node))
+  rmSync(dataDir, { recursive: true, force: true })
 }
 
 function checkInput(): void {

@@ -350,8 +350,7 @@ export class SimMachine implements SimPeer {
           },
         }
       },
-      show: async (config, volume) => this.#show(process, config, volume),
-      removeMountPoint: async () => undefined,
+      show: async (config, volume) => ({ mount: this.#show(process, config, volume) }),
       sizes: { segmentBytes: 32 * 1024, snapshotCommitsMin: 4 },
     }
   }

@@ -9,7 +9,7 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { codeOf, NodeError } from '../../base/errors.ts'
 import type { KernelErrorCode } from './errors.ts'
 import { MNT_DETACH, unmount } from './libc.ts'
-import { type MountEntry, mountAt } from './mount-table.ts'
+import { GUARD_SOURCE, type MountEntry, mountAt } from './mount-table.ts'
 
 /** Type of our mounts in the table: `fuse` with the subtype. */
 export const MOUNT_TYPE = 'fuse.varve'
@@ -74,7 +74,7 @@ export async function cleanStaleMount(path: string): Promise<number> {
  */
 export async function checkMountPoint(path: string): Promise<void> {
   const found: MountEntry | undefined = await mountAt(path)
-  if (found) {
+  if (found && found.source !== GUARD_SOURCE) {
     throw new NodeError(
       'MOUNT_POINT_TAKEN',
       `${found.source} (${found.type}) is mounted at ${path}`,

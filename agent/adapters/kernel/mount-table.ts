@@ -5,6 +5,9 @@
  */
 import { readFile } from 'node:fs/promises'
 
+/** Source of the read-only file system that keeps writes off a mount point whose directory cannot be made immutable. */
+export const GUARD_SOURCE = 'varve-guard'
+
 /** One mount. */
 export interface MountEntry {
   /** Absolute path where it shows. */

@@ -21,6 +21,7 @@ import { codeOf, describeError, isNodeError, NodeError } from '../../base/errors
 import { IDENTITY_SEED_BYTES, type Identity, identityFromSeed } from '../../base/identity.ts'
 import { parseObject } from '../../base/json.ts'
 import { lockDirectory } from '../kernel/directory-lock.ts'
+import { giveUpMountPoint } from './mount-claims.ts'
 
 /** A data directory in use by this process. */
 export interface DataDirectory {
@@ -74,14 +75,15 @@ export function controlSocket(dataDir: string, name: string): string {
 }
 
 /**
- * Removes what a mount kept locally.
+ * Removes what a mount kept locally, and its mount point.
  *
  * @param dataDir - Absolute path of the data directory.
  * @param name - Unit name of the mount, `mount-<order>`; others are refused.
  */
-export function discardMount(dataDir: string, name: string): void {
+export async function discardMount(dataDir: string, name: string): Promise<void> {
   const order = /^mount-([1-9][0-9]*)$/.exec(name)?.[1]
   if (order === undefined || !isAbsolute(dataDir)) return
+  await giveUpMountPoint(dataDir, order)
   rmSync(join(dataDir, 'mounts', order), { recursive: true, force: true })
 }
 

@@ -60,7 +60,7 @@ export function unitHost(init: UnitHostInit): UnitHost {
       }
     },
     async discard(name) {
-      discardMount(dataDir, name)
+      await discardMount(dataDir, name)
     },
   }
 }

@@ -14,7 +14,7 @@ import type { Mount } from '../../engines/fuse/index.ts'
 import type { MountUnitConfig } from '../../state/unit-config.ts'
 import { Committing } from './committing.ts'
 import { Healing } from './healing.ts'
-import { type MountOutside, machineOutside, type SlotStores } from './outside.ts'
+import { type MountOutside, machineOutside, type PointReport, type SlotStores } from './outside.ts'
 import { RecentRoots } from './recent-roots.ts'
 
 /** What a mounted volume is made with. */
@@ -42,7 +42,7 @@ export class MountedVolume {
   readonly #healing: Healing | undefined
   readonly #roots: RecentRoots
   readonly #committing: Committing | undefined
-  readonly #outside: MountOutside
+  readonly #point: PointReport | undefined
 
   private constructor(parts: {
     readonly config: MountUnitConfig
@@ -53,11 +53,12 @@ export class MountedVolume {
     readonly sealer: VolumeCommitSealer
     readonly volume: Volume
     readonly mount: Mount
+    readonly point?: PointReport
     readonly log: Log
     readonly outside: MountOutside
   }) {
     this.config = parts.config
-    this.#outside = parts.outside
+    this.#point = parts.point
     this.#connections = parts.connections
     this.#dispersal = parts.dispersal
     this.#chunks = parts.chunks
@@ -134,8 +135,8 @@ export class MountedVolume {
       // What a writer stored and did not live to commit is free again.
       const opened = volume
       if (!config.readOnly) chunks.releaseUnreferenced((chunk) => opened.refersTo(chunk))
-      const mount = await outside.show(config, volume, log)
-      const parts = { config, connections, roots, dispersal, chunks, sealer, volume, mount }
+      const shown = await outside.show(config, volume, log)
+      const parts = { config, connections, roots, dispersal, chunks, sealer, volume, ...shown }
       return new MountedVolume({ ...parts, log, outside })
     } catch (caught) {
       await volume?.close()
@@ -173,6 +174,7 @@ export class MountedVolume {
       healing: this.#healing?.status(),
       ...(this.#committing && { commitments: this.#committing.status() }),
       fuse: this.#mount.figures,
+      ...(this.#point && { point: this.#point }),
       missingShards: dispersal.shardsMissing.reduce((sum, count) => sum + count, 0),
       dedupRatio: unique === 0 ? 1 : chunks.bytesIn / unique,
     }
@@ -186,7 +188,6 @@ export class MountedVolume {
     await this.#chunks.close()
     await this.#dispersal.close()
     this.#connections.close()
-    await this.#outside.removeMountPoint(this.config.path)
   }
 }
 

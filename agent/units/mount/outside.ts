@@ -3,12 +3,13 @@
  * those of the machine; the simulation hands in others and runs the same code.
  */
 import { mkdirSync } from 'node:fs'
-import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
 import { fuseKernel } from '../../adapters/kernel/fuse-kernel.ts'
-import { cleanStaleMount } from '../../adapters/kernel/mount-point.ts'
+import { guardMountPoint } from '../../adapters/kernel/guarded-point.ts'
+import { canonicalPath, cleanStaleMount } from '../../adapters/kernel/mount-point.ts'
+import { claimMountPoint, mountAsideDirectory } from '../../adapters/process/mount-claims.ts'
 import { dialService } from '../../adapters/socket/dial.ts'
 import type { RespNamespace } from '../../adapters/socket/resp-namespace.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
@@ -33,6 +34,22 @@ export interface SlotStores {
   ): { readonly remote: RespNamespace; readonly store: ShardStore } | undefined
 }
 
+/** A volume that is shown, and what was found at its path. */
+export interface ShownMount {
+  readonly mount: Mount
+  /** For the status; absent where there is no real path. */
+  readonly point?: PointReport
+}
+
+/** What keeps writes off the path while nothing is mounted, and what had to be put in order before. */
+export interface PointReport {
+  readonly guard: 'immutable' | 'placeholder' | 'none'
+  /** Where leftovers were moved to. */
+  readonly moved: readonly string[]
+  /** Mounts of killed processes that were taken away. */
+  readonly deadMounts: number
+}
+
 /** See the file's comment. */
 export interface MountOutside {
   readonly clock: Clock
@@ -43,9 +60,7 @@ export interface MountOutside {
   /** Reaches the audit unit of a node; absent where nothing is audited. */
   dialAuditor?(account: Account, signal: AbortSignal): Promise<Duplex>
   /** Shows the volume at the path of `config`. @throws NodeError `MOUNT_*`. */
-  show(config: MountUnitConfig, volume: Volume, log: Log): Promise<Mount>
-  /** Removes the empty directory that was mounted on; nothing if it is gone. */
-  removeMountPoint(path: string): Promise<void>
+  show(config: MountUnitConfig, volume: Volume, log: Log): Promise<ShownMount>
   /** Sizes that tests make small. */
   readonly sizes?: Pick<VolumeOptions, 'segmentBytes' | 'snapshotCommitsMin'>
 }
@@ -71,18 +86,32 @@ export function machineOutside(dataDir: string): MountOutside {
         dialSocketPath: join(dataDir, 'run/links-dial.sock'),
         ...{ account, service: 'audit', signal },
       }),
-    show: showAt,
-    removeMountPoint: (path) => rmdir(path).catch(() => undefined),
+    show: (config, volume, log) => showAt(dataDir, config, volume, log),
   }
 }
 
-async function showAt(config: MountUnitConfig, volume: Volume, log: Log): Promise<Mount> {
+async function showAt(
+  dataDir: string,
+  config: MountUnitConfig,
+  volume: Volume,
+  log: Log,
+): Promise<ShownMount> {
   mkdirSync(dirname(config.path), { recursive: true })
-  // What a killed process left is dead, and making the directory would stumble over it.
-  await cleanStaleMount(config.path)
-  mkdirSync(config.path, { recursive: true })
-  return await mountFileSystem({
-    path: config.path,
+  const path = await canonicalPath(config.path)
+  await claimMountPoint(dataDir, config.order, path)
+  const deadMounts = await cleanStaleMount(path)
+  if (deadMounts > 0) log.warn({ path, deadMounts }, 'a dead mount was taken away')
+  const guarded = await guardMountPoint({
+    path,
+    asideDir: mountAsideDirectory(dataDir, config.order),
+    label: String(systemClock().now()),
+  })
+  for (const moved of guarded.moved) {
+    log.error({ path, moved }, 'what programs wrote where the mount belongs was moved aside')
+  }
+  if (guarded.guard === 'none') log.error({ path }, 'nothing keeps writes off this mount point')
+  const mount = await mountFileSystem({
+    path,
     fileSystem: volume,
     kernel: fuseKernel,
     clock: systemClock(),
@@ -90,4 +119,5 @@ async function showAt(config: MountUnitConfig, volume: Volume, log: Log): Promis
     readOnly: config.readOnly,
     cache: config.readOnly ? 'shared' : 'exclusive',
   })
+  return { mount, point: { ...guarded, deadMounts } }
 }

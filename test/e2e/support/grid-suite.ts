@@ -2,11 +2,12 @@
  * What the end-to-end suites share: a whole grid in a temporary directory that is gone afterwards whatever happens, and looks at
  * what agents and units say. Root and /dev/fuse are needed, and nothing is faked.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MNT_DETACH, unmount } from '../../../agent/adapters/kernel/libc.ts'
 import { readMountTable } from '../../../agent/adapters/kernel/mount-table.ts'
+import { giveUpAllMountPoints } from '../../../agent/adapters/process/mount-claims.ts'
 import type { StatusDocument } from '../../../agent/surfaces/status.ts'
 import { connectControl } from '../../../agent/units/control.ts'
 import type { AgentProcess } from '../../../scripts/grid/agent-process.ts'
@@ -58,6 +59,7 @@ export async function startSuiteGrid(
       killAll()
       running.delete(killAll)
       await unmountBelow(dataDir)
+      for (const node of readdirSync(dataDir)) await giveUpAllMountPoints(join(dataDir, node))
       rmSync(dataDir, { recursive: true, force: true })
     }
   }
