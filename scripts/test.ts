@@ -1,68 +1,70 @@
 /**
- * `npm test`: builds what is built, checks the tree, runs the contracts' tests and every test of the agent and client,
- * and ends with one line `N passed, N failed, N skipped`. Two lanes run beside each other, for the two cores of the machines that run it.
+ * `npm test`: builds what is built, checks the tree, runs every test on all cores there are, and ends with one line
+ * `N passed, N failed, N skipped`. `npm run test:quick` is the loop of a developer; `npm test -- WORD...` runs only files
+ * whose path holds one of the words.
  */
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import { check } from './check.ts'
-import { type StepResult, step } from './run/step.ts'
+import { step } from './run/step.ts'
+import { countTests, sumOf } from './test/count.ts'
+import { DURATIONS_PATH, readDurations, testItems } from './test/items.ts'
+import { type ItemResult, runItems } from './test/pool.ts'
 
-interface Count {
-  passed: number
-  failed: number
-  skipped: number
-}
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    /** Only what takes a moment. */
+    quick: { type: 'boolean', default: false },
+    /** Runs each file in a process of its own and renews `test/durations.json` by what it took. */
+    record: { type: 'boolean', default: false },
+  },
+})
 
-/** Lines in which Mocha and Hardhat say how many tests did what. */
-const COUNTED: readonly [keyof Count, RegExp][] = [
-  ['passed', /^\s*(\d+) passing\b/gm],
-  ['failed', /^\s*(\d+) failing\b/gm],
-  ['skipped', /^\s*(\d+) (?:pending|skipped)\b/gm],
-]
-
-/** Tests that compute: one core is busy all the time. */
-const COMPUTING = 'test/{unit,conformance}/**/*.test.ts'
-
-/** Hundreds of grids, in a process of their own: what they leave behind would slow whatever shares their heap. */
-const SIMULATED = 'test/sim/**/*.sim.ts'
-
-/** What has a chain of its own, whole grids of agents above all, and waits more than it computes: it runs beside all others. */
-const ON_CHAINS = 'test/integration/{agent,client,devnet}/**/*.test.ts'
-const GRIDS = ['test/e2e/**/*.test.ts', ON_CHAINS]
-
-/** All other tests with processes, sockets and kernel mounts. */
-const PROCESSES = ['test/integration/**/*.test.ts', '--ignore', ON_CHAINS]
-
-function count(results: readonly StepResult[]): Count {
-  const sum: Count = { passed: 0, failed: 0, skipped: 0 }
-  for (const { output } of results) {
-    for (const [what, pattern] of COUNTED) {
-      // Hardhat prints the sum after Mocha's own line: the last one counts.
-      sum[what] += Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0)
-    }
-  }
-  return sum
-}
-
+const started = performance.now()
 const built = await step('build contracts and their types', 'hardhat', ['build'])
-const failedChecks = await check()
+const failedChecks = positionals.length > 0 ? [] : await check()
+const items = testItems(readDurations(), {
+  ...{ isQuick: values.quick, words: positionals, isBundled: !values.record },
+})
+console.log(`\n== tests: ${items.length} items`)
+const results = await runItems(items, tell)
+const suites = sumOf(results.map(({ result }) => countTests(result)))
+tellFailures(results)
+if (values.record) record(results)
 
-/** The first lane. */
-async function others(): Promise<StepResult[]> {
-  return [
-    await step('contracts', 'hardhat', ['test', '--no-compile']),
-    await step('units and conformance', 'mocha', [COMPUTING]),
-    await step('simulation', 'mocha', [SIMULATED]),
-    await step('processes, sockets and mounts', 'mocha', PROCESSES),
-  ]
+const failed = suites.failed + failedChecks.length + (built.exitCode === 0 ? 0 : 1)
+if (failedChecks.length > 0) console.log(`\nfailed checks: ${failedChecks.join(', ')}`)
+console.log(`\nseconds: ${((performance.now() - started) / 1000).toFixed(0)}`)
+console.log(`${suites.passed} passed, ${failed} failed, ${suites.skipped} skipped`)
+process.exitCode = failed === 0 && suites.passed > 0 ? 0 : 1
+
+/** One line for what went well; all of the output for what did not. */
+function tell({ item, result }: ItemResult): void {
+  const { passed, failed, skipped } = countTests(result)
+  const counts = `${passed} passed${failed ? `, ${failed} FAILED` : ''}${skipped ? `, ${skipped} skipped` : ''}`
+  console.log(`  ${result.seconds.toFixed(1).padStart(6)} s  ${counts.padEnd(11)}  ${item.title}`)
+  if (failed > 0) console.log(result.output)
 }
 
-const grids = step('grids of agents', 'mocha', GRIDS, 'atTheEnd')
-const suites = [...(await others()), await grids]
-const sum = count(suites)
+function tellFailures(all: readonly ItemResult[]): void {
+  const bad = all.filter(({ result }) => countTests(result).failed > 0)
+  if (bad.length === 0) return
+  console.log('\nfailed, with their output above:')
+  for (const { item } of bad) {
+    const env = Object.entries(item.env).map(([name, value]) => `${name}=${value} `)
+    console.log(`  ${env.join('')}npx ${item.command} ${item.args.join(' ')}`)
+  }
+}
 
-// A suite that dies without saying so has failed all the same.
-const silent = suites.filter((suite) => suite.exitCode !== 0).length > 0 && sum.failed === 0 ? 1 : 0
-const failed = sum.failed + silent + failedChecks.length + (built.exitCode === 0 ? 0 : 1)
-if (failedChecks.length > 0) console.log(`\nfailed checks: ${failedChecks.join(', ')}`)
-console.log(`\nseconds: ${suites.map((suite) => suite.seconds.toFixed(0)).join(' + ')}`)
-console.log(`${sum.passed} passed, ${failed} failed, ${sum.skipped} skipped`)
-process.exitCode = failed === 0 && sum.passed > 0 ? 0 : 1
+function record(all: readonly ItemResult[]): void {
+  const measured = new Map<string, number>()
+  for (const { item, result } of all) {
+    const [name = item.title] = item.files
+    measured.set(name, (measured.get(name) ?? 0) + result.seconds)
+  }
+  const sorted = Object.entries({ ...readDurations(), ...Object.fromEntries(measured) })
+    .map(([name, seconds]): [string, number] => [name, Number(seconds.toFixed(1))])
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  writeFileSync(DURATIONS_PATH, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`)
+}
