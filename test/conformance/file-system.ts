@@ -30,7 +30,7 @@ const [REGULAR, DIRECTORY, SYMLINK, FIFO, CHARACTER] = [
 ]
 const TYPE = 0o170000
 const [O_RDONLY, O_RDWR, O_TRUNC] = [0, 2, 0o1000]
-const [KEEP_SIZE, PUNCH_HOLE] = [1, 2]
+const [KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE] = [1, 2, 16]
 const PLAIN = { noReplace: false, exchange: false }
 const NO_REPLACE = { noReplace: true, exchange: false }
 const EXCHANGE = { noReplace: false, exchange: true }
@@ -479,6 +479,51 @@ export function fileSystemConformance(
       })
     })
 
+    describe('temporary files', () => {
+      it('are in no directory, and gone after their last close', async () => {
+        const { attributes, handle } = await fs.createTemporary(ROOT, 0o600, CALLER)
+        const { ino } = attributes
+        assert.deepEqual([attributes.links, attributes.mode, attributes.uid], [0, 0o100600, 1000])
+        await write(handle, 0, 'here')
+        assert.equal(await read(handle, 0, 9), 'here')
+        assert.deepEqual(await names(ROOT), [])
+        await fs.release(handle)
+        await fs.forget(ino)
+        assert.include(['NOT_FOUND', 'STALE'], await codeFrom(() => fs.attributes(ino)))
+      })
+
+      it('may be given a name, and are files like others then', async () => {
+        const { attributes, handle } = await fs.createTemporary(ROOT, 0o600, CALLER)
+        await write(handle, 0, 'kept')
+        assert.equal((await fs.link(attributes.ino, ROOT, 'named')).links, 1)
+        await fs.release(handle)
+        await fs.forget(attributes.ino)
+        assert.equal((await fs.lookup(ROOT, 'named')).sizeBytes, 4)
+        await fs.unlink(ROOT, 'named')
+        assert.include(
+          ['NOT_FOUND', 'STALE'],
+          await codeFrom(() => fs.link(attributes.ino, ROOT, 'again')),
+        )
+      })
+    })
+
+    describe('names of any bytes', () => {
+      it('are told apart and listed as they are', async () => {
+        const given = ['\udcff', '\udcfe', 'a\udc80b', 'é', '\ufffd', `${'n'.repeat(254)}\udcff`]
+        for (const name of given) await file(name)
+        assert.sameMembers(await names(ROOT), given)
+        await fs.rename({ parent: ROOT, name: given[0] ?? '' }, { parent: ROOT, name: 'x' }, PLAIN)
+        assert.sameMembers(await names(ROOT), ['x', ...given.slice(1)])
+        assert.equal(
+          await codeFrom(() => fs.lookup(ROOT, `${'n'.repeat(255)}\udcff`)),
+          'NAME_TOO_LONG',
+        )
+        const { ino } = await fs.makeSymlink(ROOT, 'link', 'to/\udcff', CALLER)
+        assert.equal(await fs.readLink(ino), 'to/\udcff')
+        assert.equal((await fs.attributes(ino)).sizeBytes, 4)
+      })
+    })
+
     describe('removal', () => {
       it('of the last name leaves the file to its handles', async () => {
         const { ino, handle } = await file('x')
@@ -727,6 +772,18 @@ export function fileSystemConformance(
         assert.equal(await read(handle, 3 * MIB, 2), '\0\0')
         assert.equal(await read(handle, 5 * MIB + 4, 3), '\0aa')
         assert.equal((await attributes(ino)).sizeBytes, 6 * MIB)
+      })
+
+      it('makes ranges zeros, and grows the file unless told not to', async () => {
+        const { ino, handle } = await file('x')
+        await write(handle, 0, 'abcdef')
+        await fs.allocate(handle, ZERO_RANGE | KEEP_SIZE, 1, 2)
+        assert.equal(await read(handle, 0, 9), 'a\0\0def')
+        await fs.allocate(handle, ZERO_RANGE | KEEP_SIZE, 4, 100)
+        assert.equal(await read(handle, 0, 9), 'a\0\0d\0\0')
+        await fs.allocate(handle, ZERO_RANGE, 3, 5)
+        assert.equal((await attributes(ino)).sizeBytes, 8)
+        assert.equal(await read(handle, 0, 9), 'a\0\0\0\0\0\0\0')
       })
 
       it('finds data and holes', async () => {

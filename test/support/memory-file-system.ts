@@ -6,6 +6,7 @@
  */
 import { assert } from '../../agent/base/assert.ts'
 import { NodeError } from '../../agent/base/errors.ts'
+import { nameBytes } from '../../agent/base/name-text.ts'
 import type { FileErrorCode } from '../../agent/engines/fuse/index.ts'
 import type {
   AttributeChanges,
@@ -29,6 +30,7 @@ const PERMISSIONS = 0o7777
 const O_TRUNC = 0o1000
 const KEEP_SIZE = 1
 const PUNCH_HOLE = 2
+const ZERO_RANGE = 16
 const ROOT: Ino = 1
 const LINKS_MAX = 65_000
 /** As ext4 with 4 KiB blocks. */
@@ -55,6 +57,8 @@ interface Inode {
   parent: Ino
   handles: number
   isForgotten: boolean
+  /** Made in no directory, and may be given a name. */
+  isTemporary?: boolean
 }
 
 interface Entry {
@@ -172,7 +176,7 @@ export class MemoryFileSystem implements FileSystem {
     const inode = this.#inode(ino)
     const directory = this.#directory(parent)
     if (inode.entries) throw failure('NOT_PERMITTED', 'directories have one name')
-    if (inode.links === 0) throw failure('NOT_FOUND', 'the file has no name any more')
+    if (inode.links === 0 && !inode.isTemporary) throw failure('NOT_FOUND', 'the file has no name')
     if (inode.links >= LINKS_MAX) throw failure('TOO_MANY_LINKS', 'too many names')
     this.#checkFree(directory, name)
     this.#put(directory, name, inode)
@@ -249,6 +253,19 @@ export class MemoryFileSystem implements FileSystem {
     return { attributes: this.attributes(inode.ino), handle: this.#opened(inode) }
   }
 
+  createTemporary(
+    parent: Ino,
+    mode: number,
+    caller: Caller,
+  ): { attributes: Attributes; handle: Handle } {
+    const name = `.temporary-${this.#lastIno + 1}`
+    const inode = this.#make(parent, name, REGULAR | (mode & PERMISSIONS), caller, {})
+    const handle = this.#opened(inode)
+    this.unlink(parent, name)
+    inode.isTemporary = true
+    return { attributes: this.attributes(inode.ino), handle }
+  }
+
   read(handle: Handle, offset: number, into: Uint8Array): number {
     const { content } = this.#file(handle)
     if (!content) throw failure('INVALID', 'not a regular file')
@@ -281,6 +298,7 @@ export class MemoryFileSystem implements FileSystem {
     if ((mode & PUNCH_HOLE) !== 0) {
       this.#growing(inode, 0, () => content.punch(offset, length))
     } else {
+      if ((mode & ZERO_RANGE) !== 0) this.#growing(inode, 0, () => content.punch(offset, length))
       this.#growing(inode, content.newBytes(offset, length), () => content.allocate(offset, length))
       if ((mode & KEEP_SIZE) === 0 && offset + length > content.sizeBytes) {
         content.resize(offset + length)
@@ -527,12 +545,12 @@ function checkReplaceable(moved: Inode, replaced: Inode): void {
 }
 
 function checkName(name: string): void {
-  if (Buffer.byteLength(name) > 255) throw failure('NAME_TOO_LONG', 'beyond 255 bytes')
+  if (nameBytes(name) > 255) throw failure('NAME_TOO_LONG', 'beyond 255 bytes')
 }
 
 function sizeOf({ content, target, entries }: Inode): number {
   if (content) return content.sizeBytes
-  return entries ? 4096 : Buffer.byteLength(target)
+  return entries ? 4096 : nameBytes(target)
 }
 
 /** Index of the first name whose cookie is larger; cookies ascend. */

@@ -1,6 +1,7 @@
 /** What must hold before an operation is recorded, each with the code that says which of it does not. */
 import { assert } from '../../base/assert.ts'
 import { NodeError } from '../../base/errors.ts'
+import { nameBytes } from '../../base/name-text.ts'
 import { FILE_BYTES_MAX, LINKS_MAX, NAME_BYTES_MAX } from './constants.ts'
 import type { FileErrorCode } from './errors.ts'
 import { type Ino, isDirectory, isRegular, type RenameOptions, ROOT } from './file-system.ts'
@@ -98,7 +99,7 @@ export function ioFailure(cause: unknown): NodeError<FileErrorCode> {
 }
 
 function checkName(name: string): void {
-  if (name.length > NAME_BYTES_MAX || Buffer.byteLength(name) > NAME_BYTES_MAX) {
+  if (name.length > NAME_BYTES_MAX || nameBytes(name) > NAME_BYTES_MAX) {
     throw failure('NAME_TOO_LONG', 'a name has at most 255 bytes')
   }
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {

@@ -6,6 +6,7 @@
  */
 import { assert } from '../../base/assert.ts'
 import { NodeError } from '../../base/errors.ts'
+import { bytesOfName, nameOfBytes } from '../../base/name-text.ts'
 
 const FIRST_BYTES = 256
 
@@ -48,7 +49,12 @@ export class ByteWriter {
     this.#length = this.#buffer.writeBigInt64LE(ns, this.#length)
   }
 
+  /** A name, byte for byte. */
   text(value: string): void {
+    if (!value.isWellFormed()) {
+      this.bytes(bytesOfName(value))
+      return
+    }
     const most = value.length * 3
     this.#reserve(most + 8)
     if (value.length < 40) {
@@ -141,7 +147,7 @@ export class ByteReader {
 
   text(): string {
     const bytes = this.bytes()
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+    return nameOfBytes(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   }
 
   /** `length` bytes, a view. */

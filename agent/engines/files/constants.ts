@@ -47,6 +47,9 @@ export const DISK_RESERVE_BYTES = 128 * MIB
 /** Journal bytes between two looks at the disk's free space. */
 export const DISK_CHECK_BYTES = 16 * MIB
 
+/** How long what was written may wait for the disk although nobody asked for a sync: the kernel does not tell us of `sync`. */
+export const FLUSH_MS = SECOND_MS
+
 /** First and longest wait after stores did not answer. */
 export const RETRY_MS_MIN = 200
 export const RETRY_MS_MAX = 15 * SECOND_MS

@@ -78,6 +78,7 @@ export const S_ISGID = 0o002000
 /** Modes of `allocate`, as fallocate(2)'s. */
 export const KEEP_SIZE = 1
 export const PUNCH_HOLE = 2
+export const ZERO_RANGE = 16
 
 /** Whether a mode is a directory's. */
 export function isDirectory(mode: number): boolean {

@@ -12,6 +12,7 @@ export type Operation =
   | {
       readonly kind: 'make'
       readonly parent: Ino
+      /** Empty: the file is in no directory yet (O_TMPFILE). */
       readonly name: string
       readonly ino: Ino
       readonly mode: number

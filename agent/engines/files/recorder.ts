@@ -12,6 +12,8 @@ import {
 } from './constants.ts'
 import type { Disperser } from './disperser.ts'
 import type { Ino } from './file-system.ts'
+import { withinTime } from './file-time.ts'
+import { IdleFlush } from './idle-flush.ts'
 import type { Journal } from './journal.ts'
 import { encodeOperation, type Operation } from './operations.ts'
 import type { Tree } from './tree.ts'
@@ -34,6 +36,7 @@ export class Recorder {
   readonly #sizeBytes: number
   readonly #journalBytesMax: number
   readonly #encoder = new ByteWriter()
+  readonly #flush: IdleFlush
   #nextDiskCheck = 0
   #isDiskLow = false
 
@@ -48,13 +51,14 @@ export class Recorder {
     this.#journal = journal
     this.#disperser = disperser
     this.#ports = ports
+    this.#flush = new IdleFlush(journal, ports.clock)
     this.#sizeBytes = limits.sizeBytes
     this.#journalBytesMax = limits.journalBytesMax ?? JOURNAL_BYTES_MAX
   }
 
   /** Now, in nanoseconds since 1970 UTC. */
   nowNs(): bigint {
-    return BigInt(Math.floor(this.#ports.clock.now() * 1000)) * 1000n
+    return withinTime(BigInt(Math.floor(this.#ports.clock.now() * 1000)) * 1000n)
   }
 
   /** Records a checked operation that changes metadata. @throws NodeError `NO_SPACE`, `IO`; then nothing changed. */
@@ -106,9 +110,16 @@ export class Recorder {
     if (this.#isDiskLow) throw failure('NO_SPACE', 'the local disk is nearly full')
   }
 
+  /** Nothing is made durable any more unless somebody asks. */
+  close(): void {
+    this.#flush.close()
+  }
+
   #appendBytes(data: Uint8Array | undefined): number {
     try {
-      return this.#journal.append(this.#encoder.view(), data)
+      const position = this.#journal.append(this.#encoder.view(), data)
+      this.#flush.noticed()
+      return position
     } catch (caught) {
       if (isNodeError(caught, 'DISK_FULL')) {
         throw new NodeError('NO_SPACE', 'the local disk is full', { cause: caught })

@@ -6,6 +6,7 @@
  * deleted in between never leaves the machine.
  */
 import { assert, unreachable } from '../../base/assert.ts'
+import { nameBytes } from '../../base/name-text.ts'
 import type { ChunkReferences } from './chunk-references.ts'
 import { ExtentList, JOURNAL, STRIDE, ZERO } from './extent-list.ts'
 import {
@@ -13,10 +14,12 @@ import {
   type Attributes,
   type Ino,
   isDirectory,
+  KEEP_SIZE,
   PUNCH_HOLE,
   ROOT,
   S_IFDIR,
   S_IFMT,
+  ZERO_RANGE,
 } from './file-system.ts'
 import { type Directory, InodeTable, type Slot } from './inode-table.ts'
 import type { Operation, WriteOperation } from './operations.ts'
@@ -199,12 +202,17 @@ export class Tree {
       inodes.setParent(slot, operation.parent)
     } else if (operation.target !== '') {
       inodes.setContent(slot, operation.target)
-      inodes.setSize(slot, Buffer.byteLength(operation.target))
+      inodes.setSize(slot, nameBytes(operation.target))
     }
     this.#note(operation.ino).isNew = true
+    this.nextIno = Math.max(this.nextIno, operation.ino + 1)
+    if (operation.name === '') {
+      inodes.setLinks(slot, 0)
+      this.orphans.add(operation.ino)
+      return
+    }
     this.#setName(operation.parent, operation.name, operation.ino, operation.timeNs)
     if (isDir) this.#addLinks(operation.parent, 1)
-    this.nextIno = Math.max(this.nextIno, operation.ino + 1)
   }
 
   #link(operation: Operation & { kind: 'link' }): void {
@@ -305,8 +313,11 @@ export class Tree {
     const slot = this.inodes.at(ino)
     const end = offset + lengthBytes
     if (operation.mode & PUNCH_HOLE) this.#changeExtents(ino, offset, end, [])
-    else this.#fillGaps(ino, offset, end)
-    if (operation.mode === 0 && end > this.inodes.size(slot)) this.inodes.setSize(slot, end)
+    else if (operation.mode & ZERO_RANGE) {
+      this.#changeExtents(ino, offset, end, [offset, lengthBytes, 0, ZERO])
+    } else this.#fillGaps(ino, offset, end)
+    const keepsSize = (operation.mode & (KEEP_SIZE | PUNCH_HOLE)) !== 0
+    if (!keepsSize && end > this.inodes.size(slot)) this.inodes.setSize(slot, end)
     this.inodes.setModified(slot, timeNs)
     this.#touch(ino, timeNs)
   }

@@ -6,6 +6,7 @@
  */
 import { required } from '../../base/assert.ts'
 import { describeError, isNodeError } from '../../base/errors.ts'
+import { nameBytes } from '../../base/name-text.ts'
 import {
   checkFileSize,
   checkFree,
@@ -51,7 +52,9 @@ import {
   S_IFREG,
   S_ISGID,
   type SpaceFigures,
+  ZERO_RANGE,
 } from './file-system.ts'
+import { withinTime } from './file-time.ts'
 import { Follower } from './follower.ts'
 import type { Journal } from './journal.ts'
 import type { LocalArchive } from './local-archive.ts'
@@ -93,6 +96,8 @@ export class Volume {
   readonly #handles = new OpenHandles()
   readonly #forgotten = new Set<Ino>()
   readonly #uncollected = new Set<Ino>()
+  /** Files of O_TMPFILE, which may still be given a name. */
+  readonly #temporary = new Set<Ino>()
   #tree: Tree
   #isClosed = false
 
@@ -236,6 +241,7 @@ export class Volume {
     await this.#follower?.close()
     const writer = this.#writer
     if (!writer) return
+    writer.recorder.close()
     await writer.disperser.close()
     await writer.snapshotter.close()
     try {
@@ -273,7 +279,7 @@ export class Volume {
       checkRegular(this.#tree, slot)
       checkFileSize(changes.sizeBytes)
     }
-    this.#record({ kind: 'attributes', ino, changes, timeNs: this.#nowNs() })
+    this.#record({ kind: 'attributes', ino, changes: withinTimes(changes), timeNs: this.#nowNs() })
     return this.#tree.attributes(ino)
   }
 
@@ -296,7 +302,7 @@ export class Volume {
   }
 
   makeSymlink(parent: Ino, name: string, target: string, caller: Caller): Attributes {
-    const bytes = Buffer.byteLength(target)
+    const bytes = nameBytes(target)
     if (bytes > TARGET_BYTES_MAX) throw failure('NAME_TOO_LONG', 'the target is too long')
     if (bytes === 0) throw failure('NOT_FOUND', 'the target is empty')
     return this.#make(parent, name, S_IFLNK | 0o777, 0, target, caller)
@@ -307,10 +313,13 @@ export class Volume {
     const slot = slotOf(this.#tree, ino)
     const { inodes } = this.#tree
     if (isDirectory(inodes.mode(slot))) throw failure('NOT_PERMITTED', 'directories have one name')
-    if (inodes.links(slot) === 0) throw failure('NOT_FOUND', 'the file has no name any more')
+    if (inodes.links(slot) === 0 && !this.#temporary.has(ino)) {
+      throw failure('NOT_FOUND', 'the file has no name any more')
+    }
     if (inodes.links(slot) >= LINKS_MAX) throw failure('TOO_MANY_LINKS', 'too many names')
     checkFree(this.#tree, parent, name)
     this.#record({ kind: 'link', ino, parent, name, timeNs: this.#nowNs() })
+    this.#temporary.delete(ino)
     return this.#tree.attributes(ino)
   }
 
@@ -375,6 +384,19 @@ export class Volume {
     return { attributes, handle }
   }
 
+  createTemporary(
+    parent: Ino,
+    mode: number,
+    caller: Caller,
+  ): { attributes: Attributes; handle: Handle } {
+    this.#handles.checkRoom()
+    this.#checkWritable()
+    directoryOf(this.#tree, parent)
+    const attributes = this.#made(parent, '', S_IFREG | (mode & ~S_IFMT), 0, '', caller)
+    this.#temporary.add(attributes.ino)
+    return { attributes, handle: this.#handles.openFile(attributes.ino) }
+  }
+
   read(handle: Handle, offset: number, into: Uint8Array): Reply<number> {
     const file = this.#handles.file(handle)
     const slot = slotOf(this.#tree, file.ino)
@@ -422,8 +444,8 @@ export class Volume {
     checkRegular(this.#tree, slotOf(this.#tree, ino))
     if (offset < 0 || length <= 0) throw failure('INVALID', 'an empty range')
     const isPunch = mode === (PUNCH_HOLE | KEEP_SIZE)
-    if (mode !== 0 && mode !== KEEP_SIZE && !isPunch) throw failure('NOT_SUPPORTED', 'mode')
-    if (!isPunch || offset + length > Number.MAX_SAFE_INTEGER) checkFileSize(offset + length)
+    if (!isPunch && (mode & ~(KEEP_SIZE | ZERO_RANGE)) !== 0) throw failure('NOT_SUPPORTED', 'mode')
+    checkFileSize(offset + length)
     if (!isPunch) recorder.checkQuota(ino, offset, length)
     const timeNs = this.#nowNs()
     this.#record({ kind: 'allocate', ino, mode, offset, lengthBytes: length, timeNs })
@@ -486,7 +508,7 @@ export class Volume {
   setExtended(ino: Ino, name: string, value: Uint8Array, how: 'any' | 'create' | 'replace'): void {
     this.#checkWritable()
     slotOf(this.#tree, ino)
-    if (Buffer.byteLength(name) > NAME_BYTES_MAX) throw failure('NAME_TOO_LONG', name)
+    if (nameBytes(name) > NAME_BYTES_MAX) throw failure('NAME_TOO_LONG', name)
     const all = this.#tree.extended.get(ino)
     if (how === 'create' && all?.has(name)) throw failure('EXISTS', name)
     if (how === 'replace' && !all?.has(name)) throw failure('NO_ATTRIBUTE', name)
@@ -542,6 +564,17 @@ export class Volume {
   ): Attributes {
     this.#checkWritable()
     checkFree(this.#tree, parent, name)
+    return this.#made(parent, name, mode, device, target, caller)
+  }
+
+  #made(
+    parent: Ino,
+    name: string,
+    mode: number,
+    device: number,
+    target: string,
+    caller: Caller,
+  ): Attributes {
     const { inodes } = this.#tree
     if (inodes.count >= (this.#options.inodesMax ?? INODES_MAX)) {
       throw failure('NO_SPACE', 'the volume holds as many files as it may')
@@ -621,9 +654,20 @@ export class Volume {
       }
     }
     this.#forgotten.delete(ino)
+    this.#temporary.delete(ino)
   }
 
   #nowNs(): bigint {
     return required(this.#writer, 'writability was checked').recorder.nowNs()
+  }
+}
+
+/** Times that fit the field: beyond its bounds the last whole second within. */
+function withinTimes(changes: AttributeChanges): AttributeChanges {
+  const { accessedNs, modifiedNs } = changes
+  return {
+    ...changes,
+    ...(accessedNs !== undefined && { accessedNs: withinTime(accessedNs) }),
+    ...(modifiedNs !== undefined && { modifiedNs: withinTime(modifiedNs) }),
   }
 }

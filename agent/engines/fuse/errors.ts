@@ -13,7 +13,6 @@ export type FileErrorCode =
   | 'NO_SPACE'
   | 'READ_ONLY'
   | 'NAME_TOO_LONG'
-  | 'NAME_NOT_UTF8'
   | 'NO_ATTRIBUTE'
   | 'NO_DATA'
   | 'INVALID'
@@ -49,7 +48,6 @@ export const FUSE_ERRORS: ErrorCatalogue<FuseErrorCode> = {
   NO_SPACE: { means: 'The volume is full.', hint: 'Order a larger volume, or remove files.' },
   READ_ONLY: { means: 'The mount takes no changes.', hint: 'Order a read-write mount.' },
   NAME_TOO_LONG: { means: 'A name has more than 255 bytes.', hint: 'Shorten the name.' },
-  NAME_NOT_UTF8: { means: 'A name is not UTF-8.', hint: 'Rename the file in UTF-8.' },
   NO_ATTRIBUTE: { means: 'The inode has no such attribute.', hint: 'List the attributes.' },
   NO_DATA: { means: 'There is no data past the offset.', hint: 'Seek within the file.' },
   INVALID: { means: 'An argument makes no sense.', hint: 'Check the call.' },

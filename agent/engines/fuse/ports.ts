@@ -75,7 +75,7 @@ export interface RenameOptions {
 }
 
 /**
- * A file system. Names are UTF-8, 1 to 255 bytes, without `/` and NUL, never `.` or `..`.
+ * A file system. Names are 1 to 255 bytes without `/` and NUL, never `.` or `..`, as text of `base/name-text.ts`.
  *
  * What is made in a directory with the set-group-id bit takes the group of the directory, and a directory made there takes
  * the bit too: the kernel leaves both to the file system. The number of a removed inode is not given out again before
@@ -118,6 +118,12 @@ export interface FileSystem {
     flags: number,
     caller: Caller,
   ): Reply<{ attributes: Attributes; handle: Handle }>
+  /** O_TMPFILE: an open file in no directory, gone at its last close unless `link` gives it a name. `parent` says whose group. */
+  createTemporary(
+    parent: Ino,
+    mode: number,
+    caller: Caller,
+  ): Reply<{ attributes: Attributes; handle: Handle }>
   /**
    * Reads into `into`.
    *
@@ -138,7 +144,7 @@ export interface FileSystem {
   flush?(handle: Handle): Reply<void>
   /** Resolves when everything written to the file before the call is durable. */
   sync(ino: Ino, dataOnly: boolean): Reply<void>
-  /** Preallocates (mode 0), preallocates without growing (KEEP_SIZE), or punches a hole (PUNCH_HOLE | KEEP_SIZE). */
+  /** Preallocates (mode 0), makes the range zeros (ZERO_RANGE), both also without growing (| KEEP_SIZE); or PUNCH_HOLE | KEEP_SIZE. */
   allocate(handle: Handle, mode: number, offset: number, length: number): Reply<void>
   /** SEEK_DATA (`data` true) or SEEK_HOLE from `offset`. @throws NodeError `NO_DATA` (ENXIO) past the end. */
   seek(handle: Handle, offset: number, data: boolean): Reply<number>

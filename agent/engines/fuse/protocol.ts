@@ -68,6 +68,8 @@ export const OP = {
   READDIRPLUS: 44,
   RENAME2: 45,
   LSEEK: 46,
+  SYNCFS: 50,
+  TMPFILE: 51,
 } as const
 
 /** Flags of INIT, by bit number; those from 32 on travel in a second word. */
@@ -128,7 +130,7 @@ export const MODE = {
 } as const
 
 /** fallocate(2) modes. */
-export const FALLOCATE = { KEEP_SIZE: 1, PUNCH_HOLE: 2 } as const
+export const FALLOCATE = { KEEP_SIZE: 1, PUNCH_HOLE: 2, ZERO_RANGE: 16 } as const
 /** lseek(2) whence values that reach a file system. */
 export const SEEK = { DATA: 3, HOLE: 4 } as const
 /** rename(2) flags. */

@@ -44,7 +44,7 @@ export class Reads {
    */
   begin(reader: RequestReader, onWait: (abort: AbortController) => void): Reply<ReadReply> {
     const handle = reader.u64()
-    const offset = reader.u64()
+    const offset = reader.extent()
     const lengthBytes = reader.u32()
     if (lengthBytes > TRANSFER_BYTES_MAX) throw new NodeError('INVALID', 'read beyond max_read')
     const abort = this.#spare

@@ -3,6 +3,7 @@
  *
  * The kernel has copied a reply when the write to the device returns, so one buffer serves all small ones.
  */
+import { bytesOfName } from '../../base/name-text.ts'
 import type { Attributes } from './ports.ts'
 import { OUT_HEADER_BYTES } from './protocol.ts'
 
@@ -63,11 +64,10 @@ export class ReplyWriter {
     this.#at += bytes.byteLength
   }
 
-  /** @returns Bytes of `text` in UTF-8. */
-  text(text: string): number {
-    const written = this.bytes.write(text, this.#at)
-    this.#at += written
-    return written
+  /** The bytes of a name. */
+  text(text: string): void {
+    if (text.isWellFormed()) this.#at += this.bytes.write(text, this.#at)
+    else this.raw(bytesOfName(text))
   }
 
   /** Fills up with zeros to a multiple of 8. */

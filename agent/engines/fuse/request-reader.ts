@@ -5,13 +5,12 @@
  * of an asynchronous write) is copied or held by the caller.
  */
 import { NodeError } from '../../base/errors.ts'
+import { nameOfBytes } from '../../base/name-text.ts'
 import { IN_HEADER_BYTES, NAME_BYTES_MAX } from './protocol.ts'
 
 const HIGH_WORD = 2 ** 32
 const SLASH = 0x2f
 const DOT = 0x2e
-/** U+FFFD, what the decoder puts in the place of bytes that are not UTF-8. */
-const REPLACEMENT = '\ufffd'
 
 /** The header of a request. */
 export interface RequestHeader {
@@ -69,6 +68,16 @@ export class RequestReader {
     return value
   }
 
+  /**
+   * An offset, a length or a size: what is wider than the numbers here is as wide as they go, `2^53 - 1`, which no file reaches, so
+   * that it is refused for what it is.
+   */
+  extent(): number {
+    const at = this.#take(8)
+    const value = this.#bytes.readUInt32LE(at) + this.#bytes.readUInt32LE(at + 4) * HIGH_WORD
+    return Math.min(value, Number.MAX_SAFE_INTEGER)
+  }
+
   /** A signed 64-bit number, whole: seconds of a time. */
   i64(): bigint {
     return this.#bytes.readBigInt64LE(this.#take(8))
@@ -78,19 +87,19 @@ export class RequestReader {
     this.#take(bytes)
   }
 
-  /** A name in a directory, with its NUL. @throws NodeError `NAME_TOO_LONG`, `NAME_NOT_UTF8`, `INVALID`. */
+  /** A name in a directory, with its NUL. @throws NodeError `NAME_TOO_LONG`, `INVALID`. */
   name(): string {
     const { start, end } = this.#untilNul()
     if (end - start > NAME_BYTES_MAX) throw new NodeError('NAME_TOO_LONG', 'name beyond 255 bytes')
     if (end === start) throw new NodeError('INVALID', 'empty name')
     if (this.#isReserved(start, end)) throw new NodeError('INVALID', 'not a name in a directory')
-    return this.#text(start, end)
+    return nameOfBytes(this.#bytes.subarray(start, end))
   }
 
   /** Any text with its NUL: the target of a link, the name of an attribute. */
   text(): string {
     const { start, end } = this.#untilNul()
-    return this.#text(start, end)
+    return nameOfBytes(this.#bytes.subarray(start, end))
   }
 
   /** `length` bytes, not copied: they go when the request buffer is given back. */
@@ -119,17 +128,6 @@ export class RequestReader {
     if (slash >= 0 && slash < end) return true
     for (let at = start; at < end; at++) if (this.#bytes[at] !== DOT) return false
     return end - start <= 2
-  }
-
-  #text(start: number, end: number): string {
-    const text = this.#bytes.toString('utf8', start, end)
-    if (
-      text.includes(REPLACEMENT) &&
-      Buffer.compare(Buffer.from(text), this.#bytes.subarray(start, end)) !== 0
-    ) {
-      throw new NodeError('NAME_NOT_UTF8', 'text is not UTF-8')
-    }
-    return text
   }
 }
 

@@ -3,48 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert } from 'chai'
-import { nodeDisk } from '../../../agent/adapters/disk/node-disk.ts'
-import { systemClock } from '../../../agent/adapters/time/system-clock.ts'
-import { Volume } from '../../../agent/engines/files/index.ts'
 import type { Mount } from '../../../agent/engines/fuse/index.ts'
-import { ChunkWorld, MemoryChunkStore } from '../../support/memory-chunk-store.ts'
-import { CommitWorld, MemoryCommitStore, plainSealer } from '../../support/memory-commit-store.ts'
-import { quietLog } from '../../support/volume-world.ts'
 import { canMount, makePoint, mountAtPath, removePoint, run } from '../fuse/mounted.ts'
+import { TestStores } from './test-stores.ts'
 
 /** Everything below a directory: kinds, modes, links, sizes, times, and a digest of all contents. */
 const LOOK = `find . -mindepth 1 -printf '%P %y %m %n %s %T@ %l\\n' | grep -v ' d ' | LC_ALL=C sort;
   find . -mindepth 1 -type d -printf '%P %m %n\\n' | LC_ALL=C sort;
   find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum`
-
-class Stores {
-  readonly chunks = new ChunkWorld()
-  readonly commits = new CommitWorld(3)
-
-  open(root: string): Promise<Volume> {
-    const chunks = new MemoryChunkStore(this.chunks)
-    return Volume.open(
-      {
-        disk: nodeDisk(root),
-        chunks,
-        sections: [chunks.section],
-        commits: new MemoryCommitStore(this.commits, this.commits.epoch),
-        sealer: plainSealer(),
-        clock: systemClock(),
-        log: quietLog(),
-      },
-      {
-        readOnly: false,
-        epoch: this.commits.epoch,
-        sizeBytes: 2 ** 34,
-        dispersalAgeMs: 100,
-        segmentBytes: 4 * 2 ** 20,
-        snapshotCommitsMin: 8,
-      },
-      new AbortController().signal,
-    )
-  }
-}
 
 describe('A mounted volume', () => {
   let roots: string[] = []
@@ -72,7 +38,7 @@ describe('A mounted volume', () => {
   }
 
   it('keeps what programs made: after a restart, and on a machine that has nothing', async () => {
-    const stores = new Stores()
+    const stores = new TestStores()
     const first = root()
     let volume = await stores.open(first)
     mount = await mountAtPath(point, volume)

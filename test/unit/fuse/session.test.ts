@@ -102,7 +102,7 @@ describe('a FUSE session', () => {
 
     it('says ENOSYS to what it does not know and ENOTTY to ioctl', () => {
       const { device } = connect(new MemoryFileSystem())
-      for (const opcode of [0, 31, 34, 37, 40, 47, 51, 52, 53, 4096, 0xffffffff]) {
+      for (const opcode of [0, 31, 34, 37, 40, 47, 52, 53, 4096, 0xffffffff]) {
         assert.equal(device.ask(opcode, Buffer.alloc(64)).errno, ERRNO.ENOSYS, `opcode ${opcode}`)
       }
       assert.equal(device.ask(OP.IOCTL, Buffer.alloc(32)).errno, ERRNO.ENOTTY)
@@ -141,7 +141,6 @@ describe('a FUSE session', () => {
   describe('with names', () => {
     const refused: [name: Buffer, errno: number][] = [
       [Buffer.from(`${'x'.repeat(256)}\0`), ERRNO.ENAMETOOLONG],
-      [Buffer.from([0xff, 0xfe, 0]), ERRNO.EILSEQ],
       [Buffer.from('\0'), ERRNO.EINVAL],
       [Buffer.from('a/b\0'), ERRNO.EINVAL],
       [Buffer.from('..\0'), ERRNO.EINVAL],
@@ -589,7 +588,7 @@ describe('a FUSE session', () => {
   it('refuses fallocate modes and rename flags that no port has', () => {
     const { device } = connect(new MemoryFileSystem())
     const { handle } = createFile(device, 'x')
-    for (const mode of [2, 8, 16, 32]) {
+    for (const mode of [2, 8, 18, 19, 32]) {
       const body = join(u64(handle, 0, 10), u32(mode, 0))
       assert.equal(device.ask(OP.FALLOCATE, body).errno, ERRNO.EOPNOTSUPP)
     }

@@ -1,5 +1,6 @@
 /** Operations on attributes, extended attributes, and the space of the volume. */
 import { NodeError } from '../../../base/errors.ts'
+import { bytesOfName } from '../../../base/name-text.ts'
 import {
   type Encode,
   nothing,
@@ -57,7 +58,7 @@ function decodeChanges(reader: RequestReader): {
 } {
   const valid = reader.u32()
   reader.skip(12) // padding, handle
-  const sizeBytes = (valid & FATTR.SIZE) !== 0 ? reader.u64() : skipped(reader, 8)
+  const sizeBytes = (valid & FATTR.SIZE) !== 0 ? reader.extent() : skipped(reader, 8)
   reader.skip(8) // lock owner
   const [accessed, modified] = [reader.i64(), reader.i64()]
   reader.skip(8) // the change time is the file system's own
@@ -161,7 +162,7 @@ const listExtended = operation(
   ({ fileSystem }, { ino }, reader) => {
     const roomBytes = reader.u32()
     return then(fileSystem.listExtended(ino), (names) =>
-      sized(Buffer.from(names.map((name) => `${name}\0`).join('')), roomBytes),
+      sized(bytesOfName(names.map((name) => `${name}\0`).join('')), roomBytes),
     )
   },
   { stoppable: true },

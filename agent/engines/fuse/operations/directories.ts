@@ -4,6 +4,7 @@
  * The kernel's offsets are the file system's cookies plus two, because `.` and `..` come first and are made here.
  */
 import { NodeError } from '../../../base/errors.ts'
+import { nameBytes } from '../../../base/name-text.ts'
 import {
   type Encode,
   nothing,
@@ -56,7 +57,7 @@ function list(
   plus: boolean,
 ): Reply<Encode> {
   const handle = reader.u64()
-  const offset = reader.u64()
+  const offset = reader.extent()
   const roomBytes = reader.u32()
   const entryBytesMin = DIRENT_BYTES + 8 + (plus ? ENTRY_OUT_BYTES : 0)
   const limit = Math.max(1, Math.floor(roomBytes / entryBytesMin))
@@ -119,8 +120,8 @@ class Listing {
     next: number,
     entry: (() => void) | undefined,
   ): boolean {
-    const nameBytes = Buffer.byteLength(name)
-    const bytes = (this.#plus ? ENTRY_OUT_BYTES : 0) + ((DIRENT_BYTES + nameBytes + 7) & ~7)
+    const lengthBytes = nameBytes(name)
+    const bytes = (this.#plus ? ENTRY_OUT_BYTES : 0) + ((DIRENT_BYTES + lengthBytes + 7) & ~7)
     if (this.#isFull || this.#out.bodyBytes + bytes > this.#roomBytes) {
       this.#isFull = true
       return false
@@ -128,7 +129,7 @@ class Listing {
     entry?.()
     this.#out.u64(ino)
     this.#out.u64(next)
-    this.#out.u32(nameBytes)
+    this.#out.u32(lengthBytes)
     this.#out.u32((mode & MODE.TYPE) >> 12)
     this.#out.text(name)
     this.#out.align()

@@ -8,7 +8,7 @@ import {
   type Serving,
   then,
 } from '../operation.ts'
-import type { Handle } from '../ports.ts'
+import type { Attributes, Handle, Ino, Reply } from '../ports.ts'
 import {
   FALLOCATE,
   FSYNC_DATA_ONLY,
@@ -48,23 +48,34 @@ const create = operation('create', (serving, header, reader) => {
   reader.skip(8) // the umask, which the kernel applied, and flags that mean nothing for a new file
   const name = reader.name()
   const { uid, gid, pid, ino } = header
-  const made = serving.fileSystem.create(ino, name, mode, flags, { uid, gid, pid })
-  return then(
-    made,
-    ({ attributes, handle }): Encode =>
-      (out) => {
-        out.entry(attributes, serving.lifetimes)
-        opened(serving, out, handle)
-        serving.inodes.named(attributes, ino)
-      },
-  )
+  return created(serving, ino, serving.fileSystem.create(ino, name, mode, flags, { uid, gid, pid }))
 })
+
+const createTemporary = operation('tmpfile', (serving, header, reader) => {
+  reader.skip(4) // flags
+  const mode = reader.u32()
+  const { uid, gid, pid, ino } = header
+  return created(serving, ino, serving.fileSystem.createTemporary(ino, mode, { uid, gid, pid }))
+})
+
+/** `fuse_entry_out` and `fuse_open_out` of a file that is open from its making. */
+function created(
+  serving: Serving,
+  parent: Ino,
+  made: Reply<{ attributes: Attributes; handle: Handle }>,
+): Reply<Encode> {
+  return then(made, ({ attributes, handle }) => (out) => {
+    out.entry(attributes, serving.lifetimes)
+    opened(serving, out, handle)
+    serving.inodes.named(attributes, parent)
+  })
+}
 
 const write = operation(
   'write',
   (serving, { ino }, reader) => {
     const handle = reader.u64()
-    const offset = reader.u64()
+    const offset = reader.extent()
     const lengthBytes = reader.u32()
     const drops = (reader.u32() & WRITE_KILL_SUIDGID) !== 0
     reader.skip(16) // lock owner, open flags, padding
@@ -93,16 +104,23 @@ const sync = operation('fsync', ({ fileSystem }, { ino }, reader) => {
   return then(fileSystem.sync(ino, dataOnly), () => nothing)
 })
 
+/** The kernel sends it only for file systems that it trusts more; answered all the same. */
+const syncAll = operation('syncfs', ({ fileSystem }, { ino }) =>
+  then(fileSystem.syncDirectory(ino), () => nothing),
+)
+
 const ALLOCATIONS: readonly number[] = [
   0,
   FALLOCATE.KEEP_SIZE,
   FALLOCATE.KEEP_SIZE | FALLOCATE.PUNCH_HOLE,
+  FALLOCATE.ZERO_RANGE,
+  FALLOCATE.ZERO_RANGE | FALLOCATE.KEEP_SIZE,
 ]
 
 const allocate = operation('fallocate', ({ fileSystem }, _header, reader) => {
   const handle = reader.u64()
-  const offset = reader.u64()
-  const length = reader.u64()
+  const offset = reader.extent()
+  const length = reader.extent()
   const mode = reader.u32()
   if (!ALLOCATIONS.includes(mode)) throw new NodeError('NOT_SUPPORTED', `fallocate mode ${mode}`)
   return then(fileSystem.allocate(handle, mode, offset, length), () => nothing)
@@ -112,7 +130,7 @@ const seek = operation(
   'lseek',
   ({ fileSystem }, _header, reader) => {
     const handle = reader.u64()
-    const offset = reader.u64()
+    const offset = reader.extent()
     const whence = reader.u32()
     if (whence !== SEEK.DATA && whence !== SEEK.HOLE) throw new NodeError('INVALID', 'whence')
     const found = fileSystem.seek(handle, offset, whence === SEEK.DATA)
@@ -136,4 +154,6 @@ export const FILES: Readonly<Record<number, Operation>> = {
   [OP.FSYNC]: sync,
   [OP.FALLOCATE]: allocate,
   [OP.LSEEK]: seek,
+  [OP.SYNCFS]: syncAll,
+  [OP.TMPFILE]: createTemporary,
 }

@@ -85,7 +85,7 @@ const readLink = operation(
       fileSystem.readLink(ino),
       (target): Encode =>
         (out) =>
-          void out.text(target),
+          out.text(target),
     ),
   { stoppable: true },
 )
