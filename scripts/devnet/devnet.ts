@@ -17,7 +17,8 @@ export const CHAIN_ID = 31_337
 const BLOCK_SECONDS = 1
 /** Gas of a block: Ethereum's before 2025, plenty for the contracts and small enough to mine at once. */
 const GAS_LIMIT = 30_000_000
-const FORMAT = 1
+/** 2: from each dump on, blocks are those of an engine that loaded it. */
+const FORMAT = 2
 const MS = 1000
 
 /** How to start a local ledger. */
@@ -34,8 +35,6 @@ export interface DevnetOptions {
   readonly engine?: EngineKind | undefined
   /** Blocks between state dumps at least; leave it unless you test the ledger itself. */
   readonly dumpBlocksMin?: number | undefined
-  /** Blocks behind the head whose state a restart restores; leave it unless you test the ledger itself. */
-  readonly statesBack?: number | undefined
 }
 
 /** A local ledger that runs. */
@@ -106,7 +105,6 @@ async function start(options: DevnetOptions, dataDir: string, unlock: () => void
   const ledger = await Ledger.open({
     ...{ dataDir, chainId, engine, genesisFile, genesisTimestamp },
     ...(options.dumpBlocksMin === undefined ? {} : { dumpBlocksMin: options.dumpBlocksMin }),
-    ...(options.statesBack === undefined ? {} : { statesBack: options.statesBack }),
   })
   try {
     const { server, port } = await serveLedger(ledger, wanted.port)

@@ -14,8 +14,8 @@ import { type RpcClient, rpcClient } from './rpc.ts'
 
 export type EngineKind = 'anvil' | 'hardhat'
 
-/** States behind the head that the engine can still answer calls at; the agents ask a few blocks behind. */
-export const STATES_KEPT = 256
+/** States behind the head that the engine can still answer calls at, also after a restart: agents ask a few blocks behind. */
+export const STATES_KEPT = 64
 const SETPRIV = '/usr/bin/setpriv'
 const READY_MS_MAX = 60_000
 const READY_POLL_MS = 20

@@ -28,11 +28,11 @@ export const DEVNET_ERRORS: ErrorCatalogue<DevnetErrorCode> = {
   },
   DEVNET_DIVERGED: {
     means: 'Replaying the journal gave a block with another hash than before.',
-    hint: 'The engine changed since the ledger was made; use its old version, or a new data directory.',
+    hint: 'The engine changed since the ledger was made: use its old version, or begin anew with npm start -- --fresh, which keeps the old data aside.',
   },
   DEVNET_JOURNAL_CORRUPT: {
     means: 'A journal is damaged before its end, or one is missing between two others.',
-    hint: 'The disk lost acknowledged bytes: restore the data directory, or start a new ledger.',
+    hint: 'The disk lost acknowledged bytes: restore the data directory, or begin anew with npm start -- --fresh, which keeps the old data aside.',
   },
   DEVNET_JOURNAL_FULL: {
     means: 'The journal cannot take a record whole, so the transaction or block was not taken.',
@@ -40,7 +40,7 @@ export const DEVNET_ERRORS: ErrorCatalogue<DevnetErrorCode> = {
   },
   DEVNET_SETTINGS_CHANGED: {
     means: 'The data directory holds a ledger with another chain id, engine or format.',
-    hint: 'Start it with the settings of ledger.json, or use another data directory.',
+    hint: 'Start it with the settings of ledger.json, or begin anew with npm start -- --fresh, which keeps the old data aside.',
   },
   DEVNET_STOPPED: {
     means: 'The ledger is stopping and takes nothing more.',

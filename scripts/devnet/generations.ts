@@ -2,9 +2,9 @@
  * The files that a local ledger is restored from: state dumps (`state-<block>.json.gz`) and journals
  * (`journal-<first block>.log`).
  *
- * A journal starts with the block after a dump, so a dump and all journals from it on give the head. Two dumps are kept:
- * one may be damaged, and starting from the older of them leaves the engine with the states of the blocks between, which
- * readers who look a few blocks back still ask for.
+ * A journal starts with the block after a dump, and its blocks are those of an engine that was started from that dump: an
+ * engine that loaded a state computes other state roots than one that made it (`docs/design/0011-devnet.md`). So a restore
+ * starts from the dump below the newest journal. The one before is kept for the case that it is damaged.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,17 +14,19 @@ import { decodeJournal, type JournalRecord } from './journal.ts'
 
 const DUMPS_KEPT = 2
 
+/** One journal. */
+export interface Segment {
+  readonly firstBlock: number
+  /** What happened, in order. */
+  readonly records: readonly JournalRecord[]
+}
+
 /** Where a restore starts and what is replayed on top of it. */
 export interface RestorePlan {
   /** State to load, or undefined for the genesis. */
   readonly dump: { readonly block: number; readonly json: Uint8Array } | undefined
-  /** All records after the dump, in order. */
-  readonly records: readonly JournalRecord[]
-  /** First block of the newest journal, the one to go on writing. */
-  readonly newestJournal: number
-  /** Block of the newest dump, 0 if there is none: the next one is due that much later, or a restart would soon find
-   * only dumps too near the head. */
-  readonly newestDump: number
+  /** `[1..]`: journals in order, the last one to go on writing; before each but the first the engine starts from a dump anew. */
+  readonly segments: readonly [Segment, ...Segment[]]
 }
 
 export const dumpPath = (directory: string, block: number): string =>
@@ -36,41 +38,45 @@ export const journalPath = (directory: string, firstBlock: number): string =>
  * Reads what a ledger is to be restored from.
  *
  * @param directory - Data directory.
- * @param statesBack - Blocks behind the head whose states should be there after the restore, where dumps allow it.
  * @returns The plan; for an empty directory the genesis and nothing to replay.
  * @throws NodeError `DEVNET_JOURNAL_CORRUPT` if journals are missing or damaged, or no dump can be read.
  */
-export function readRestorePlan(directory: string, statesBack: number): RestorePlan {
+export function readRestorePlan(directory: string): RestorePlan {
   const journals = numbersOf(directory, /^journal-(\d+)\.log$/)
   if (journals.length === 0) {
-    return { dump: undefined, records: [], newestJournal: 1, newestDump: 0 }
+    return { dump: undefined, segments: [{ firstBlock: 1, records: [] }] }
   }
-
-  const recordsOf = new Map(
-    journals.map((first) => [
-      first,
-      decodeJournal(readFileSync(journalPath(directory, first))).records,
-    ]),
-  )
-  const head = lastBlock([...recordsOf.values()].flat()) ?? (journals.at(-1) ?? 1) - 1
-  const dumps = numbersOf(directory, /^state-(\d+)\.json\.gz$/).reverse()
-  const wanted = dumps.filter((block) => block <= head - statesBack)
-  const rest = dumps.filter((block) => block > head - statesBack).reverse()
-  const newest = { newestJournal: journals.at(-1) ?? 1, newestDump: dumps[0] ?? 0 }
-
-  // The genesis comes before dumps that are too new, because it leaves more states behind the head.
-  const starts = journals[0] === 1 ? [...wanted, 0, ...rest] : [...wanted, ...rest]
-  for (const block of starts) {
-    const from = journals.filter((first) => first > block)
-    if (from[0] !== block + 1) continue
-    const records = from.flatMap((first) => recordsOf.get(first) ?? [])
-    if (block === 0) return { dump: undefined, records, ...newest }
-    const json = readDump(dumpPath(directory, block))
-    if (json !== undefined) return { dump: { block, json }, records, ...newest }
+  for (let index = journals.length - 1; index >= 0; index--) {
+    const block = (journals[index] ?? 1) - 1
+    const json = block === 0 ? undefined : readDump(dumpPath(directory, block))
+    if (block !== 0 && json === undefined) continue
+    const segments = journals.slice(index).map((first) => readSegment(directory, first))
+    refuseGaps(segments)
+    return { dump: json && { block, json }, segments: segments as [Segment, ...Segment[]] }
   }
   throw new NodeError('DEVNET_JOURNAL_CORRUPT', 'no dump can be read that journals go on from', {
-    details: { dumps, journals },
+    details: { dumps: numbersOf(directory, DUMP_NAME), journals },
   })
+}
+
+const DUMP_NAME = /^state-(\d+)\.json\.gz$/
+
+function readSegment(directory: string, firstBlock: number): Segment {
+  const { records } = decodeJournal(readFileSync(journalPath(directory, firstBlock)))
+  return { firstBlock, records }
+}
+
+/** A journal ends where the next one begins. */
+function refuseGaps(segments: readonly Segment[]): void {
+  for (const [index, { firstBlock, records }] of segments.entries()) {
+    const next = segments[index + 1]
+    const last = records.findLast((record) => record.kind === 'block')?.number ?? firstBlock - 1
+    if (next === undefined || next.firstBlock === last + 1) continue
+    throw new NodeError(
+      'DEVNET_JOURNAL_CORRUPT',
+      `the journal from block ${firstBlock} on ends at ${last}, and the next one begins at ${next.firstBlock}`,
+    )
+  }
 }
 
 function numbersOf(directory: string, pattern: RegExp): number[] {
@@ -79,10 +85,6 @@ function numbersOf(directory: string, pattern: RegExp): number[] {
     .flatMap((name) => pattern.exec(name)?.[1] ?? [])
     .map(Number)
     .sort((a, b) => a - b)
-}
-
-function lastBlock(records: readonly JournalRecord[]): number | undefined {
-  return records.findLast((record) => record.kind === 'block')?.number
 }
 
 /** A dump is gzip, whose checksum tells whether it is whole. */
@@ -100,7 +102,7 @@ function readDump(path: string): Uint8Array | undefined {
  * @param directory - Data directory.
  */
 export function removeOldGenerations(directory: string): void {
-  const dumps = numbersOf(directory, /^state-(\d+)\.json\.gz$/)
+  const dumps = numbersOf(directory, DUMP_NAME)
   if (dumps.length < DUMPS_KEPT) return
   const oldestKept = dumps.at(-DUMPS_KEPT) ?? 0
   for (const block of dumps) if (block < oldestKept) rmSync(dumpPath(directory, block))

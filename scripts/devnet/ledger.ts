@@ -8,21 +8,20 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gunzipSync } from 'node:zlib'
 import { keccak256 } from 'ethers'
 import { fromHex, toHex } from '../../agent/base/bytes.ts'
 import { isNodeError, NodeError } from '../../agent/base/errors.ts'
 import { writeDurably } from './durable-file.ts'
 import { type Engine, type EngineKind, startEngine } from './engine.ts'
 import { dumpPath, journalPath, readRestorePlan, removeOldGenerations } from './generations.ts'
-import { Journal, type JournalRecord } from './journal.ts'
+import { encodeRecord, Journal, type JournalRecord } from './journal.ts'
 import type { RpcClient } from './rpc.ts'
 
 /** A dump each so many blocks at least; replaying a block takes about a millisecond. */
 const DUMP_BLOCKS_MIN = 300
 /** A dump holds the whole chain, so dumps become rarer as it grows: one each twentieth of its height. */
 const DUMP_HEIGHT_SHARE = 20
-/** Blocks behind the head whose state is there after a restart: agents read a few blocks back. */
-const STATES_BACK = 64
 /** Starts of the engine in a row that may fail before the supervisor gives up. */
 const STARTS_MAX = 5
 const RESTART_MS_FIRST = 100
@@ -36,8 +35,6 @@ export interface LedgerSettings {
   readonly genesisTimestamp: number
   /** Blocks between dumps at least; only tests change it. */
   readonly dumpBlocksMin?: number
-  /** Blocks behind the head whose state a restart restores; only tests change it. */
-  readonly statesBack?: number
 }
 
 /** What is known of the ledger now. */
@@ -68,7 +65,8 @@ export class Ledger {
   #head: Head
   #restarts = 0
   #dumpedBlock = 0
-  #dumping: Promise<void> = Promise.resolve()
+  /** Block at which a dump was tried last. */
+  #triedBlock = 0
   #queue: Promise<unknown> = Promise.resolve()
   #stopping = false
   #failure = Promise.withResolvers<never>()
@@ -89,8 +87,8 @@ export class Ledger {
    * @throws NodeError `DEVNET_DIVERGED`, `DEVNET_JOURNAL_CORRUPT`, `DEVNET_ENGINE_FAILED`.
    */
   static async open(settings: LedgerSettings): Promise<Ledger> {
-    const plan = readRestorePlan(settings.dataDir, settings.statesBack ?? STATES_BACK)
-    const { journal } = Journal.open(journalPath(settings.dataDir, plan.newestJournal))
+    const newest = readRestorePlan(settings.dataDir).segments.at(-1)
+    const { journal } = Journal.open(journalPath(settings.dataDir, newest?.firstBlock ?? 1))
     const ledger = new Ledger(settings, journal)
     try {
       await ledger.#restore()
@@ -172,7 +170,6 @@ export class Ledger {
     this.#stopping = true
     this.#available.reject(new NodeError('DEVNET_STOPPED', 'the ledger is stopping'))
     await this.#queue.catch(() => undefined)
-    await this.#dumping
     await this.#engine?.kill()
     this.#engine = undefined
     this.#journal.close()
@@ -237,31 +234,60 @@ export class Ledger {
     this.#available.promise.catch(() => undefined)
   }
 
-  /** Starts an engine from the newest fitting dump and replays the journal on it. */
+  /** Starts an engine from the newest dump and replays the journal on it; then it is the one that all are served by. */
   async #restore(): Promise<void> {
-    const { dataDir, engine: kind, chainId, genesisFile, genesisTimestamp } = this.#settings
-    const plan = readRestorePlan(dataDir, this.#settings.statesBack ?? STATES_BACK)
-    const stateFile = plan.dump && join(dataDir, 'load.json')
-    if (plan.dump && stateFile) await writeDurably(stateFile, plan.dump.json, 0o600)
-    const engine = await startEngine({
-      ...{ kind, dataDir, chainId, genesisFile, genesisTimestamp, stateFile },
-    })
-    if (stateFile !== undefined) rmSync(stateFile)
-    this.#dumpedBlock = plan.newestDump
-    const loadedBlock = plan.dump?.block ?? 0
-    this.#pending.clear()
+    const { dump, segments } = readRestorePlan(this.#settings.dataDir)
+    let engine = await this.#startFrom(dump)
     try {
-      this.#head = await readHead(engine.rpc)
-      if (this.#head.number !== loadedBlock) {
-        throw new NodeError('DEVNET_DIVERGED', `the dump of block ${loadedBlock} gave another`)
+      for (const { firstBlock, records } of segments) {
+        if (firstBlock > this.#dumpedBlock + 1) engine = await this.#startAnew(engine)
+        this.#pending.clear()
+        await this.#replay(engine.rpc, records)
       }
-      if (loadedBlock > 0) await checkGenesis(engine.rpc)
-      await this.#replay(engine.rpc, plan.records)
     } catch (caught) {
       await engine.kill()
       throw caught
     }
+    this.#serve(engine)
+  }
+
+  /** Starts an engine from a dump, or from the genesis. */
+  async #startFrom(dump: { block: number; json: Uint8Array } | undefined): Promise<Engine> {
+    const { dataDir, engine: kind, chainId, genesisFile, genesisTimestamp } = this.#settings
+    const stateFile = dump && join(dataDir, 'load.json')
+    if (dump && stateFile) await writeDurably(stateFile, dump.json, 0o600)
+    const engine = await startEngine({
+      ...{ kind, dataDir, chainId, genesisFile, genesisTimestamp, stateFile },
+    })
+    if (stateFile !== undefined) rmSync(stateFile)
+    this.#dumpedBlock = dump?.block ?? 0
+    try {
+      this.#head = await readHead(engine.rpc)
+      if (this.#head.number !== this.#dumpedBlock) {
+        throw new NodeError('DEVNET_DIVERGED', `the dump of block ${dump?.block} gave another`)
+      }
+      if (dump !== undefined) await checkGenesis(engine.rpc)
+    } catch (caught) {
+      await engine.kill()
+      throw caught
+    }
+    return engine
+  }
+
+  /** Does again what was done between two journals: the rest is computed by an engine that was started from a dump. */
+  async #startAnew(engine: Engine): Promise<Engine> {
+    const block = this.#head.number
+    const bytes = await dumpOf(engine.rpc)
+    await writeDurably(dumpPath(this.#settings.dataDir, block), bytes, 0o600)
+    await engine.kill()
+    return await this.#startFrom({ block, json: gunzipSync(bytes) })
+  }
+
+  #serve(engine: Engine): void {
     this.#engine = engine
+    // Whoever waits gets it, and whoever asks from now on.
+    this.#available.resolve(engine.rpc)
+    this.#available = Promise.withResolvers<RpcClient>()
     this.#available.resolve(engine.rpc)
     void engine.exited.then(() => {
       if (this.#engine === engine && !this.#stopping) {
@@ -308,6 +334,10 @@ export class Ledger {
     }
   }
 
+  /**
+   * Dumps the state where it is time, begins a new journal, and goes on with an engine that was started from the dump: so
+   * the blocks from here on are what every later restore will compute. Readers are served by the old one until then.
+   */
   async #dumpIfDue(): Promise<void> {
     const height = this.#head.number
     const due = Math.max(
@@ -315,37 +345,50 @@ export class Ledger {
       Math.ceil(height / DUMP_HEIGHT_SHARE),
     )
     const engine = this.#engine
-    if (engine?.kind !== 'anvil' || height - this.#dumpedBlock < due) return
-    let dump: string
-    try {
-      dump = String(await engine.rpc.call('anvil_dumpState', [false]))
-    } catch (caught) {
-      // The engine died or would not; what is on disk still restores everything.
-      if (!isNodeError(caught)) throw caught
+    if (engine?.kind !== 'anvil' || height - Math.max(this.#dumpedBlock, this.#triedBlock) < due) {
       return
     }
-    await this.#beginJournal(engine.rpc, height + 1)
-    this.#dumpedBlock = height
-    this.#dumping = this.#dumping.then(async () => {
-      await writeDurably(dumpPath(this.#settings.dataDir, height), fromHex(dump), 0o600)
-      removeOldGenerations(this.#settings.dataDir)
-    })
-    this.#dumping.catch((caught) => this.#failure.reject(caught))
+    this.#triedBlock = height
+    try {
+      await writeDurably(dumpPath(this.#settings.dataDir, height), await dumpOf(engine.rpc), 0o600)
+      await this.#beginJournal(engine.rpc, height + 1)
+    } catch {
+      // The engine died, or the disk is full: what is there still restores everything, and the next try comes later.
+      return
+    }
+    removeOldGenerations(this.#settings.dataDir)
+    try {
+      await this.#restore()
+      await engine.kill()
+    } catch {
+      await this.#revive(engine)
+    }
   }
 
-  /** A dump does not hold what waits to be mined, so the new journal begins with it. */
+  /** A dump does not hold what waits to be mined, so the new journal begins with it, and is there whole or not at all. */
   async #beginJournal(rpc: RpcClient, firstBlock: number): Promise<void> {
     const waiting: Uint8Array[] = []
     for (const [hash, raw] of this.#pending) {
-      const known = await rpc.call('eth_getTransactionByHash', [hash]).catch(() => true)
-      if (known) waiting.push(raw)
-      else this.#pending.delete(hash)
+      if (await rpc.call('eth_getTransactionByHash', [hash])) waiting.push(raw)
     }
-    const { journal } = Journal.open(journalPath(this.#settings.dataDir, firstBlock))
-    for (const raw of waiting) await journal.appendDurably({ kind: 'transaction', raw })
-    this.#journal.close()
-    this.#journal = journal
+    const path = journalPath(this.#settings.dataDir, firstBlock)
+    const records = waiting.map((raw) => encodeRecord({ kind: 'transaction', raw }))
+    try {
+      await writeDurably(path, Buffer.concat(records), 0o600)
+      const { journal } = Journal.open(path)
+      this.#journal.close()
+      this.#journal = journal
+    } catch (caught) {
+      // What goes on in the old journal must not stand before a newer one.
+      rmSync(path, { force: true })
+      throw caught
+    }
   }
+}
+
+/** The state as the engine dumps it, gzip; with older states, because agents read a few blocks back. */
+async function dumpOf(rpc: RpcClient): Promise<Uint8Array> {
+  return fromHex(String(await rpc.call('anvil_dumpState', [true])))
 }
 
 async function submit(

@@ -17,7 +17,6 @@ interface Options {
   readonly chainId?: number
   readonly engine?: EngineKind
   readonly dumpBlocks?: number
-  readonly statesBack?: number
   readonly json?: boolean
 }
 
@@ -29,7 +28,6 @@ const program = new Command('devnet')
   .option('--chain-id <number>', 'chain id, fixed at the first start (default: 31337)', wholeNumber)
   .option('--engine <anvil|hardhat>', 'what computes the chain, fixed at the first start', engine)
   .option('--dump-blocks <number>', 'blocks between state dumps at least', wholeNumber)
-  .option('--states-back <number>', 'blocks behind the head readable after a restart', wholeNumber)
   .option('--json', 'say where it is as one line of JSON')
   .addHelpText(
     'after',
@@ -45,7 +43,7 @@ async function run(options: Options): Promise<void> {
     devnet = await startDevnet({
       ...{ dataDir: options.data, blockTimeSeconds: options.blockSeconds },
       ...{ port: options.port, chainId: options.chainId, engine: options.engine },
-      ...{ dumpBlocksMin: options.dumpBlocks, statesBack: options.statesBack },
+      dumpBlocksMin: options.dumpBlocks,
     })
   } catch (caught) {
     return fail(caught)

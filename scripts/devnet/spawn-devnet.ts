@@ -74,7 +74,6 @@ function argumentsOf(options: DevnetOptions): string[] {
     ['--chain-id', options.chainId],
     ['--engine', options.engine],
     ['--dump-blocks', options.dumpBlocksMin],
-    ['--states-back', options.statesBack],
   ]
   return flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]))
 }

@@ -40,7 +40,11 @@ for (const engine of new Set([availableEngine(), 'hardhat'] as const)) {
     it('are refused with any field changed, dropped or with another hash', async () => {
       for (const name of CHANGED) {
         for (const value of ['0x7', undefined, `0x${'ab'.repeat(32)}`]) {
-          rpc.lie = (_, result) => ({ ...(result as object), [name]: value })
+          // On a slow machine the block's number may be what is lied.
+          rpc.lie = (_, result) => {
+            const told = result as Record<string, unknown>
+            return { ...told, [name]: told[name] === value ? '0x8' : value }
+          }
           const ledger = rpcLedger(rpc.url, 'ethereum')
           await rejectsWith('LEDGER_HEADER_FORGED', () => ledger.block('latest', signal))
         }

@@ -2,19 +2,22 @@
  * The local ledger under SIGKILL of its engine and of its supervisor at random moments, while a client sends: whatever was
  * acknowledged is there afterwards, and every block that was ever seen comes back with the same hash.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { assert } from 'chai'
-import { FetchRequest, JsonRpcProvider, Wallet } from 'ethers'
+import { FetchRequest, getCreateAddress, JsonRpcProvider, toBeHex, Wallet } from 'ethers'
+import { codeOf } from '../../../agent/base/errors.ts'
 import { startDevnet } from '../../../scripts/devnet/devnet.ts'
 import { type DevnetProcess, spawnDevnet } from '../../../scripts/devnet/spawn-devnet.ts'
 
 const ROUNDS = Number(process.env['VARVE_DEVNET_KILLS'] ?? 6)
 const RECIPIENT = `0x${'22'.repeat(20)}`
-const OPTIONS = { blockTimeSeconds: 0.1, dumpBlocksMin: 10, statesBack: 4 }
+const OPTIONS = { blockTimeSeconds: 0.1, dumpBlocksMin: 10 }
+/** Blocks behind the head at which agents still look. */
+const STATES_BACK = 32
 
 describe('local ledger', function () {
   this.timeout(60_000 + ROUNDS * 10_000)
@@ -56,8 +59,8 @@ describe('local ledger', function () {
 
   it('comes back at the same head, with the states a few blocks back still readable', async () => {
     const first = await startDevnet({ dataDir, ...OPTIONS, blockTimeSeconds: 3600 })
-    // One block past a dump, and then one more: a second dump so soon would leave none far enough back.
-    await mine(first, 31)
+    // One block past a dump.
+    await mine(first, 41)
     await first.stop()
     const between = await startDevnet({ dataDir, ...OPTIONS, blockTimeSeconds: 3600 })
     await mine(between, 1)
@@ -68,7 +71,7 @@ describe('local ledger', function () {
       const { hash, height } = second.figures()
       assert.deepEqual({ hash, height }, { hash: before.hash, height: before.height })
       const provider = connect(second.url)
-      const back = await provider.getBlock(height - OPTIONS.statesBack)
+      const back = await provider.getBlock(height - STATES_BACK)
       const balance = await provider.send('eth_getBalance', [RECIPIENT, { blockHash: back?.hash }])
       assert.equal(balance, '0x0')
       assert.equal((await provider.getBlock('finalized'))?.number, height - 2)
@@ -76,6 +79,72 @@ describe('local ledger', function () {
     } finally {
       await second.stop()
     }
+  })
+
+  it('computes the same blocks again whatever contracts read, over dumps and kills of the engine', async () => {
+    // An engine that loaded a state counts every empty word that a contract reads as part of the state from then on; one
+    // that made the contract itself does not. This contract reads the word that it is told.
+    const init = '0x635f3554005f526004601cf3'
+    const options = { ...OPTIONS, blockTimeSeconds: 3600 }
+    let ledger = await startDevnet({ dataDir, ...options })
+    const provider = connect(ledger.url)
+    const wallet = new Wallet(ledger.accounts[0]?.privateKey ?? '', provider)
+    let nonce = 0
+    try {
+      for (let life = 0; life < 4; life++) {
+        await wallet.sendTransaction({ data: init, nonce: nonce++, gasLimit: 100_000n })
+        await mine(ledger, 1)
+        const reader = getCreateAddress({ from: wallet.address, nonce: nonce - 1 })
+        assert.equal(await provider.getCode(reader), '0x5f355400')
+        for (let block = 0; block < 14; block++) {
+          const data = toBeHex(life * 100 + block + 1, 32)
+          await wallet.sendTransaction({ to: reader, data, nonce: nonce++, gasLimit: 100_000n })
+          await mine(ledger, 1)
+        }
+        const { height, hash, enginePid, dumpedBlock } = ledger.figures()
+        assert.isAbove(dumpedBlock, 0)
+        if (life % 2 === 0) {
+          process.kill(enginePid ?? 0, 'SIGKILL')
+          assert.equal((await provider.getBlock(height))?.hash, hash, `life ${life}`)
+        }
+        await ledger.stop()
+        ledger = await startDevnet({ dataDir, ...options })
+        assert.equal(ledger.figures().hash, hash, `life ${life}`)
+      }
+    } finally {
+      provider.destroy()
+      await ledger.stop()
+    }
+  })
+
+  it('comes back from the dump before when the newest is damaged, and from the genesis when both are', async () => {
+    const options = { ...OPTIONS, blockTimeSeconds: 3600 }
+    const dumps = () => readdirSync(dataDir).filter((name) => name.startsWith('state-'))
+    let ledger = await startDevnet({ dataDir, ...options })
+    for (const [blocks, damaged] of [
+      [15, 1],
+      [10, 1],
+      [10, 2],
+    ] as const) {
+      await mine(ledger, blocks)
+      const { hash, height } = ledger.figures()
+      await ledger.stop()
+      const newest = dumps().sort(
+        (a, b) => Number(b.replace(/\D/g, '')) - Number(a.replace(/\D/g, '')),
+      )
+      const isGenesisThere = readdirSync(dataDir).includes('journal-1.log')
+      for (const name of newest.slice(0, damaged)) truncateSync(join(dataDir, name), 100)
+      const again = await startDevnet({ dataDir, ...options }).catch((caught: unknown) => caught)
+      if (damaged === 2 && !isGenesisThere) {
+        assert.equal(codeOf(again), 'DEVNET_JOURNAL_CORRUPT')
+        return
+      }
+      if (again instanceof Error) throw again
+      ledger = again as typeof ledger
+      assert.deepInclude(ledger.figures(), { hash, height })
+      assert.lengthOf(dumps(), newest.length)
+    }
+    await ledger.stop()
   })
 
   it('keeps every block from the genesis on over dumps of engines that came from dumps', async () => {

@@ -13,8 +13,6 @@ import {
 } from '../../../scripts/devnet/generations.ts'
 import { encodeRecord } from '../../../scripts/devnet/journal.ts'
 
-const STATES_BACK = 10
-
 /** Journals as `[first block, last block]`, dumps as block numbers, `bad` dumps are there but torn. */
 interface Directory {
   readonly journals: readonly (readonly [number, number])[]
@@ -22,90 +20,19 @@ interface Directory {
   readonly bad?: readonly number[]
 }
 
-// prettier-ignore
-const cases: [why: string, directory: Directory, from: number | string, replayed: number[]][] = [
-  ['starts at the genesis in an empty directory', { journals: [], dumps: [] }, 0, []],
-  ['replays everything where there is no dump', { journals: [[1, 3]], dumps: [] }, 0, [1, 2, 3]],
-  [
-    'prefers the genesis to a dump that leaves no states behind the head',
-    {
-      journals: [
-        [1, 5],
-        [6, 8],
-      ],
-      dumps: [5],
-    },
-    0,
-    [1, 2, 3, 4, 5, 6, 7, 8],
-  ],
-  [
-    'takes the newest dump that is far enough back',
-    {
-      journals: [
-        [1, 5],
-        [6, 7],
-        [8, 20],
-      ],
-      dumps: [5, 7],
-    },
-    7,
-    [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20],
-  ],
-  [
-    'takes the older dump while the newer is too near the head',
-    {
-      journals: [
-        [6, 17],
-        [18, 20],
-      ],
-      dumps: [5, 17],
-    },
-    5,
-    [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20],
-  ],
-  [
-    'takes the older dump where the newer is torn',
-    {
-      journals: [
-        [6, 7],
-        [8, 19],
-      ],
-      dumps: [5, 7],
-      bad: [7],
-    },
-    5,
-    [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19],
-  ],
-  [
-    'takes a dump that is too near the head rather than none',
-    { journals: [[6, 7]], dumps: [5] },
-    5,
-    [6, 7],
-  ],
-  [
-    'goes on from a dump whose journal was never begun after a kill',
-    {
-      journals: [
-        [1, 9],
-        [10, 9],
-      ],
-      dumps: [],
-    },
-    0,
-    [1, 2, 3, 4, 5, 6, 7, 8, 9],
-  ],
-  [
-    'refuses when a journal is missing',
-    { journals: [[8, 20]], dumps: [5] },
-    'DEVNET_JOURNAL_CORRUPT',
-    [],
-  ],
-  [
-    'refuses when every dump is torn and the first journal is gone',
-    { journals: [[6, 20]], dumps: [5], bad: [5] },
-    'DEVNET_JOURNAL_CORRUPT',
-    [],
-  ],
+// biome-ignore format: a table is read line by line
+const cases: [why: string, directory: Directory, from: number | string, replayed: number[][]][] = [
+  ['starts at the genesis in an empty directory', { journals: [], dumps: [] }, 0, [[]]],
+  ['replays everything where there is no dump', { journals: [[1, 3]], dumps: [] }, 0, [[1, 2, 3]]],
+  ['takes the dump below the newest journal, however near the head', { journals: [[1, 5], [6, 7]], dumps: [5] }, 5, [[6, 7]]],
+  ['takes it where nothing happened since', { journals: [[1, 5], [6, 5]], dumps: [5] }, 5, [[]]],
+  ['leaves a dump alone whose journal was never begun', { journals: [[1, 5], [6, 9]], dumps: [5, 9] }, 5, [[6, 7, 8, 9]]],
+  ['takes the older dump where the newer is torn', { journals: [[6, 7], [8, 9]], dumps: [5, 7], bad: [7] }, 5, [[6, 7], [8, 9]]],
+  ['takes the older dump where the newer is gone', { journals: [[6, 7], [8, 9]], dumps: [5] }, 5, [[6, 7], [8, 9]]],
+  ['takes the genesis where every dump is torn', { journals: [[1, 5], [6, 7]], dumps: [5], bad: [5] }, 0, [[1, 2, 3, 4, 5], [6, 7]]],
+  ['refuses when a journal is missing', { journals: [[8, 20]], dumps: [5] }, 'DEVNET_JOURNAL_CORRUPT', []],
+  ['refuses when a journal is missing between two', { journals: [[1, 5], [8, 9]], dumps: [5] }, 'DEVNET_JOURNAL_CORRUPT', []],
+  ['refuses when every dump is torn and the first journal is gone', { journals: [[6, 20]], dumps: [5], bad: [5] }, 'DEVNET_JOURNAL_CORRUPT', []],
 ]
 
 describe('devnet generations', () => {
@@ -119,10 +46,10 @@ describe('devnet generations', () => {
     it(why, () => {
       lay(root, directory)
       try {
-        const plan = readRestorePlan(root, STATES_BACK)
+        const plan = readRestorePlan(root)
         assert.equal(plan.dump?.block ?? 0, from)
-        const blocks = plan.records.flatMap((record) =>
-          record.kind === 'block' ? [record.number] : [],
+        const blocks = plan.segments.map(({ records }) =>
+          records.flatMap((record) => (record.kind === 'block' ? [record.number] : [])),
         )
         assert.deepEqual(blocks, replayed)
       } catch (caught) {
@@ -145,7 +72,7 @@ describe('devnet generations', () => {
     assert.sameMembers(readdirSync(root), [
       ...['state-7.json.gz', 'state-20.json.gz', 'journal-8.log', 'journal-21.log'],
     ])
-    assert.equal(readRestorePlan(root, STATES_BACK).dump?.block, 7)
+    assert.equal(readRestorePlan(root).dump?.block, 20)
   })
 
   it('keeps everything while there is one dump', () => {
