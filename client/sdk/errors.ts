@@ -16,6 +16,7 @@ export type ClientErrorCode =
   | 'ORDER_NOT_FOUND'
   | 'NODE_NOT_FOUND'
   | 'NODES_TOO_FEW'
+  | 'METADATA_STORES_FEW'
   | 'VOLUME_KEY_UNKNOWN'
   | 'VOLUME_INVALID'
   | 'PARAMETER_UNKNOWN'
@@ -79,6 +80,11 @@ export const CLIENT_ERRORS: ErrorCatalogue<ClientErrorCode> = {
   NODES_TOO_FEW: {
     means: 'Too few nodes of distinct farms are alive with enough room at an allowed price.',
     hint: 'Order fewer shards or less space, or wait for nodes; see "varve nodes".',
+  },
+  METADATA_STORES_FEW: {
+    means:
+      'With fewer than three metadata stores one that is away stops writing, and one that is lost and one away stop opening.',
+    hint: 'Order three or more, or say that fewer are meant: "--few-metadata", fewMetaStoresAllowed.',
   },
   VOLUME_KEY_UNKNOWN: {
     means: 'This account did not derive the key of the volume.',

@@ -42,6 +42,9 @@ export interface StoreRequest extends OrderRequest {
   readonly readers?: readonly string[] | undefined
 }
 
+/** Metadata stores of a volume unless the order insists on fewer: one may be away, and the others are still a majority. */
+const META_STORES_MIN = 3
+
 /** A volume over many nodes. */
 export interface VolumeRequest extends OrderRequest {
   readonly sizeBytes: number
@@ -49,8 +52,10 @@ export interface VolumeRequest extends OrderRequest {
   readonly dataShards?: number | undefined
   /** m, 2 unless given. */
   readonly parityShards?: number | undefined
-  /** m + 1 unless given, so that m losses leave one; at least 2. */
+  /** m + 1 unless given, at least 3: a commit and an opening need a majority of them. */
   readonly metaStores?: number | undefined
+  /** True if fewer than 3 metadata stores are meant; the contracts take 2. */
+  readonly fewMetaStoresAllowed?: boolean | undefined
   /** True lifts the rule that the slots of a group stand on distinct farms. */
   readonly sameFarmAllowed?: boolean | undefined
   /** Numbers of nodes that must not be chosen: the ones that will mount it, say. */
@@ -123,11 +128,14 @@ export async function quoteStore(connection: Connection, request: StoreRequest):
  *
  * @param connection - The grid, and who would sign.
  * @param request - What is wanted.
- * @throws NodeError `NODES_TOO_FEW`, `SIGNER_MISSING`.
+ * @throws NodeError `NODES_TOO_FEW`, `METADATA_STORES_FEW`, `SIGNER_MISSING`.
  */
 export async function quoteVolume(connection: Connection, request: VolumeRequest): Promise<Quote> {
   const { dataShards = 4, parityShards = 2, sameFarmAllowed = false, sizeBytes } = request
-  const metaStores = request.metaStores ?? Math.max(2, parityShards + 1)
+  const metaStores = request.metaStores ?? Math.max(META_STORES_MIN, parityShards + 1)
+  if (metaStores < META_STORES_MIN && request.fewMetaStoresAllowed !== true) {
+    throw new NodeError('METADATA_STORES_FEW', `${metaStores} metadata stores`)
+  }
   const shape = { sizeBytes, dataShards, parityShards, metaStores }
   const root = await deriveKeyRoot(connection.signer(), connection)
   const index = Number(await view(connection.contracts.orders, 'orderCount'))

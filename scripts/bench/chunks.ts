@@ -16,7 +16,7 @@ import { ChunkTable } from '../../agent/engines/chunks/chunk-table.ts'
 import { Cutter, gearTable } from '../../agent/engines/chunks/cutter.ts'
 import { type ByteSource, openChunks } from '../../agent/engines/chunks/index.ts'
 import { openDispersal } from '../../agent/engines/disperse/index.ts'
-import { cpuSeconds, type Figure, memoryStore, print, quiet } from './disperse.ts'
+import { benchRecordSeal, cpuSeconds, type Figure, memoryStore, print, quiet } from './disperse.ts'
 
 const never = new AbortController().signal
 const keys = {
@@ -85,6 +85,7 @@ async function volumes(bytes: Uint8Array): Promise<Figure[]> {
     slots,
     clock,
     chance: systemChance(),
+    seal: benchRecordSeal(),
     log: quiet,
     isWriter: true,
   })

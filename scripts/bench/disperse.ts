@@ -9,7 +9,11 @@ import { systemClock } from '../../agent/adapters/time/system-clock.ts'
 import type { Log } from '../../agent/base/ports.ts'
 import { MIB } from '../../agent/base/units.ts'
 import { ErasureCode } from '../../agent/engines/disperse/erasure-code.ts'
-import { openDispersal, type ShardStore } from '../../agent/engines/disperse/index.ts'
+import {
+  openDispersal,
+  type RecordSeal,
+  type ShardStore,
+} from '../../agent/engines/disperse/index.ts'
 import { kernelVariant, Stripe, shardBytesOf } from '../../agent/engines/disperse/stripe.ts'
 
 /** One measured figure. */
@@ -145,6 +149,7 @@ async function packs(k: number, m: number, workBytes: number): Promise<Figure[]>
     slots: slots(),
     clock: systemClock(),
     chance: systemChance(),
+    seal: benchRecordSeal(),
     log: quiet,
     isWriter: false,
   })
@@ -206,6 +211,10 @@ export function memoryStore(): MemoryStore {
     generation: 1,
     values,
     put: async (key, value) => void values.set(name(key), value.slice()),
+    putNew: async (key, value) => {
+      if (!values.has(name(key))) values.set(name(key), value.slice())
+      return true
+    },
     get: async (key) => values.get(name(key)),
     getRange: async (key, offset, lengthBytes) =>
       values.get(name(key))?.slice(offset, offset + lengthBytes),
@@ -224,3 +233,8 @@ export const quiet: Log = {
 }
 
 if (import.meta.main) await run(process.argv.slice(2))
+
+/** A seal for volumes whose commits nobody looks at. */
+export function benchRecordSeal(): RecordSeal {
+  return { seal: (_, plain) => plain, open: (_, sealed) => sealed, inspect: () => undefined }
+}

@@ -57,11 +57,22 @@ export function benchCommits(): CommitStore {
       const record = records.get(sequence)
       return record ? [record] : []
     },
-    head: async () => ({ sequence: records.size, storesAnswering: 1, storesTotal: 1 }),
+    head: async () => ({
+      sequence: records.size,
+      ...{ storesAnswering: 1, storesProven: 1, storesTotal: 1 },
+      ...{ isEmpty: records.size === 0, isLost: false },
+    }),
+    quorum: 1,
+    claim: async () => undefined,
+    begin: async () => undefined,
+    continueFrom: () => undefined,
+    handOver: async () => undefined,
+    isHandedOver: async () => false,
     async putSnapshot(sequence, bytes) {
       snapshots.unshift({ sequence, bytes })
     },
-    snapshots: async () => snapshots,
+    snapshots: async () =>
+      snapshots.map(({ sequence, bytes }) => ({ sequence, load: async () => bytes })),
   }
 }
 

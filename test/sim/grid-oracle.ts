@@ -10,7 +10,7 @@ import { volumeKeysFrom } from '../../agent/base/volume-keys.ts'
 import { openChunks } from '../../agent/engines/chunks/index.ts'
 import { openDispersal, type ShardStore } from '../../agent/engines/disperse/index.ts'
 import type { PackTable } from '../../agent/engines/disperse/pack-table.ts'
-import { Volume } from '../../agent/engines/files/index.ts'
+import { recordSeal, Volume } from '../../agent/engines/files/index.ts'
 import type { LedgerCursor } from '../../agent/ledger/types.ts'
 import { decodeResource } from '../../agent/state/codec.ts'
 import type { JournalChange } from '../../agent/state/journal.ts'
@@ -230,11 +230,21 @@ export class GridOracle {
       return { index, generation: slot.generation, store }
     })
     const clock = this.#clock
-    const parts = { clock, chance: seededChance(1), log: quietLog(), isWriter: false }
-    const dispersal = openDispersal({ dataShards, parityShards, slots, ...parts })
-    const chunks = openChunks({ keys: volumeKeysFrom(VOLUME_KEY), packs: dispersal, clock })
     const reader = identityOf(200)
     const writers = this.#machines.map(({ account }) => account)
+    const sealer = commitSealer({
+      chainId: SIM_CHAIN_ID,
+      grid: SIM_CONTRACTS.grid,
+      volume: volume.id,
+      volumeKey: VOLUME_KEY,
+      privateKey: reader.privateKey,
+      writers,
+      epoch: volume.writerEpoch,
+    })
+    const parts = { clock, chance: seededChance(1), log: quietLog(), isWriter: false }
+    const seal = recordSeal(sealer)
+    const dispersal = openDispersal({ dataShards, parityShards, slots, seal, ...parts })
+    const chunks = openChunks({ keys: volumeKeysFrom(VOLUME_KEY), packs: dispersal, clock })
     try {
       const opened = await Volume.open(
         {
@@ -242,15 +252,7 @@ export class GridOracle {
           chunks,
           sections: [dispersal.section, chunks.section],
           commits: dispersal.commits,
-          sealer: commitSealer({
-            chainId: SIM_CHAIN_ID,
-            grid: SIM_CONTRACTS.grid,
-            volume: volume.id,
-            volumeKey: VOLUME_KEY,
-            privateKey: reader.privateKey,
-            writers,
-            epoch: volume.writerEpoch,
-          }),
+          sealer,
           clock,
           log: quietLog(),
         },
@@ -345,6 +347,7 @@ function directStore(machine: SimMachine | undefined, namespace: string): ShardS
   }
   return {
     put: refuse,
+    putNew: refuse,
     delete: refuse,
     get: async (key) => values().get(hex(key)),
     getRange: async (key, offset, lengthBytes) =>

@@ -277,6 +277,7 @@ export class AuditWorld {
   #startMount(): void {
     const store: ShardStore = {
       put: async () => undefined,
+      putNew: async () => true,
       get: async () => undefined,
       getRange: async () => undefined,
       list: async () => [],

@@ -81,6 +81,18 @@ export class FakeShardStore implements ShardStore {
     })
   }
 
+  async putNew(key: Uint8Array, value: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    this.calls.put++
+    return this.#answer(signal, () => {
+      if (this.faults.isFenced) throw new NodeError('WRITER_FENCED', 'a newer writer took over')
+      const held = this.#values.get(hex(key))
+      if (held) return Buffer.compare(held, value) === 0
+      if (this.faults.isFull) throw new NodeError('STORE_FULL', 'no room left')
+      this.#values.set(hex(key), value.slice())
+      return true
+    })
+  }
+
   async get(key: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
     this.calls.get++
     return this.#answer(signal, () => this.#values.get(hex(key))?.slice())

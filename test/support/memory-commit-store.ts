@@ -6,11 +6,13 @@
  */
 import { createHash } from 'node:crypto'
 import { NodeError } from '../../agent/base/errors.ts'
-import type { CommitSealer, CommitStore } from '../../agent/engines/files/ports.ts'
+import type { CommitHead, CommitSealer, CommitStore } from '../../agent/engines/files/ports.ts'
 
 /** One metadata store. */
 export interface Replica {
   isAway: boolean
+  /** It stands in the place of another and was not filled. */
+  isUnfilled: boolean
   /** Claims, and what it shows, instead of the truth. */
   lie: ReplicaLie | undefined
   readonly records: Map<number, Uint8Array>
@@ -30,10 +32,15 @@ export class CommitWorld {
   /** The newest writer's epoch; older ones are refused. */
   epoch = 1
   appends = 0
+  /** The newest epoch that claimed a majority. */
+  claimed = 0
+  /** Epochs whose writer said that it ended. */
+  readonly handedOver = new Set<number>()
 
   constructor(count = 3) {
     this.replicas = Array.from({ length: count }, () => ({
       isAway: false,
+      isUnfilled: false,
       lie: undefined,
       records: new Map(),
       snapshots: new Map(),
@@ -85,8 +92,14 @@ export class MemoryCommitStore implements CommitStore {
     this.#last = sequence
   }
 
-  async read(sequence: number, signal: AbortSignal): Promise<readonly Uint8Array[]> {
+  async read(
+    sequence: number,
+    signal: AbortSignal,
+    provenNeeded = 0,
+  ): Promise<readonly Uint8Array[]> {
     await this.#turn(signal)
+    const proven = this.#world.answering.filter(({ isUnfilled }) => !isUnfilled).length
+    if (proven < provenNeeded) throw new NodeError('NOT_ENOUGH_STORES', `${proven} answer`)
     const versions = new Map<string, Uint8Array>()
     for (const { records, lie } of this.#world.answering) {
       const truth = records.get(sequence)
@@ -96,9 +109,35 @@ export class MemoryCommitStore implements CommitStore {
     return [...versions.values()]
   }
 
-  async head(
-    signal: AbortSignal,
-  ): Promise<{ sequence: number; storesAnswering: number; storesTotal: number }> {
+  get quorum(): number {
+    return this.#world.majority
+  }
+
+  async claim(epoch: number, signal: AbortSignal): Promise<void> {
+    await this.#turn(signal)
+    const { answering, majority } = this.#world
+    if (this.#world.claimed > epoch) throw new NodeError('WRITER_FENCED', 'a newer writer claimed')
+    if (answering.length < majority) throw new NodeError('NOT_ENOUGH_STORES', 'to claim')
+    this.#world.claimed = epoch
+  }
+
+  async begin(signal: AbortSignal): Promise<void> {
+    await this.#turn(signal)
+  }
+
+  continueFrom(): void {}
+
+  async handOver(signal: AbortSignal): Promise<void> {
+    await this.#turn(signal)
+    this.#world.handedOver.add(this.#epoch)
+  }
+
+  async isHandedOver(epoch: number, signal: AbortSignal): Promise<boolean> {
+    await this.#turn(signal)
+    return this.#world.handedOver.has(epoch)
+  }
+
+  async head(signal: AbortSignal): Promise<CommitHead> {
     await this.#turn(signal)
     const { answering, replicas } = this.#world
     const heads = answering.map(({ records, lie }) => lie?.head ?? Math.max(0, ...records.keys()))
@@ -106,6 +145,9 @@ export class MemoryCommitStore implements CommitStore {
       sequence: Math.max(0, ...heads),
       storesAnswering: answering.length,
       storesTotal: replicas.length,
+      storesProven: answering.filter(({ isUnfilled }) => !isUnfilled).length,
+      isEmpty: answering.length === replicas.length && Math.max(0, ...heads) === 0,
+      isLost: false,
     }
   }
 
@@ -117,14 +159,16 @@ export class MemoryCommitStore implements CommitStore {
 
   async snapshots(
     signal: AbortSignal,
-  ): Promise<readonly { sequence: number; bytes: Uint8Array }[]> {
+  ): Promise<readonly { sequence: number; load(): Promise<Uint8Array> }[]> {
     await this.#turn(signal)
     const all = this.#world.answering.flatMap(
       ({ snapshots, lie }) =>
         lie?.snapshots?.(snapshots) ??
         [...snapshots].map(([sequence, bytes]) => ({ sequence, bytes })),
     )
-    return all.sort((a, b) => b.sequence - a.sequence)
+    return all
+      .sort((a, b) => b.sequence - a.sequence)
+      .map(({ sequence, bytes }) => ({ sequence, load: async () => bytes }))
   }
 
   async #turn(signal: AbortSignal): Promise<void> {

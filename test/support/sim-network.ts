@@ -76,6 +76,10 @@ export class SimNetwork {
         const copy = value.slice()
         return ask(signal, (store) => store.put(me, namespace, hex(key), copy))
       },
+      putNew: (key, value, signal) => {
+        const copy = value.slice()
+        return ask(signal, (store) => store.putNew(me, namespace, hex(key), copy))
+      },
       get: (key, signal) => ask(signal, (store) => store.get(me, namespace, hex(key))?.slice()),
       getRange: (key, offset, lengthBytes, signal) =>
         ask(signal, (store) =>

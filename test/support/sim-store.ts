@@ -78,6 +78,20 @@ export class SimStore {
     await this.#durable(() => this.#entered(peer, name, true).values.set(key, value))
   }
 
+  /** @returns False if the key holds another value. */
+  async putNew(peer: Account, name: string, key: string, value: Uint8Array): Promise<boolean> {
+    const held = this.#entered(peer, name, true).values.get(key)
+    if (held) return Buffer.compare(held, value) === 0
+    let isTaken = true
+    await this.#durable(() => {
+      const { values } = this.#entered(peer, name, true)
+      const other = values.get(key)
+      if (other) isTaken = Buffer.compare(other, value) === 0
+      else values.set(key, value)
+    })
+    return isTaken
+  }
+
   async delete(peer: Account, name: string, key: string): Promise<void> {
     this.#entered(peer, name, true)
     await this.#durable(() => this.#entered(peer, name, true).values.delete(key))

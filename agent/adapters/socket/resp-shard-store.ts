@@ -1,5 +1,6 @@
 /** A namespace of a store on some node, as the engine `disperse` sees it. */
 import { assert } from '../../base/assert.ts'
+import { bytesEqual } from '../../base/bytes.ts'
 import { isNodeError, NodeError } from '../../base/errors.ts'
 import type { ShardStore } from '../../engines/disperse/ports.ts'
 import {
@@ -33,6 +34,19 @@ export function respShardStore(init: RespNamespaceInit): RespShardStore {
     remote,
     async put(key, value, signal) {
       await ask(['SET', key, value], signal)
+    },
+    async putNew(key, value, signal) {
+      try {
+        if ((await ask(['SETNX', key, value], signal)) === 1) return true
+      } catch (caught) {
+        // A store of a version that has no such command; what else it refuses it refuses again.
+        if (!isNodeError(caught, 'STORE_REFUSED')) throw caught
+      }
+      const held = bytesOf(await ask(['GET', key], signal))
+      if (held !== undefined && !bytesEqual(held, value)) return false
+      // What is there already may not be durable yet.
+      await ask(['SET', key, value], signal)
+      return true
     },
     async get(key, signal) {
       return bytesOf(await ask(['GET', key], signal))

@@ -8,13 +8,16 @@ import { PACK_BYTES_MAX, type PackRecord } from './pack-format.ts'
 import { type PackReadCounters, PackReader } from './pack-reader.ts'
 import { PackTable } from './pack-table.ts'
 import { PackWriter, type WriteCounters } from './pack-writer.ts'
-import type { Slot } from './ports.ts'
+import type { RecordSeal, Slot } from './ports.ts'
 import { ReplicatedLog } from './replicated-log.ts'
+import { SHARDS } from './shard-key.ts'
 import type { SlotStatus } from './slot-link.ts'
 import { SlotSet } from './slot-set.ts'
 
 /** Damaged packs that wait for repair at once; more are left to the next `heal`. */
 const REPAIRS_MAX = 64
+/** Time for a look whether a slot holds anything. */
+const LOOK_MS_MAX = 10_000
 
 /** What a dispersal is made of. */
 export interface DispersalInit {
@@ -27,6 +30,10 @@ export interface DispersalInit {
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
+  /** Seals and opens what stands on metadata stores. */
+  readonly seal: RecordSeal
+  /** Bytes believed of a snapshot that no writer sealed, as older versions stored them. */
+  readonly unsealedBytesMax?: number
   /** Repair damage as it is found; a reader that may not write leaves it. */
   readonly isWriter: boolean
 }
@@ -74,7 +81,13 @@ export class Dispersal {
     this.#code = new ErasureCode(init.dataShards, init.parityShards)
     this.#slots = new SlotSet(clock)
     this.section = new PackTable(this.#code.totalShards)
-    this.commits = new ReplicatedLog(clock, this.#code.totalShards)
+    this.commits = new ReplicatedLog({
+      clock,
+      firstSlot: this.#code.totalShards,
+      seal: init.seal,
+      hasShards: (signal) => this.#hasShards(signal),
+      ...(init.unsealedBytesMax !== undefined && { unsealedBytesMax: init.unsealedBytesMax }),
+    })
     const parts = { code: this.#code, slots: this.#slots, table: this.section, clock }
     const { signal } = this.#closing
     this.#writer = new PackWriter({ ...parts, chance, signal })
@@ -216,6 +229,21 @@ export class Dispersal {
   async settled(): Promise<void> {
     await this.#writer.settled()
     await this.#repairing
+  }
+
+  async #hasShards(signal: AbortSignal): Promise<boolean> {
+    const asked = this.#slots
+      .all()
+      .map((link) =>
+        link.call(LOOK_MS_MAX, signal, (store, own) => store.list(SHARDS, undefined, 1, own)),
+      )
+    const answers = await Promise.allSettled(asked)
+    signal.throwIfAborted()
+    const heard = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    if (heard.length < this.#code.dataShards) {
+      throw new NodeError('NOT_ENOUGH_STORES', 'too few data stores answer', { retryAfterMs: 1000 })
+    }
+    return heard.some((keys) => keys.length > 0)
   }
 
   #record(pack: number, offset: number, lengthBytes: number): PackRecord {

@@ -17,6 +17,9 @@ export type DisperseErrorCode =
   | 'STORE_UNREACHABLE'
   | 'STORE_FULL'
   | 'DISPERSAL_CLOSED'
+  | 'VOLUME_HISTORY_FORKED'
+  | 'METADATA_SOURCE_GONE'
+  | 'SNAPSHOT_PART_ABSENT'
 
 /** What each means. */
 export const DISPERSE_ERRORS: ErrorCatalogue<DisperseErrorCode> = {
@@ -75,5 +78,17 @@ export const DISPERSE_ERRORS: ErrorCatalogue<DisperseErrorCode> = {
   DISPERSAL_CLOSED: {
     means: 'The volume was closed while the call was waiting.',
     hint: 'Repeat the call after the mount is up again.',
+  },
+  VOLUME_HISTORY_FORKED: {
+    means: 'A metadata store holds acknowledged commits that the history of this writer lacks.',
+    hint: 'This writer stopped and replaced nothing. Keep every store, mount read-only, and see the guide on forked volumes.',
+  },
+  METADATA_SOURCE_GONE: {
+    means: 'The local disk lacks a commit or snapshot that a metadata store is to be filled with.',
+    hint: 'The next snapshot mends it; if it stays, check the local disk.',
+  },
+  SNAPSHOT_PART_ABSENT: {
+    means: 'No metadata store gives a part of a snapshot that matches its hash.',
+    hint: 'Another snapshot is tried by itself; see which metadata stores are away.',
   },
 }

@@ -5,8 +5,9 @@ export type { Dispersal, DispersalInit, DispersalStatus } from './dispersal.ts'
 export { DISPERSE_ERRORS, type DisperseErrorCode } from './errors.ts'
 export type { HealProgress, ScrubResult } from './healer.ts'
 export { PACK_BYTES_MAX } from './pack-format.ts'
-export type { ShardStore, Slot } from './ports.ts'
-export { COMMIT_BYTES_MAX, SNAPSHOT_BYTES_MAX } from './replicated-log.ts'
+export type { OwnHistory, RecordPlace, RecordSeal, ShardStore, Slot } from './ports.ts'
+export { COMMIT_BYTES_MAX } from './replicated-log.ts'
+export { SNAPSHOT_BYTES_MAX } from './snapshot-parts.ts'
 export { shardBytesOf } from './stripe.ts'
 
 /**

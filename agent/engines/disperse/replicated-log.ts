@@ -1,145 +1,288 @@
 /**
- * The commit log on the metadata slots: every record on every store, acknowledged by a majority and by all that answer.
+ * The commit log on the metadata slots: every record on every store, acknowledged by a majority of whole ones.
  *
- * Records prove themselves to the reader (they are chained and signed), so stores need not agree: a reader collects what there
- * is. A store that was away, or that the ledger gave to another node, is brought up to date out of the others. Old records go
- * only where a newer snapshot is whole.
+ * The rules of quorums are a table of failures in docs/design/0018-metadata-quorums.md. In short: a store counts for a writer
+ * only after this writer filled it from its own history, and for an opening only if a writer noted that it was filled; both need
+ * a majority of all slots. A writer first claims a majority; an older one that finds the claim stops. What a store holds is
+ * kept aside before another record takes its place, and an acknowledged history that the writer does not know stops it.
  */
-import { hash } from 'node:crypto'
-import { ByteReader, ByteWriter } from '../../base/byte-codec.ts'
-import { bytesEqual, concatBytes, toHex } from '../../base/bytes.ts'
-import { codeOf, NodeError } from '../../base/errors.ts'
+import { bytesEqual } from '../../base/bytes.ts'
+import { codeOf, isNodeError, NodeError } from '../../base/errors.ts'
 import { whileLinked } from '../../base/linked-abort.ts'
 import type { Clock } from '../../base/ports.ts'
-import { GIB, MIB } from '../../base/units.ts'
-import type { ShardStore, Slot } from './ports.ts'
-import { COMMITS, commitKey, SNAPSHOTS, sequenceOf, snapshotKey } from './shard-key.ts'
+import { MIB } from '../../base/units.ts'
+import { fillStore } from './fill-store.ts'
+import { newerClaim, putCommit, type Survey, surveyStore } from './metadata-store.ts'
+import type { OwnHistory, RecordSeal, ShardStore, Slot } from './ports.ts'
+import { CLAIMS, commitKey, epochKey, FILLED_KEY, HANDOVERS } from './shard-key.ts'
 import type { SlotLink, SlotStatus } from './slot-link.ts'
 import { SlotSet } from './slot-set.ts'
+import {
+  headersOf,
+  prune,
+  putSnapshotOn,
+  SNAPSHOT_BYTES_MAX,
+  SNAPSHOTS_KEPT,
+  sealHeader,
+  UNSEALED_BYTES_MAX,
+} from './snapshot-parts.ts'
+import { readSnapshot, type SnapshotClaim, snapshotClaims } from './snapshot-reader.ts'
+import { openNote, sealNote } from './store-note.ts'
 
 /** Bytes of a commit at most: what stores take as one value, with room for the protocol. */
 export const COMMIT_BYTES_MAX = 7 * MIB
-/** Bytes of one part of a snapshot. */
-export const SNAPSHOT_PART_BYTES = MIB
-/** Bytes of a snapshot at most: what is believed of a store that claims one. */
-export const SNAPSHOT_BYTES_MAX = 2 * GIB
-/** Snapshots kept: the newest may turn out unreadable. */
-const SNAPSHOTS_KEPT = 2
 /** Time for one call; an acknowledgement waits this long for a store that hangs, once, before it backs off. */
 const CALL_MS_MAX = 10_000
-/** Keys asked for at a time. */
-const PAGE_KEYS = 256
-/** Records copied to one store at a time. */
-const COPIES_AT_ONCE = 4
-const HEADER_VERSION = 1
-const HASH_BYTES = 32
-const NOTHING = new Uint8Array()
+/** Time for calls that look through all that a store holds. */
+const LOOK_MS_MAX = 6 * CALL_MS_MAX
+/** Time to store a snapshot on one store: 2 GiB at 8 MB/s. */
+const SNAPSHOT_MS_MAX = 300_000
+
+const FENCED = 'WRITER_FENCED'
 
 /** What a metadata slot is known to hold. */
 interface Replica {
   readonly link: SlotLink
-  /** False until it was compared with the others, and after every failure. */
+  /** This writer filled it, and it missed nothing since: only then it counts. */
   isComplete: boolean
-}
-
-interface SnapshotHeader {
-  readonly lengthBytes: number
-  readonly digest: Uint8Array
+  /** It missed a record while it was being filled. */
+  hasMissed: boolean
+  /** Commit up to which a note on it says that it is filled. */
+  noted: number
+  filling: Promise<number> | undefined
+  /** What keeps it from being filled. */
+  problem: string | undefined
 }
 
 /** State for status and metrics. */
 export interface LogStatus {
-  readonly slots: readonly (SlotStatus & { readonly isComplete: boolean })[]
+  readonly slots: readonly (SlotStatus & {
+    readonly isComplete: boolean
+    readonly problem: string | undefined
+  })[]
   readonly lastSequence: number
   readonly snapshotSequence: number
+  /** Records of others that stood where this writer's belong, kept aside on their store. */
+  readonly recordsAside: number
+}
+
+/** What the metadata stores say of where the log ends. */
+export interface LogHead {
+  /** Highest commit that any store claims, 0 if none. */
+  readonly sequence: number
+  readonly storesAnswering: number
+  /** Of those, stores that a writer filled and that hold what it noted. */
+  readonly storesProven: number
+  readonly storesTotal: number
+  /** Every store answers, and none holds anything: nobody ever wrote, or all was lost. */
+  readonly isEmpty: boolean
+  /** It is empty although data stores hold shards: all of its metadata was lost. */
+  readonly isLost: boolean
+}
+
+/** What a log is made with. */
+export interface ReplicatedLogInit {
+  readonly clock: Clock
+  /** Position of the first metadata slot: k + m. */
+  readonly firstSlot: number
+  readonly seal: RecordSeal
+  /** Bytes believed of a snapshot that nobody sealed. */
+  readonly unsealedBytesMax?: number
+  /** Whether any data store holds a shard: then the volume is not new, whatever its metadata stores say. */
+  readonly hasShards?: (signal: AbortSignal) => Promise<boolean>
 }
 
 /** Satisfies `CommitStore` of `engines/files`. */
 export class ReplicatedLog {
-  readonly #firstSlot: number
+  readonly #init: ReplicatedLogInit
   readonly #slots: SlotSet
   readonly #replicas = new Map<SlotLink, Replica>()
   readonly #closing = new AbortController()
-  /** Records appended here since the newest snapshots, to settle which version is right. */
-  readonly #digests = new Map<number, Uint8Array>()
+  #own: OwnHistory = { lastSequence: 0, checkpoints: [], commit: nothing, checkpoint: nothing }
+  /** Stores that bear this writer's claim, and of those that it asked last, the proven ones. */
+  readonly #claimed = new Set<SlotLink>()
+  #proven: ReadonlySet<SlotLink> = new Set()
+  #epoch = 0
   #last = 0
+  /** Newest commit known to be acknowledged: what notes promise. */
+  #acknowledged = 0
   #snapshot = 0
-  #catchingUp: Promise<void> = Promise.resolve()
+  #recordsAside = 0
+  #stopped: NodeError | undefined
 
-  /**
-   * @param clock - Time.
-   * @param firstSlot - Position of the first metadata slot: k + m.
-   */
-  constructor(clock: Clock, firstSlot: number) {
-    this.#firstSlot = firstSlot
-    this.#slots = new SlotSet(clock)
+  constructor(init: ReplicatedLogInit) {
+    this.#init = init
+    this.#slots = new SlotSet(init.clock)
   }
 
-  /** Takes over the metadata slots among `slots`; new ones are brought up to date by {@link ReplicatedLog.catchUp}. */
+  /** Takes over the metadata slots among `slots`; new ones are filled by {@link ReplicatedLog.catchUp}. */
   setSlots(slots: readonly Slot[]): void {
-    this.#slots.set(slots.filter((slot) => slot.index >= this.#firstSlot))
+    this.#slots.set(slots.filter((slot) => slot.index >= this.#init.firstSlot))
     const links = this.#slots.all()
     for (const link of this.#replicas.keys()) if (!links.includes(link)) this.#replicas.delete(link)
     for (const link of links) {
-      if (!this.#replicas.has(link)) this.#replicas.set(link, { link, isComplete: false })
+      if (this.#replicas.has(link)) continue
+      this.#replicas.set(link, {
+        ...{
+          link,
+          isComplete: false,
+          hasMissed: false,
+          noted: 0,
+          filling: undefined,
+          problem: undefined,
+        },
+      })
     }
   }
 
   /** State for status and metrics. */
   status(): LogStatus {
     return {
-      slots: [...this.#replicas.values()].map(({ link, isComplete }) => ({
+      slots: [...this.#replicas.values()].map(({ link, isComplete, problem }) => ({
         ...link.status(),
         isComplete,
+        problem,
       })),
       lastSequence: this.#last,
       snapshotSequence: this.#snapshot,
+      recordsAside: this.#recordsAside,
     }
+  }
+
+  /** Stores that must take a record, and that must answer an opening: a majority of all slots. */
+  get quorum(): number {
+    return Math.floor(this.#replicas.size / 2) + 1
+  }
+
+  /** The history that this writer holds itself: what stores are filled from. Without it nothing can be appended. */
+  continueFrom(own: OwnHistory): void {
+    this.#own = own
+    this.#last = own.lastSequence
+  }
+
+  /**
+   * Makes older writers stop: after this nothing that they append is acknowledged. Repeatable.
+   *
+   * @param epoch - Of this writer, `>= 1`.
+   * @throws NodeError `NOT_ENOUGH_STORES` (retry), `WRITER_FENCED` if a newer one claimed a store.
+   */
+  async claim(epoch: number, signal: AbortSignal): Promise<void> {
+    this.#epoch = epoch
+    await this.#onAny(signal, async (store, own, { link }) => {
+      await this.#checkClaims(store, link, own)
+      await store.put(epochKey(CLAIMS, epoch), this.#note('claim', link), own)
+      await this.#checkClaims(store, link, own)
+      for (const key of await store.list(CLAIMS, undefined, 8, own)) {
+        if (Buffer.compare(key, epochKey(CLAIMS, epoch)) < 0) await store.delete(key, own)
+      }
+      this.#claimed.add(link)
+    })
+  }
+
+  /**
+   * Begins a new volume: notes on every store that it holds all there is, which is nothing.
+   *
+   * @throws NodeError `NOT_ENOUGH_STORES` unless a majority takes the note.
+   */
+  async begin(signal: AbortSignal): Promise<void> {
+    await this.#onAny(signal, (store, own, { link }) =>
+      store.put(FILLED_KEY, this.#note('filled', link), own),
+    )
+  }
+
+  /**
+   * Says that this writer ended and has nothing left, so that the next need not wait.
+   *
+   * @throws NodeError `NOT_ENOUGH_STORES`.
+   */
+  async handOver(signal: AbortSignal): Promise<void> {
+    const key = epochKey(HANDOVERS, this.#epoch)
+    await this.#onAny(signal, (store, own, { link }) =>
+      store.put(key, this.#note('handover', link), own),
+    )
+  }
+
+  /** Whether the writer of an epoch said on some store that it ended. */
+  async isHandedOver(epoch: number, signal: AbortSignal): Promise<boolean> {
+    const found = await this.#askAll(
+      signal,
+      async (store, own, link) => {
+        const sealed = await store.get(epochKey(HANDOVERS, epoch), own)
+        return openNote(this.#init.seal, 'handover', link, sealed)?.epoch === epoch
+      },
+      0,
+    )
+    return found.some(({ answer }) => answer)
   }
 
   /**
    * Adds a record, or brings the last one again to stores that lack it.
    *
-   * @param sequence - One more than the last appended, from 1, or the last with the same bytes.
-   * @throws NodeError `NOT_ENOUGH_STORES` (retry), `WRITER_FENCED`, `COMMIT_TOO_LARGE`.
+   * @param sequence - One more than the last appended, from 1, or the last with the same bytes. Held by the own history already.
+   * @throws NodeError `NOT_ENOUGH_STORES` (retry), `WRITER_FENCED`, `VOLUME_HISTORY_FORKED`, `COMMIT_TOO_LARGE`.
    */
   async append(sequence: number, record: Uint8Array, signal: AbortSignal): Promise<void> {
+    if (this.#stopped) throw this.#stopped
     if (record.byteLength > COMMIT_BYTES_MAX) {
       throw new NodeError('COMMIT_TOO_LARGE', `commit ${sequence} has ${record.byteLength} bytes`)
     }
-    const key = commitKey(sequence)
-    this.#digests.set(sequence, hash('sha256', record, 'buffer'))
-    await this.#onMajority(signal, (store, own) => store.put(key, record, own))
+    const { seal } = this.#init
+    await this.#untilQuorum(signal)
+    await this.#onMajority(this.#following(), signal, async (store, own, replica) => {
+      const found = await putCommit(store, replica.link, seal, this.#epoch, sequence, record, own)
+      if (found) this.#recordsAside++
+      await this.#checkClaims(store, replica.link, own)
+    })
     this.#last = Math.max(this.#last, sequence)
+    this.#acknowledged = Math.max(this.#acknowledged, sequence)
   }
 
   /**
    * All versions of a record that stores hold.
    *
-   * @throws NodeError `NOT_ENOUGH_STORES` if none answers.
+   * @param provenNeeded - Stores that must answer among those that {@link ReplicatedLog.head} found proven last.
+   * @throws NodeError `NOT_ENOUGH_STORES` if fewer or none answer.
    */
-  async read(sequence: number, signal: AbortSignal): Promise<readonly Uint8Array[]> {
+  async read(
+    sequence: number,
+    signal: AbortSignal,
+    provenNeeded = 0,
+  ): Promise<readonly Uint8Array[]> {
     const key = commitKey(sequence)
     const found = await this.#askAll(signal, (store, own) => store.get(key, own))
+    if (found.filter(({ link }) => this.#proven.has(link)).length < provenNeeded) {
+      const message = `fewer than ${provenNeeded} metadata stores answer for commit ${sequence}`
+      throw new NodeError('NOT_ENOUGH_STORES', message, { retryAfterMs: 1000 })
+    }
     return distinct(found.flatMap(({ answer }) => answer ?? []))
   }
 
   /**
-   * Highest sequence that any store claims, 0 if none, and how many answered; a majority knows every acknowledged record.
+   * Where the log ends, by what stores claim.
    *
    * @throws The reason of `signal`.
    */
-  async head(
-    signal: AbortSignal,
-  ): Promise<{ sequence: number; storesAnswering: number; storesTotal: number }> {
-    const total = this.#replicas.size
+  async head(signal: AbortSignal): Promise<LogHead> {
+    const { seal } = this.#init
     const found = await this.#askAll(
       signal,
-      (store, own) => lastSequence(store, this.#last, own),
+      (store, own, link): Promise<Survey> => surveyStore(store, link, seal, this.#last, own),
       0,
     )
-    const sequence = Math.max(0, ...found.map(({ answer }) => answer))
-    return { sequence, storesAnswering: found.length, storesTotal: total }
+    // An older writer may still be acknowledged by a store that this one has not claimed: what it says may be old the next moment.
+    const counts = (link: SlotLink) => this.#epoch === 0 || this.#claimed.has(link)
+    const proven = found.filter(({ link, answer }) => answer.isProven && counts(link))
+    this.#proven = new Set(proven.map(({ link }) => link))
+    const storesTotal = this.#replicas.size
+    const isEmpty = found.length === storesTotal && found.every(({ answer }) => isBlank(answer))
+    const isLost =
+      isEmpty && proven.length === 0 && ((await this.#init.hasShards?.(signal)) ?? false)
+    return {
+      sequence: Math.max(0, ...found.map(({ answer }) => answer.last)),
+      storesAnswering: found.length,
+      storesProven: proven.length,
+      ...{ storesTotal, isEmpty, isLost },
+    }
   }
 
   /**
@@ -149,83 +292,57 @@ export class ReplicatedLog {
    * @throws NodeError `NOT_ENOUGH_STORES` (retry), `WRITER_FENCED`, `SNAPSHOT_TOO_LARGE`.
    */
   async putSnapshot(sequence: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    if (this.#stopped) throw this.#stopped
     if (bytes.byteLength > SNAPSHOT_BYTES_MAX) {
       throw new NodeError(
         'SNAPSHOT_TOO_LARGE',
         `snapshot ${sequence} has ${bytes.byteLength} bytes`,
       )
     }
-    const digest = hash('sha256', bytes, 'buffer')
-    const header = encodeHeader({ lengthBytes: bytes.byteLength, digest })
-    // The header goes last: who has it has everything.
+    const header = sealHeader(this.#init.seal, sequence, bytes)
+    await this.#untilQuorum(signal)
+    // One that does not take it still has the commits: it is filled anew before it counts again.
     await this.#onMajority(
+      this.#following(),
       signal,
-      async (store, own) => {
-        for (let part = 0; part * SNAPSHOT_PART_BYTES < bytes.byteLength; part++) {
-          const from = part * SNAPSHOT_PART_BYTES
-          const value = bytes.subarray(from, from + SNAPSHOT_PART_BYTES)
-          await store.put(snapshotKey(sequence, part + 1), value, own)
-        }
-        await store.put(snapshotKey(sequence, 0), header, own)
+      async (store, own, { link }) => {
+        await putSnapshotOn(store, sequence, bytes, header, own)
+        await store.put(FILLED_KEY, this.#note('filled', link), own)
       },
-      snapshotLimitMs(bytes.byteLength),
+      SNAPSHOT_MS_MAX,
     )
     this.#snapshot = Math.max(this.#snapshot, sequence)
     await this.#pruneAll(signal)
   }
 
   /**
-   * Whole snapshots, newest first, each once for every version that stores hold.
+   * Snapshots that stores claim, newest first, those whose header a writer sealed before others of their age.
    *
    * @throws NodeError `NOT_ENOUGH_STORES` if no store answers.
    */
   async snapshots(
     signal: AbortSignal,
-  ): Promise<readonly { sequence: number; bytes: Uint8Array }[]> {
-    const found = await this.#askAll(signal, snapshotHeaders)
-    const claims = new Map<
-      string,
-      { sequence: number; header: SnapshotHeader; links: SlotLink[] }
-    >()
-    for (const { link, answer } of found) {
-      for (const [sequence, header] of answer) {
-        const key = `${sequence}/${toHex(header.digest)}/${header.lengthBytes}`
-        const claim = claims.get(key) ?? { sequence, header, links: [] }
-        claim.links.push(link)
-        claims.set(key, claim)
-      }
-    }
-    const newest = [...claims.values()].sort((a, b) => b.sequence - a.sequence)
-    const whole: { sequence: number; bytes: Uint8Array }[] = []
-    for (const { sequence, header, links } of newest.slice(0, SNAPSHOTS_KEPT * 2)) {
-      const bytes = await this.#readSnapshot(sequence, header, links, signal)
-      if (bytes !== undefined) whole.push({ sequence, bytes })
-    }
-    return whole
+  ): Promise<readonly { sequence: number; load(): Promise<Uint8Array | undefined> }[]> {
+    const { seal, unsealedBytesMax = UNSEALED_BYTES_MAX } = this.#init
+    const found = await this.#askAll(signal, headersOf)
+    const claims = snapshotClaims(seal, found, unsealedBytesMax)
+    return claims
+      .slice(0, SNAPSHOTS_KEPT * 2)
+      .map((claim) => ({ sequence: claim.header.sequence, load: () => this.#load(claim, signal) }))
   }
 
   /**
-   * Brings stores that were away or are new up to date; for the writer, now and then. One at a time.
+   * Fills stores that were away or are new; for the writer, now and then.
    *
-   * @returns Values copied.
-   * @throws The reason of `signal`. A store that fails is tried again at the next call.
+   * @returns Records and snapshots stored.
+   * @throws NodeError `VOLUME_HISTORY_FORKED`; the reason of `signal`. A store that fails is tried again at the next call.
    */
   async catchUp(signal: AbortSignal): Promise<number> {
-    const previous = this.#catchingUp
-    const turn = Promise.withResolvers<void>()
-    this.#catchingUp = turn.promise
-    await previous
-    try {
-      let copied = 0
-      for (const replica of [...this.#replicas.values()]) {
-        signal.throwIfAborted()
-        if (replica.isComplete || !replica.link.isAvailable) continue
-        copied += await this.#fill(replica, signal)
-      }
-      return copied
-    } finally {
-      turn.resolve()
-    }
+    if (this.#stopped) throw this.#stopped
+    const copied = await untilAborted(Promise.all(this.#beginToFill()), signal)
+    if (this.#stopped) throw this.#stopped
+    await this.#renewNotes(signal)
+    return copied.reduce((sum, count) => sum + count, 0)
   }
 
   /** Aborts everything in flight. */
@@ -233,50 +350,120 @@ export class ReplicatedLog {
     this.#closing.abort(new NodeError('DISPERSAL_CLOSED', 'the commit log is closed'))
   }
 
-  /** Acknowledged by a majority of the slots and by all that answer. */
+  /** Replicas that count. */
+  #complete(): Replica[] {
+    return [...this.#replicas.values()].filter(({ isComplete }) => isComplete)
+  }
+
+  /** Replicas that get each record: those that count, and those being filled. */
+  #following(): Replica[] {
+    return [...this.#replicas.values()].filter((one) => one.isComplete || one.filling)
+  }
+
+  /** Waits until enough stores are filled that a record can be acknowledged, or none more can be. */
+  async #untilQuorum(signal: AbortSignal): Promise<void> {
+    const isEnough = () =>
+      this.#complete().filter(({ link }) => link.isAvailable).length >= this.quorum
+    const filling = new Set(isEnough() ? [] : this.#beginToFill())
+    while (filling.size > 0 && !isEnough()) {
+      const ends = [...filling].map(async (one) => {
+        await one
+        filling.delete(one)
+      })
+      await untilAborted(Promise.race(ends), signal)
+      if (this.#stopped) throw this.#stopped
+    }
+  }
+
+  /** Begins to fill what is behind; one that is being filled already goes on. */
+  #beginToFill(): Promise<number>[] {
+    const behind = [...this.#replicas.values()].filter(({ isComplete }) => !isComplete)
+    const well = behind.filter(({ link }) => link.isAvailable)
+    // Those that back off are asked too if the rest cannot be a majority.
+    const isEnough = this.#complete().length + well.length >= this.quorum
+    return (isEnough ? well : behind).map((replica) => {
+      replica.filling ??= this.#fill(replica).finally(() => {
+        replica.filling = undefined
+      })
+      return replica.filling
+    })
+  }
+
+  #note(kind: 'filled' | 'claim' | 'handover', link: SlotLink): Uint8Array {
+    const { index: slot, generation } = link
+    const note = { kind, slot, generation, epoch: this.#epoch, sequence: this.#acknowledged }
+    return sealNote(this.#init.seal, note)
+  }
+
+  /** On a majority of all slots, whatever they hold. */
+  #onAny(signal: AbortSignal, put: PutOn): Promise<void> {
+    return this.#onMajority([...this.#replicas.values()], signal, put, CALL_MS_MAX, () => true)
+  }
+
+  /** Acknowledged by a majority of all slots and by all that answer. A store that fails counts again once it is filled. */
   async #onMajority(
+    replicas: readonly Replica[],
     signal: AbortSignal,
-    put: (store: ShardStore, signal: AbortSignal) => Promise<void>,
+    put: PutOn,
     limitMs = CALL_MS_MAX,
+    counts: (replica: Replica) => boolean = ({ isComplete }) => isComplete,
   ): Promise<void> {
     return whileLinked([signal, this.#closing.signal], async (own) => {
-      const replicas = [...this.#replicas.values()]
-      const needed = Math.floor(replicas.length / 2) + 1
       const well = replicas.filter(({ link }) => link.isAvailable)
       // Those that back off are asked too if the rest cannot be a majority.
-      const asked = well.length >= needed ? well : replicas
-      for (const replica of replicas) if (!asked.includes(replica)) replica.isComplete = false
-      const results = await Promise.allSettled(
+      const asked = well.filter(counts).length >= this.quorum ? well : replicas
+      for (const replica of replicas) if (!asked.includes(replica)) this.#missed(replica, undefined)
+      const counted = new Set(asked.filter(counts))
+      const failures: unknown[] = []
+      let stored = 0
+      await Promise.all(
         asked.map(async (replica) => {
           try {
-            await replica.link.call(limitMs, own, put)
+            await replica.link.call(limitMs, own, (store, limit) => put(store, limit, replica))
+            if (counted.has(replica)) stored++
           } catch (caught) {
-            replica.isComplete = false
-            throw caught
+            this.#missed(replica, caught)
+            failures.push(caught)
           }
         }),
       )
       own.throwIfAborted()
-      const failures = results.flatMap((result) =>
-        result.status === 'rejected' ? [result.reason] : [],
-      )
-      const stored = results.length - failures.length
-      if (replicas.length > 0 && stored >= needed) return
-      const fenced = failures.filter((failure) => codeOf(failure) === 'WRITER_FENCED').length
-      if (fenced > 0 && fenced > replicas.length - needed) {
-        throw new NodeError('WRITER_FENCED', `${fenced} metadata stores refuse this writer`)
-      }
-      throw new NodeError(
-        'NOT_ENOUGH_STORES',
-        `${stored} of ${replicas.length} metadata stores took it, ${needed} are needed`,
-        { cause: failures[0], retryAfterMs: 1000, details: { stored, needed } },
-      )
+      this.#checkQuorum(stored, failures)
     })
+  }
+
+  #checkQuorum(stored: number, failures: readonly unknown[]): void {
+    if (this.#stopped) throw this.#stopped
+    const [total, needed] = [this.#replicas.size, this.quorum]
+    if (total > 0 && stored >= needed) return
+    const fenced = [...this.#replicas.values()].filter(({ problem }) => problem === FENCED).length
+    if (fenced > 0 && fenced > total - needed) {
+      throw new NodeError('WRITER_FENCED', `${fenced} metadata stores refuse this writer`)
+    }
+    throw new NodeError(
+      'NOT_ENOUGH_STORES',
+      `${stored} of ${total} metadata stores took it, ${needed} are needed`,
+      { cause: failures[0], retryAfterMs: 1000, details: { stored, needed } },
+    )
+  }
+
+  #missed(replica: Replica, caught: unknown): void {
+    replica.isComplete = false
+    replica.hasMissed = true
+    replica.problem = codeOf(caught) ?? replica.problem
+    if (isNodeError(caught, 'VOLUME_HISTORY_FORKED')) this.#stopped = caught
+  }
+
+  /** @throws NodeError `WRITER_FENCED` if a newer writer claimed the store: what it took may never be read. */
+  async #checkClaims(store: ShardStore, link: SlotLink, signal: AbortSignal): Promise<void> {
+    const claimed = await newerClaim(store, link, this.#init.seal, this.#epoch, signal)
+    if (claimed === 0) return
+    throw new NodeError('WRITER_FENCED', `a writer of epoch ${claimed} claimed the store`)
   }
 
   async #askAll<T>(
     signal: AbortSignal,
-    ask: (store: ShardStore, signal: AbortSignal) => Promise<T>,
+    ask: (store: ShardStore, signal: AbortSignal, link: SlotLink) => Promise<T>,
     answersNeeded = 1,
   ): Promise<{ link: SlotLink; answer: T }[]> {
     return whileLinked([signal, this.#closing.signal], async (own) => {
@@ -284,7 +471,12 @@ export class ReplicatedLog {
       const well = links.filter((link) => link.isAvailable)
       const asked = well.length * 2 > links.length ? well : links
       const results = await Promise.allSettled(
-        asked.map(async (link) => ({ link, answer: await link.call(CALL_MS_MAX, own, ask) })),
+        asked.map(async (link) => {
+          const answer = await link.call(CALL_MS_MAX, own, (store, limit) =>
+            ask(store, limit, link),
+          )
+          return { link, answer }
+        }),
       )
       own.throwIfAborted()
       const found = results.flatMap((result) =>
@@ -299,227 +491,101 @@ export class ReplicatedLog {
     })
   }
 
-  async #readSnapshot(
-    sequence: number,
-    header: SnapshotHeader,
-    links: readonly SlotLink[],
-    signal: AbortSignal,
-  ): Promise<Uint8Array | undefined> {
-    return whileLinked([signal, this.#closing.signal], async (own) => {
-      for (const link of links) {
-        try {
-          const bytes = await link.call(snapshotLimitMs(header.lengthBytes), own, (store, limit) =>
-            readParts(store, sequence, header.lengthBytes, limit),
-          )
-          if (bytes && bytesEqual(hash('sha256', bytes, 'buffer'), header.digest)) return bytes
-        } catch {
-          own.throwIfAborted()
-        }
-      }
-      return undefined
-    })
+  #load(claim: SnapshotClaim, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return whileLinked([signal, this.#closing.signal], (own) =>
+      readSnapshot(this.#init.clock, claim, own),
+    )
   }
 
   async #pruneAll(signal: AbortSignal): Promise<void> {
     return whileLinked([signal, this.#closing.signal], async (own) => {
-      const pruned = [...this.#replicas.values()].map(async ({ link }) => {
-        if (!link.isAvailable) return
-        await link.call(CALL_MS_MAX * 6, own, prune)
+      const pruned = this.#complete().map(async ({ link }) => {
+        if (link.isAvailable) await link.call(LOOK_MS_MAX, own, prune)
       })
       // What is not pruned now is pruned after the next snapshot.
       await Promise.allSettled(pruned)
       own.throwIfAborted()
-      const oldest = this.#snapshot
-      for (const sequence of this.#digests.keys())
-        if (sequence < oldest) this.#digests.delete(sequence)
     })
   }
 
-  /** Copies to a store what the others hold and it lacks. */
-  async #fill(replica: Replica, signal: AbortSignal): Promise<number> {
-    return whileLinked([signal, this.#closing.signal], async (own) => {
-      const sources = this.#slots.all().filter((link) => link !== replica.link && link.isAvailable)
-      replica.isComplete = true
-      try {
-        let copied = 0
-        for (const source of sources) copied += await this.#copy(source, replica.link, own)
-        await replica.link.call(CALL_MS_MAX * 6, own, prune)
-        // A store alone has nobody to learn from, and is complete only if the others were asked.
-        if (sources.length < this.#replicas.size - 1) replica.isComplete = false
-        return copied
-      } catch {
-        replica.isComplete = false
-        own.throwIfAborted()
-        return 0
-      }
+  /** A note that promises less than a store holds would not show that it lost something. */
+  async #renewNotes(signal: AbortSignal): Promise<void> {
+    const sequence = this.#acknowledged
+    const old = this.#complete().filter(({ noted, link }) => noted < sequence && link.isAvailable)
+    const renewed = old.map(async (replica) => {
+      const note = this.#note('filled', replica.link)
+      await replica.link.put(FILLED_KEY, note, CALL_MS_MAX, signal)
+      replica.noted = sequence
     })
+    await Promise.allSettled(renewed)
+    signal.throwIfAborted()
   }
 
-  async #copy(source: SlotLink, target: SlotLink, signal: AbortSignal): Promise<number> {
-    const newest = await source.call(CALL_MS_MAX * 6, signal, (store, own) => inventory(store, own))
-    const held = await target.call(CALL_MS_MAX * 6, signal, (store, own) => inventory(store, own))
-    let copied = 0
-    // Snapshots first, their headers last; then commits, oldest first.
-    const keys = [...newest.snapshotKeys.reverse(), ...newest.commitKeys]
-    const heldKeys = new Set([...held.snapshotKeys, ...held.commitKeys].map(toHex))
-    for (let first = 0; first < keys.length; ) {
-      const isHeader = keys[first]?.at(-1) === 0
-      const batch = keys.slice(first, first + (isHeader ? 1 : COPIES_AT_ONCE))
-      first += batch.length
-      const done = await Promise.all(
-        batch.map((key) => this.#copyOne(key, heldKeys.has(toHex(key)), source, target, signal)),
-      )
-      copied += done.filter(Boolean).length
+  async #fill(replica: Replica): Promise<number> {
+    const { link } = replica
+    const { signal } = this.#closing
+    const parts = {
+      ...{
+        seal: this.#init.seal,
+        own: this.#own,
+        epoch: this.#epoch,
+        acknowledged: this.#acknowledged,
+      },
     }
-    return copied
-  }
-
-  async #copyOne(
-    key: Uint8Array,
-    isHeld: boolean,
-    source: SlotLink,
-    target: SlotLink,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    const own = key[0] === COMMITS[0] ? this.#digests.get(sequenceOf(key) ?? 0) : undefined
-    // What it holds is replaced only if it is not what this writer appended.
-    if (isHeld && own === undefined) return false
-    const value = await source.get(key, CALL_MS_MAX, signal)
-    if (value === undefined) return false
-    if (own !== undefined && !bytesEqual(hash('sha256', value, 'buffer'), own)) return false
-    if (isHeld) {
-      const old = await target.get(key, CALL_MS_MAX, signal)
-      if (old !== undefined && bytesEqual(old, value)) return false
+    replica.hasMissed = false
+    try {
+      const store = boundedStore(link)
+      await this.#checkClaims(store, link, signal)
+      const { copied, contradictions } = await fillStore(store, link, parts, signal)
+      this.#recordsAside += contradictions.length
+      replica.problem = undefined
+      replica.noted = parts.acknowledged
+      replica.isComplete = !replica.hasMissed
+      return copied
+    } catch (caught) {
+      this.#missed(replica, caught)
+      return 0
     }
-    await target.put(key, value, CALL_MS_MAX, signal)
-    return true
   }
 }
 
-/** Highest sequence of a commit that a store holds, 0 if none: gallops from where it is thought to be, then halves. */
-async function lastSequence(store: ShardStore, from: number, signal: AbortSignal): Promise<number> {
-  const nextAfter = async (sequence: number): Promise<number | undefined> => {
-    const [key] = await store.list(COMMITS, commitKey(Math.max(0, sequence)), 1, signal)
-    const found = key && sequenceOf(key)
-    return found !== undefined && found > sequence ? found : undefined
-  }
-  let low = (await nextAfter(from - 1)) ?? (await nextAfter(0))
-  if (low === undefined) return 0
-  let high = Number.POSITIVE_INFINITY
-  for (let jump = 1; high - low > 1; jump *= 2) {
-    const target = high === Number.POSITIVE_INFINITY ? low + jump : Math.floor((low + high) / 2)
-    if (target > Number.MAX_SAFE_INTEGER) return low
-    const found = await nextAfter(target - 1)
-    if (found === undefined) high = target
-    else low = found
-  }
-  return low
-}
+type PutOn = (store: ShardStore, signal: AbortSignal, replica: Replica) => Promise<void>
 
-/** All keys of commits and snapshots of a store, each kind ascending. */
-async function inventory(
-  store: ShardStore,
-  signal: AbortSignal,
-): Promise<{ commitKeys: Uint8Array[]; snapshotKeys: Uint8Array[] }> {
-  const snapshotKeys = await listAll(store, SNAPSHOTS, signal)
-  const commitKeys = await listAll(store, COMMITS, signal)
-  const headers = snapshotKeys.filter(isHeaderKey).map((key) => sequenceOf(key) ?? 0)
-  const kept = new Set(headers.slice(-SNAPSHOTS_KEPT))
-  const oldest = Math.min(...kept)
+/** The store behind a link, each call of it with a time limit of its own. */
+function boundedStore(link: SlotLink): ShardStore {
+  const bounded = <T>(signal: AbortSignal, work: Parameters<typeof link.call<T>>[2]) =>
+    link.call<T>(CALL_MS_MAX, signal, work)
   return {
-    snapshotKeys: snapshotKeys.filter((key) => kept.has(sequenceOf(key) ?? -1)),
-    commitKeys: commitKeys.filter((key) => kept.size === 0 || (sequenceOf(key) ?? 0) > oldest),
+    put: (key, value, signal) => bounded(signal, (store, own) => store.put(key, value, own)),
+    putNew: (key, value, signal) => bounded(signal, (store, own) => store.putNew(key, value, own)),
+    get: (key, signal) => bounded(signal, (store, own) => store.get(key, own)),
+    getRange: (key, offset, lengthBytes, signal) =>
+      bounded(signal, (store, own) => store.getRange(key, offset, lengthBytes, own)),
+    list: (prefix, after, limit, signal) =>
+      bounded(signal, (store, own) => store.list(prefix, after, limit, own)),
+    delete: (key, signal) => bounded(signal, (store, own) => store.delete(key, own)),
   }
 }
 
-/** Deletes what only snapshots older than the kept ones need; nothing while there are not enough. */
-async function prune(store: ShardStore, signal: AbortSignal): Promise<void> {
-  const snapshotKeys = await listAll(store, SNAPSHOTS, signal)
-  const headers = snapshotKeys.filter(isHeaderKey).map((key) => sequenceOf(key) ?? 0)
-  const kept = headers.slice(-SNAPSHOTS_KEPT)
-  const oldest = kept[0]
-  if (oldest === undefined || kept.length < SNAPSHOTS_KEPT) return
-  // Headers sort before their parts, so a torn removal leaves no header without parts.
-  for (const key of snapshotKeys)
-    if ((sequenceOf(key) ?? 0) < oldest) await store.delete(key, signal)
-  for (const key of await listAll(store, COMMITS, signal)) {
-    if ((sequenceOf(key) ?? Number.MAX_SAFE_INTEGER) > oldest) break
-    await store.delete(key, signal)
-  }
-}
-
-async function snapshotHeaders(
-  store: ShardStore,
-  signal: AbortSignal,
-): Promise<[number, SnapshotHeader][]> {
-  const keys = (await listAll(store, SNAPSHOTS, signal)).filter(isHeaderKey).slice(-SNAPSHOTS_KEPT)
-  const found: [number, SnapshotHeader][] = []
-  for (const key of keys) {
-    const header = decodeHeader((await store.get(key, signal)) ?? NOTHING)
-    const sequence = sequenceOf(key)
-    if (header !== undefined && sequence !== undefined) found.push([sequence, header])
-  }
-  return found
-}
-
-async function readParts(
-  store: ShardStore,
-  sequence: number,
-  lengthBytes: number,
-  signal: AbortSignal,
-): Promise<Uint8Array | undefined> {
-  const parts: Uint8Array[] = []
-  // Memory is spent on what arrived and not on what was claimed.
-  for (let at = 0; at < lengthBytes; at += SNAPSHOT_PART_BYTES) {
-    const part = await store.get(snapshotKey(sequence, at / SNAPSHOT_PART_BYTES + 1), signal)
-    if (part?.byteLength !== Math.min(SNAPSHOT_PART_BYTES, lengthBytes - at)) return undefined
-    parts.push(part)
-  }
-  return concatBytes(parts)
-}
-
-/** Every key with a prefix; a store that does not move on is not followed for ever. */
-async function listAll(
-  store: ShardStore,
-  prefix: Uint8Array,
-  signal: AbortSignal,
-): Promise<Uint8Array[]> {
-  const keys: Uint8Array[] = []
-  for (;;) {
-    const after = keys.at(-1)
-    const page = await store.list(prefix, after, PAGE_KEYS, signal)
-    const next = page.filter(
-      (key) => key[0] === prefix[0] && (after === undefined || Buffer.compare(key, after) > 0),
-    )
-    keys.push(...next)
-    if (next.length === 0 || page.length < PAGE_KEYS) return keys
-  }
-}
-
-function isHeaderKey(key: Uint8Array): boolean {
-  return key.byteLength === 13 && key.subarray(9).every((byte) => byte === 0)
-}
-
-function encodeHeader(header: SnapshotHeader): Uint8Array {
-  return new ByteWriter()
-    .byte(HEADER_VERSION)
-    .integer(header.lengthBytes)
-    .bytes(header.digest)
-    .finish()
-}
-
-function decodeHeader(bytes: Uint8Array): SnapshotHeader | undefined {
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const gaveUp = Promise.withResolvers<never>()
+  const give = () => gaveUp.reject(signal.reason)
+  signal.addEventListener('abort', give, { once: true })
   try {
-    const reader = new ByteReader(bytes, 'SNAPSHOT_TOO_LARGE')
-    if (reader.byte() !== HEADER_VERSION) return undefined
-    const lengthBytes = reader.integer(SNAPSHOT_BYTES_MAX)
-    const digest = reader.bytes(HASH_BYTES).slice()
-    reader.end()
-    return { lengthBytes, digest }
-  } catch {
-    // A store that gives no header has no snapshot.
-    return undefined
+    return await Promise.race([work, gaveUp.promise])
+  } finally {
+    signal.removeEventListener('abort', give)
   }
+}
+
+function nothing(): undefined {
+  return undefined
+}
+
+/** Nobody ever noted or stored anything but the beginning of a volume. */
+function isBlank({ last, snapshot, isEmpty, note }: Survey): boolean {
+  return isEmpty || (last === 0 && snapshot === 0 && note?.sequence === 0)
 }
 
 function distinct(versions: readonly Uint8Array[]): Uint8Array[] {
@@ -528,9 +594,4 @@ function distinct(versions: readonly Uint8Array[]): Uint8Array[] {
     if (!found.some((other) => bytesEqual(other, version))) found.push(version)
   }
   return found
-}
-
-/** A snapshot gets the time of all its parts. */
-function snapshotLimitMs(lengthBytes: number): number {
-  return CALL_MS_MAX * (2 + Math.ceil(lengthBytes / SNAPSHOT_PART_BYTES))
 }

@@ -304,6 +304,7 @@ export class Disperser {
     const { signal } = this.#abort
     const { sequence, hash } = this.#head
     if (!this.#isConfirmed) {
+      await commits.claim(this.#start.epoch, signal)
       const claimed = await commits.head(signal)
       if (claimed.storesAnswering === 0) throw new NodeError('NOT_ENOUGH_STORES', 'none answers')
       for (const at of [sequence, sequence + 1]) {
@@ -431,7 +432,8 @@ export class Disperser {
         if (this.#state === 'waiting-for-stores') this.#becomes('ok', undefined)
         return
       } catch (caught) {
-        if (signal.aborted || !isNodeError(caught) || isNodeError(caught, 'WRITER_FENCED')) {
+        const isFinal = isNodeError(caught, 'WRITER_FENCED', 'VOLUME_HISTORY_FORKED')
+        if (signal.aborted || !isNodeError(caught) || isFinal) {
           throw caught
         }
         this.#becomes('waiting-for-stores', describeError(caught))
@@ -445,7 +447,8 @@ export class Disperser {
     if (this.#abort.signal.aborted) return
     const isFenced = isNodeError(caught, 'WRITER_FENCED')
     this.#becomes(isFenced ? 'fenced' : 'failed', describeError(caught))
-    if (!isFenced) this.#parts.log.error({ code: codeOf(caught) }, 'dispersal stopped by a bug')
+    const message = isNodeError(caught) ? 'dispersal stopped' : 'dispersal stopped by a bug'
+    if (!isFenced) this.#parts.log.error({ code: codeOf(caught), err: caught }, message)
     this.#releaseWriters()
     this.#settleWaiters(this.#stopped())
   }

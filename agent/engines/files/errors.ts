@@ -33,6 +33,7 @@ export type VolumeErrorCode =
   | 'JOURNAL_FAILED'
   | 'VOLUME_HEAD_UNKNOWN'
   | 'VOLUME_HISTORY_INCOMPLETE'
+  | 'VOLUME_HISTORY_LOST'
   | 'VOLUME_EPOCH_OLD'
   | 'VOLUME_CLOSED'
   | 'WRITER_FENCED'
@@ -75,12 +76,17 @@ export const FILES_ERRORS: ErrorCatalogue<FileErrorCode | VolumeErrorCode> = {
     hint: 'Check the disk; the volume recovers what was acknowledged when it is opened again.',
   },
   VOLUME_HEAD_UNKNOWN: {
-    means: 'Too few metadata stores answer to know the newest commit.',
+    means:
+      'Too few metadata stores prove their history to know the newest commit: one that was replaced and not filled proves none.',
     hint: 'It is tried again by itself; see which stores are away.',
   },
   VOLUME_HISTORY_INCOMPLETE: {
     means: 'A later commit verifies, but the stores that answer lack one before it.',
     hint: 'It is tried again by itself; see which metadata stores are away.',
+  },
+  VOLUME_HISTORY_LOST: {
+    means: 'Data stores hold shards of the volume, but every metadata store is empty.',
+    hint: 'Nothing was written. Bring back a metadata store or the machine that wrote last; else the files cannot be found.',
   },
   VOLUME_EPOCH_OLD: {
     means: 'The volume holds commits of a newer writer than this one.',

@@ -21,5 +21,6 @@ export type {
   CommitStore,
   Section,
 } from './ports.ts'
+export { recordSeal } from './record-seal.ts'
 export { Volume } from './volume.ts'
 export type { VolumeFigures, VolumeOptions, VolumePorts } from './volume-options.ts'

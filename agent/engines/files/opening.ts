@@ -23,7 +23,7 @@ import {
 import { JOURNAL_DIRECTORY, Journal } from './journal.ts'
 import { LocalArchive, putAside } from './local-archive.ts'
 import { decodeOperation } from './operations.ts'
-import type { ChunkNumber, CommitSealer, CommitStore } from './ports.ts'
+import type { ChunkNumber, CommitHead, CommitSealer, CommitStore } from './ports.ts'
 import type { Sections } from './sections.ts'
 import { decodeSnapshot, loadSnapshot, type Snapshot } from './snapshot-format.ts'
 import { Tree } from './tree.ts'
@@ -71,13 +71,16 @@ export interface OpeningParts {
 
 interface Candidate {
   readonly sequence: number
-  readonly sealed: Uint8Array
+  /** Undefined if it is not to be had after all. */
+  load(): Promise<Uint8Array | undefined>
   readonly isLocal: boolean
 }
 
 interface Result {
   readonly state: VolumeState
   readonly base: Candidate | undefined
+  /** Bytes of `base`. */
+  readonly sealed: Uint8Array | undefined
   readonly links: readonly HistoryLink[]
   readonly isCutOff: boolean
 }
@@ -86,8 +89,9 @@ interface Result {
  * Opens for writing.
  *
  * @param epoch - This writer's epoch on the ledger, `>= 1`.
- * @param storesNeeded - Metadata stores that must answer; undefined for what a majority write demands.
- * @throws NodeError `VOLUME_HEAD_UNKNOWN`, `VOLUME_HISTORY_INCOMPLETE` (repeat later), `VOLUME_EPOCH_OLD`, `DISK_*`.
+ * @param storesNeeded - Metadata stores that must prove their history; undefined for what a commit needs.
+ * @throws NodeError `VOLUME_HEAD_UNKNOWN`, `VOLUME_HISTORY_INCOMPLETE`, `NOT_ENOUGH_STORES` (repeat later), `VOLUME_EPOCH_OLD`,
+ *   `VOLUME_HISTORY_LOST`, `WRITER_FENCED`, `DISK_*`.
  */
 export async function openWriter(
   parts: OpeningParts,
@@ -115,7 +119,7 @@ export async function openWriter(
   const archive = LocalArchive.open(disk)
 
   const local = journal.base?.epoch === epoch ? await openLocal(parts, archive, journal) : undefined
-  const found = local ?? (await openRemote(parts, archive, storesNeeded, signal))
+  const found = local ?? (await openRemote(parts, archive, epoch, storesNeeded, signal))
   const { state } = found
   if (state.head.epoch > epoch) {
     throw new NodeError('VOLUME_EPOCH_OLD', `commits of epoch ${state.head.epoch} exist`, {
@@ -137,6 +141,7 @@ export async function openWriter(
     journal = openJournal().journal
   }
   await keepHistory(archive, found)
+  parts.commits.continueFrom(archive)
   const replayedBytes = replayFrom === undefined ? 0 : replay(journal, state, replayFrom)
   beginJournal(parts.clock, journal, state, epoch)
   const coveredTo = replayFrom ?? 0
@@ -160,11 +165,7 @@ export async function openReader(
   const snapshots = (await parts.commits.snapshots(signal)).filter(
     ({ sequence }) => sequence <= upTo,
   )
-  const candidates = snapshots.map(({ sequence, bytes }) => ({
-    sequence,
-    sealed: bytes,
-    isLocal: false,
-  }))
+  const candidates = snapshots.map((snapshot) => ({ ...snapshot, isLocal: false }))
   const result = await chooseHistory(parts, candidates, Math.min(claimed.sequence, upTo), read)
   return result.state
 }
@@ -211,26 +212,19 @@ async function openLocal(
 async function openRemote(
   parts: OpeningParts,
   archive: LocalArchive,
+  epoch: number,
   storesNeeded: number | undefined,
   signal: AbortSignal,
 ): Promise<Result> {
   const { commits, sealer } = parts
-  const claimed = await commits.head(signal)
-  const needed = storesNeeded ?? Math.max(1, Math.ceil(claimed.storesTotal / 2))
-  const { storesAnswering } = claimed
-  if (storesAnswering < needed) {
-    throw headUnknown(`${storesAnswering} of ${claimed.storesTotal} metadata stores answer`)
-  }
+  const needed = storesNeeded ?? commits.quorum
+  const claimed = await provenHead(parts, archive, epoch, needed, signal)
   const read: ReadVersions = async (sequence) => {
     const sealed = archive.commit(sequence)
-    const remote = await commits.read(sequence, signal)
+    const remote = await commits.read(sequence, signal, needed)
     return sealed ? [sealed, ...remote] : remote
   }
-  const remote = (await commits.snapshots(signal)).map(({ sequence, bytes }) => ({
-    sequence,
-    sealed: bytes,
-    isLocal: false,
-  }))
+  const remote = (await commits.snapshots(signal)).map((one) => ({ ...one, isLocal: false }))
   const candidates = [...localCandidates(archive), ...remote]
   const until = Math.max(claimed.sequence, archive.lastSequence)
   const result = await chooseHistory(parts, candidates, until, read)
@@ -238,11 +232,54 @@ async function openRemote(
   if (claimed.sequence > result.state.head.sequence) {
     await checkNothingBeyond(result.state.head, claimed.sequence, read, sealer)
     // Somebody claims what nobody shows: a liar, if enough others would have to know better.
-    if (storesAnswering - 1 < needed) {
+    if (claimed.storesProven - 1 < needed) {
       throw headUnknown(`a store claims commit ${claimed.sequence} but does not show it`)
     }
   }
   return result
+}
+
+/**
+ * Fences older writers, then asks where the log ends: only of stores that were filled, and of as many as a commit needs, so that
+ * every commit that was ever acknowledged is on one of them. From nothing only a volume begins that nobody ever wrote.
+ */
+async function provenHead(
+  parts: OpeningParts,
+  archive: LocalArchive,
+  epoch: number,
+  needed: number,
+  signal: AbortSignal,
+): Promise<CommitHead> {
+  const { commits } = parts
+  await claimed(commits, epoch, signal)
+  const found = await commits.head(signal)
+  if (found.storesProven >= needed) return found
+  if (found.isLost) {
+    throw new NodeError('VOLUME_HISTORY_LOST', 'data stores hold shards, metadata stores nothing')
+  }
+  const { storesProven, storesAnswering, storesTotal } = found
+  if (!found.isEmpty || archive.lastSequence > 0) {
+    throw headUnknown(
+      `${storesProven} of ${storesTotal} metadata stores prove their history, ${needed} are needed; ${storesAnswering} answer`,
+    )
+  }
+  await commits.begin(signal)
+  return await commits.head(signal)
+}
+
+async function claimed(commits: CommitStore, epoch: number, signal: AbortSignal): Promise<void> {
+  try {
+    await commits.claim(epoch, signal)
+  } catch (caught) {
+    signal.throwIfAborted()
+    if (isNodeError(caught, 'WRITER_FENCED')) {
+      throw new NodeError('VOLUME_EPOCH_OLD', 'a newer writer claimed the metadata stores', {
+        cause: caught,
+      })
+    }
+    if (isNodeError(caught, 'NOT_ENOUGH_STORES')) throw headUnknown(describeError(caught), caught)
+    throw caught
+  }
 }
 
 /** Looks for authentic commits beyond a gap, near it and where a store claims its head to be. */
@@ -298,10 +335,13 @@ async function tryHistory(
 ): Promise<Result | undefined> {
   const { sections, sealer, log } = parts
   let snapshot: Snapshot | undefined
+  let sealed: Uint8Array | undefined
   let state: VolumeState
   try {
     if (base) {
-      snapshot = decodeSnapshot(sealer.open(base.sequence, base.sealed))
+      sealed = await base.load()
+      if (sealed === undefined) return undefined
+      snapshot = decodeSnapshot(sealer.open(base.sequence, sealed))
       if (snapshot.header.sequence !== base.sequence) return undefined
       sections.restore(snapshot.sections)
     } else sections.clear()
@@ -316,7 +356,7 @@ async function tryHistory(
     state = advance(state, link, sections, () => false).state
     links.push(link)
   })
-  return { state, base, links, isCutOff }
+  return { state, base, sealed, links, isCutOff }
 }
 
 function stateOf(snapshot: Snapshot): VolumeState {
@@ -341,10 +381,11 @@ function emptyState(): VolumeState {
 }
 
 function localCandidates(archive: LocalArchive): Candidate[] {
-  return archive.checkpoints.flatMap((sequence) => {
-    const sealed = archive.checkpoint(sequence)
-    return sealed ? [{ sequence, sealed, isLocal: true }] : []
-  })
+  return archive.checkpoints.map((sequence) => ({
+    sequence,
+    load: async () => archive.checkpoint(sequence),
+    isLocal: true,
+  }))
 }
 
 /** Position from which the journal continues the head, undefined if it does not. */
@@ -387,7 +428,7 @@ function beginJournal(clock: Clock, journal: Journal, state: VolumeState, epoch:
 
 /** Makes the local archive hold the chosen history, so that the next opening needs no network. */
 async function keepHistory(archive: LocalArchive, found: Result): Promise<void> {
-  const { base, links, state } = found
+  const { base, sealed, links, state } = found
   const isSame = links.every((link) => {
     const held = archive.commit(link.sequence)
     return held === undefined || bytesEqual(held, link.sealed)
@@ -396,16 +437,16 @@ async function keepHistory(archive: LocalArchive, found: Result): Promise<void> 
     archive.lastSequence <= state.head.sequence && isSame && base?.isLocal !== false
   if (!isContinued) {
     archive.reset()
-    if (base) await archive.saveCheckpoint(base.sequence, base.sealed)
+    if (base && sealed) await archive.saveCheckpoint(base.sequence, sealed)
   }
   const missing = links.filter((link) => archive.commit(link.sequence) === undefined)
   for (const link of missing) archive.save(link.sequence, link.sealed)
   if (missing.length > 0) await archive.sync()
 }
 
-function headUnknown(message: string): NodeError<'VOLUME_HEAD_UNKNOWN'> {
+function headUnknown(message: string, cause?: unknown): NodeError<'VOLUME_HEAD_UNKNOWN'> {
   const RETRY_MS = 1000
-  return new NodeError('VOLUME_HEAD_UNKNOWN', message, { retryAfterMs: RETRY_MS })
+  return new NodeError('VOLUME_HEAD_UNKNOWN', message, { cause, retryAfterMs: RETRY_MS })
 }
 
 function isBetter(a: Head, b: Head): boolean {

@@ -60,26 +60,71 @@ export interface Section {
   restore(bytes: Uint8Array): void
 }
 
+/** Where the commit log ends, by what metadata stores say. */
+export interface CommitHead {
+  /** Highest sequence that any reachable store claims, 0 if none. */
+  readonly sequence: number
+  readonly storesAnswering: number
+  /** Of those, stores that a writer noted to be filled: only they count for an opening. */
+  readonly storesProven: number
+  readonly storesTotal: number
+  /** Every store answers, and none holds anything. */
+  readonly isEmpty: boolean
+  /** It is empty although data stores hold shards. */
+  readonly isLost: boolean
+}
+
+/** The history as this writer's disk holds it; metadata stores are filled from it. */
+export interface OwnHistory {
+  /** Newest commit held, by itself or within a checkpoint; 0 if none. */
+  readonly lastSequence: number
+  /** Sequences of sealed snapshots, newest first. */
+  readonly checkpoints: readonly number[]
+  commit(sequence: number): Uint8Array | undefined
+  checkpoint(sequence: number): Uint8Array | undefined
+}
+
 /** The replicated commit log on the volume's metadata stores. Records are opaque and self-verifying to the reader. */
 export interface CommitStore {
+  /** Stores that must take a record, and that must be proven for an opening: a majority of all. */
+  readonly quorum: number
+  /**
+   * Makes older writers stop: nothing that they append after this is acknowledged. Repeatable.
+   *
+   * @throws NodeError `NOT_ENOUGH_STORES` (retry), `WRITER_FENCED` if a newer writer did so.
+   */
+  claim(epoch: number, signal: AbortSignal): Promise<void>
+  /** Notes that the volume begins with nothing. @throws NodeError `NOT_ENOUGH_STORES`. */
+  begin(signal: AbortSignal): Promise<void>
+  /** Says what stores are filled from; before the first append. */
+  continueFrom(own: OwnHistory): void
+  /** Says that this writer ended and has nothing left. @throws NodeError `NOT_ENOUGH_STORES`. */
+  handOver(signal: AbortSignal): Promise<void>
+  /** Whether the writer of an epoch said that it ended. */
+  isHandedOver(epoch: number, signal: AbortSignal): Promise<boolean>
   /**
    * Adds record `sequence`.
    *
    * @param sequence - Exactly one more than the last appended, from 1. Or the last one again with the same bytes, which
    *   brings it to stores that lack it: what a writer does after a crash, as it cannot know how far it came.
-   * @throws NodeError `NOT_ENOUGH_STORES` (retry), `WRITER_FENCED` (a newer writer took over: stop for good).
+   * @throws NodeError `NOT_ENOUGH_STORES` (retry); `WRITER_FENCED` (a newer writer took over), `VOLUME_HISTORY_FORKED` (a store
+   *   holds acknowledged commits that this writer lacks): stop for good.
    */
   append(sequence: number, record: Uint8Array, signal: AbortSignal): Promise<void>
-  /** All distinct versions of a record that reachable stores hold; the reader picks the one that verifies. */
-  read(sequence: number, signal: AbortSignal): Promise<readonly Uint8Array[]>
-  /** Highest sequence that any reachable store claims, 0 if none; and whether all of the stores answered. */
-  head(
-    signal: AbortSignal,
-  ): Promise<{ sequence: number; storesAnswering: number; storesTotal: number }>
+  /**
+   * All distinct versions of a record that reachable stores hold; the reader picks the one that verifies.
+   *
+   * @param provenNeeded - Proven stores that must answer, 0 if left out.
+   */
+  read(sequence: number, signal: AbortSignal, provenNeeded?: number): Promise<readonly Uint8Array[]>
+  /** Where the log ends. */
+  head(signal: AbortSignal): Promise<CommitHead>
   /** Stores a snapshot of the state after commit `sequence`. */
   putSnapshot(sequence: number, bytes: Uint8Array, signal: AbortSignal): Promise<void>
-  /** Candidate snapshots, newest first. */
-  snapshots(signal: AbortSignal): Promise<readonly { sequence: number; bytes: Uint8Array }[]>
+  /** Candidate snapshots, best first; each is loaded only when it is asked for. */
+  snapshots(
+    signal: AbortSignal,
+  ): Promise<readonly { sequence: number; load(): Promise<Uint8Array | undefined> }[]>
 }
 
 /** Seals commits: AES-256-GCM under a key derived from the volume key, and the writer's signature. */

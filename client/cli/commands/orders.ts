@@ -39,6 +39,7 @@ interface VolumeOptions extends OrderOptions {
   readonly size: number
   readonly shards: { readonly dataShards: number; readonly parityShards: number }
   readonly meta?: number
+  readonly fewMetadata?: boolean
   readonly sameFarm?: boolean
   readonly avoid?: string[]
 }
@@ -108,7 +109,8 @@ function addVolume(order: Command): void {
         .argParser(shardsArgument)
         .default({ dataShards: 4, parityShards: 2 }, '4+2'),
     )
-    .option('--meta <number>', 'metadata stores (default: m + 1, at least 2)', countArgument)
+    .option('--meta <number>', 'metadata stores (default: m + 1, at least 3)', countArgument)
+    .option('--few-metadata', 'order fewer than 3 metadata stores all the same')
     .option('--same-farm', 'let several slots stand on one farm')
     .option(
       '--avoid <nodes...>',
@@ -120,12 +122,17 @@ function addVolume(order: Command): void {
     )
     .action(async (_, command: Command) => {
       const context = contextOf<VolumeOptions>(command)
-      const { size, shards, meta, sameFarm, time } = context.options
+      const { size, shards, meta, fewMetadata, sameFarm, time } = context.options
       const avoid = context.options.avoid?.map(numberArgument)
       await placing(context, (grid) =>
         grid.quoteVolume({
           ...{ sizeBytes: size, seconds: time, ...shards },
-          ...{ metaStores: meta, sameFarmAllowed: sameFarm, avoid },
+          ...{
+            metaStores: meta,
+            fewMetaStoresAllowed: fewMetadata,
+            sameFarmAllowed: sameFarm,
+            avoid,
+          },
         }),
       )
     })

@@ -55,6 +55,17 @@ export function shardStoreConformance(name: string, open: () => Promise<ShardSto
       await store.delete(keyOf(1), signal)
     })
 
+    it('puts as new only where there is nothing else, also when several do it at once', async () => {
+      const values = [1, 2, 3, 4].map((seed) => noise(1000, seed))
+      const taken = await Promise.all(values.map((value) => store.putNew(keyOf(1), value, signal)))
+      assert.lengthOf(taken.filter(Boolean), 1)
+      const winner = values[taken.indexOf(true)]!
+      assert.ok(bytesEqual((await store.get(keyOf(1), signal))!, winner))
+      assert.isTrue(await store.putNew(keyOf(1), winner, signal))
+      await store.delete(keyOf(1), signal)
+      assert.isTrue(await store.putNew(keyOf(1), noise(10, 9), signal))
+    })
+
     it('takes the same key and bytes again, and other bytes in place of the old ones', async () => {
       const value = noise(1000, 1)
       await store.put(keyOf(1), value, signal)

@@ -4,6 +4,7 @@ import type { Clock, Log } from '../../../agent/base/ports.ts'
 import { type Chunks, openChunks } from '../../../agent/engines/chunks/index.ts'
 import { type Dispersal, openDispersal, type Slot } from '../../../agent/engines/disperse/index.ts'
 import { FakeShardStore } from '../../support/fake-shard-store.ts'
+import { plainRecordSeal } from '../../support/plain-records.ts'
 import { seededChance, settle, VirtualClock } from '../../support/virtual-clock.ts'
 
 export const never = new AbortController().signal
@@ -63,6 +64,7 @@ function join(parts: Parts): World {
     slots,
     clock,
     chance,
+    seal: plainRecordSeal(),
     log: silent,
     isWriter: true,
   })
