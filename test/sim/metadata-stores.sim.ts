@@ -15,7 +15,7 @@ const SHAPES: readonly StoresShape[] = [
 ]
 const FATES = ['well', 'away', 'wiped', 'replaced'] as const
 type Fate = (typeof FATES)[number]
-const SEEDS = Number(process.env['METADATA_SEEDS'] ?? 150)
+const SEEDS = Number(process.env['METADATA_SEEDS'] ?? 40)
 const STEPS = 25
 const REFUSALS = ['VOLUME_HEAD_UNKNOWN', 'VOLUME_HISTORY_LOST', 'NOT_ENOUGH_STORES']
 

@@ -82,6 +82,14 @@ describe('store unit', () => {
   it('answers undefined for a key that is not there', async () => {
     const shards = store(writer)
     assert.isUndefined(await shards.get(key('none'), never))
+    const [one, other] = [Uint8Array.of(1), Uint8Array.of(2)]
+    const taken = await Promise.all(
+      [one, other].map((value) => shards.putNew(key('new'), value, never)),
+    )
+    assert.deepEqual(taken, [true, false])
+    assert.isTrue(await shards.putNew(key('new'), one, never))
+    assert.deepEqual([...(await shards.get(key('new'), never))!], [...one])
+    await shards.delete(key('new'), never)
     assert.isUndefined(await shards.getRange(key('none'), 0, 10, never))
     assert.isUndefined(await shards.getRange(key('none'), 0, 0, never))
     await shards.delete(key('none'), never)
