@@ -69,7 +69,7 @@ export function unitProfile(kind: string, name: string, places: Places): Profile
     capabilities: [] as readonly Capability[],
     ioRing: false,
   }
-  const run = `${dataDir}/run`
+  const run = `${dataDir}/run/${name}`
   switch (kind) {
     case 'store':
       return { ...common, writable: [...DEVICES, run, `${dataDir}/store`], ioRing: true }

@@ -2,12 +2,14 @@
  * Starts a unit with no more rights than its profile gives: the first start of the program takes them from itself and becomes the
  * program once more, which then runs the unit.
  */
-import { mkdirSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type Confinement, confine, seal } from '../adapters/kernel/confinement.ts'
+import { type Confinement, confine, isPrivileged, seal } from '../adapters/kernel/confinement.ts'
+import { closedTo, prepareUnitFolders } from '../adapters/process/unit-folders.ts'
 import { isNodeError, NodeError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import { type Profile, unitProfile } from '../sandbox/profile.ts'
+import { nodeRange, type UnitUser, unitUser } from '../sandbox/users.ts'
 
 /** Of the agent's environment a unit gets these, and nothing that may be a secret. */
 const ENVIRONMENT = ['LANG', 'LC_ALL', 'TZ']
@@ -35,13 +37,13 @@ export interface UnitStart {
  */
 export function becomeConfined(start: UnitStart): void {
   const profile = profileOf(start)
+  const user = userOf(start)
   // Landlock opens paths, so that its own folders must be there before the unit could make them.
-  for (const path of profile.writable) {
-    if (path.startsWith(`${start.dataDir}/`)) mkdirSync(path, { recursive: true, mode: 0o700 })
-  }
+  const folders = profile.writable.filter((path) => path.startsWith(`${start.dataDir}/`))
+  prepareUnitFolders(start.dataDir, folders, user?.uid === 0 ? undefined : user)
   let confinement: Confinement
   try {
-    confinement = confine(profile, undefined)
+    confinement = confine(profile, user)
   } catch (caught) {
     if (!isNodeError(caught, 'CONFINEMENT_UNSUPPORTED')) throw caught
     start.log.warn({ err: caught }, 'the unit runs with the rights of the agent')
@@ -52,6 +54,21 @@ export function becomeConfined(start: UnitStart): void {
   const told = JSON.stringify(confinement)
   const argv = [process.execPath, ...RUNTIME_OPTIONS, program, ...unit, '--confined', told]
   process.execve?.(process.execPath, argv, environment())
+}
+
+/** A user of its own, where the agent may give one and that user would get to the program and to its data. */
+function userOf({ kind, dataDir, program, log }: UnitStart): UnitUser | undefined {
+  if (process.platform !== 'linux' || !isPrivileged()) return undefined
+  const closed =
+    closedTo(program, 'read') ??
+    closedTo(process.execPath, 'read') ??
+    closedTo(dirname(dataDir), 'cross')
+  if (closed !== undefined) {
+    log.warn({ closed }, 'the unit has no user of its own: a folder on the way is closed to others')
+    return undefined
+  }
+  const { dev, ino } = statSync(dataDir)
+  return unitUser(nodeRange(dev, ino), kind)
 }
 
 /**

@@ -1,14 +1,15 @@
-/** Main file of a links unit on its own: `links-unit.ts DATA_DIR NAME`; tells its parent when it listens. */
-import { join } from 'node:path'
+/** Main file of a links unit on its own: `links-unit.ts DATA_DIR`; tells its parent when it listens. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
+import { sharedSocket } from '../../agent/adapters/process/run-sockets.ts'
 import { connectUnix } from '../../agent/adapters/socket/dial.ts'
 import { runLinksUnit } from '../../agent/units/links/index.ts'
 
-const [dataDir = '', name = 'links'] = process.argv.slice(2)
+const [dataDir = ''] = process.argv.slice(2)
+const name = 'links'
 const log = pino({ name, level: process.env['VARVE_TEST_LOG'] ?? 'silent' })
 const running = runLinksUnit({ dataDir, name, log })
-await untilListening(join(dataDir, 'run', 'links-dial.sock'))
+await untilListening(sharedSocket(dataDir, 'links/dial').path)
 process.send?.('ready')
 process.disconnect?.()
 await running

@@ -2,12 +2,14 @@
  * Links units as processes of their own, for benchmarks and integration tests: each with a data directory under the
  * temporary folder, spoken to over its control socket, and killable like a machine that loses power.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { controlSocket, sharedSocket } from '../../agent/adapters/process/run-sockets.ts'
 import { toHex } from '../../agent/base/bytes.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 import { type LedgerKey, ledgerKeyFrom } from '../../agent/base/ledger-key.ts'
@@ -51,10 +53,9 @@ export interface LinksProcess {
 export async function startLinksProcess(number: number): Promise<LinksProcess> {
   const key = ledgerKeyFrom(new Uint8Array(32).fill(number))
   const dataDir = mkdtempSync(join(tmpdir(), 'varve-links-'))
-  const runDir = join(dataDir, 'run')
-  mkdirSync(runDir, { mode: 0o700 })
-  const controlPath = join(runDir, 'links.sock')
-  let child = await spawnUnit(dataDir, number)
+  for (const unit of ['links', 'store']) mkdirSync(join(dataDir, 'run', unit), { recursive: true })
+  const controlPath = controlSocket(dataDir, 'links')
+  let child = await spawnUnit(dataDir)
   let port = 0
 
   async function call(method: string, params: unknown): Promise<unknown> {
@@ -69,8 +70,8 @@ export async function startLinksProcess(number: number): Promise<LinksProcess> {
   const unit: LinksProcess = {
     key,
     dataDir,
-    dialSocketPath: join(runDir, 'links-dial.sock'),
-    peerSocketPath: join(runDir, 'store-peer.sock'),
+    dialSocketPath: sharedSocket(dataDir, 'links/dial').path,
+    peerSocketPath: sharedSocket(dataDir, 'store/peer').path,
     get child() {
       return child
     },
@@ -103,7 +104,7 @@ export async function startLinksProcess(number: number): Promise<LinksProcess> {
       await once(child, 'exit')
     },
     async restart() {
-      child = await spawnUnit(dataDir, number)
+      child = await spawnUnit(dataDir)
     },
     async remove() {
       await unit.kill()
@@ -113,8 +114,8 @@ export async function startLinksProcess(number: number): Promise<LinksProcess> {
   return unit
 }
 
-async function spawnUnit(dataDir: string, number: number): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [WORKER, dataDir, `links-${number}`], {
+async function spawnUnit(dataDir: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [WORKER, dataDir], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     env: { ...process.env, VARVE_TEST_LOG: process.env['VARVE_TEST_LOG'] ?? 'silent' },
   })

@@ -2,9 +2,11 @@
  * The life of orders on real machines: a store used through the links unit, ended, run out, extended; money back to the last unit;
  * data deleted after the grace and never before; and a whole grid that is stopped and comes back.
  */
+
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert } from 'chai'
+import { controlSocket, sharedSocket } from '../../agent/adapters/process/run-sockets.ts'
 import { dialService } from '../../agent/adapters/socket/dial.ts'
 import { respConnection } from '../../agent/adapters/socket/resp-connection.ts'
 import { type Reply, ReplyError } from '../../agent/adapters/socket/resp-reply-reader.ts'
@@ -94,7 +96,7 @@ describe('the life of orders', function () {
 
   /** Orders whose namespaces the store unit has, asked of it and not of its agent. */
   async function namespaces(): Promise<Set<number>> {
-    const client = await connectControl(join(host.options.dataDir, 'run/store.sock'))
+    const client = await connectControl(controlSocket(host.options.dataDir, 'store'))
     try {
       const told = (await client.call('status', {}, { timeoutMs: 5_000 })) as {
         namespaces: { name: string }[]
@@ -108,7 +110,7 @@ describe('the life of orders', function () {
   /** Speaks to the host's store as a node: through that node's links unit. @returns The reply, or what failed as text. */
   async function say(from: AgentProcess, order: number, ...command: string[]): Promise<string> {
     const stream = await dialService({
-      dialSocketPath: join(from.options.dataDir, 'run/links-dial.sock'),
+      dialSocketPath: sharedSocket(from.options.dataDir, 'links/dial').path,
       ...{ account: account(hostAccount), service: 'store', signal: AbortSignal.timeout(30_000) },
     })
     const connection = respConnection(stream, 10_000)

@@ -3,14 +3,24 @@
  * Prints one JSON object, name of the attempt to how it ended: `ok` or an error's name.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import koffi from 'koffi'
 import { confine, seal } from '../../agent/adapters/kernel/confinement.ts'
+import { prepareUnitFolders } from '../../agent/adapters/process/unit-folders.ts'
 import { codeOf } from '../../agent/base/errors.ts'
 import { unitProfile } from '../../agent/sandbox/profile.ts'
+import { nodeRange, unitUser } from '../../agent/sandbox/users.ts'
 
 const self = fileURLToPath(import.meta.url)
 const [kind = '', name = '', dataDir = '', port = '0', inside] = process.argv.slice(2)
@@ -18,7 +28,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 const profile = unitProfile(kind, name, { dataDir, programRoot: root, runtime: process.execPath })
 if (!profile) throw new TypeError(`${kind} has no profile`)
 if (inside === undefined) {
-  confine(profile, undefined)
+  const { dev, ino } = statSync(dataDir)
+  const user = unitUser(nodeRange(dev, ino), kind)
+  const folders = profile.writable.filter((path) => path.startsWith(dataDir))
+  prepareUnitFolders(dataDir, folders, user.uid === 0 ? undefined : user)
+  confine(profile, user)
   const argv = [process.execPath, self, kind, name, dataDir, port, 'inside']
   process.execve?.(process.execPath, argv, {})
 }
@@ -101,6 +115,7 @@ const results: Record<string, string> = {
     const { error } = spawnSync('/bin/true')
     if (error) throw error
   }),
+  becomeRoot: attempt(() => process.setuid?.(0)),
   signalParent: attempt(() => process.kill(process.ppid, 0)),
   dialTcp: await dial(Number(port)),
   listenTcp: await listen(),

@@ -1,9 +1,10 @@
 /** Starts and kills store units as real processes, and connects to them as a peer. */
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { controlSocket, sharedSocket } from '../../agent/adapters/process/run-sockets.ts'
 import { respShardStore } from '../../agent/adapters/socket/resp-shard-store.ts'
 import type { Account } from '../../agent/base/ids.ts'
 import type { NamespaceConfig, StoreUnitConfig } from '../../agent/state/unit-config.ts'
@@ -35,7 +36,7 @@ export async function startStoreProcess(dataDir: string): Promise<StoreProcess> 
       await exited
     },
     async control(method, params) {
-      const client = await connectControl(join(dataDir, 'run', 'store.sock'))
+      const client = await connectControl(controlSocket(dataDir, 'store'))
       try {
         return await client.call(method, params, { timeoutMs: 10_000 })
       } finally {
@@ -72,7 +73,7 @@ export function storeConfig(
 
 /** Dials the peer socket as the links unit would. */
 export async function dialStore(dataDir: string, account: Account): Promise<Socket> {
-  const socket = connect(join(dataDir, 'run', 'store-peer.sock'))
+  const socket = connect(sharedSocket(dataDir, 'store/peer').path)
   await once(socket, 'connect')
   socket.write(`${JSON.stringify({ account })}\n`)
   return socket

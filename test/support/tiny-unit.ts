@@ -5,9 +5,11 @@
  * `DIR/<name>.do`, if there, says how it misbehaves: `die` at start, `deaf` to status, `refuse` its configuration, `open` its
  * disk for as long as the file says so.
  */
+
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { controlSocket } from '../../agent/adapters/process/run-sockets.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 import { serveControl } from '../../agent/units/control.ts'
 
@@ -19,7 +21,7 @@ const tell = (what: string) => appendFileSync(join(dataDir, `${name}.told`), `${
 tell(`start ${process.pid}`)
 if (act() === 'die') process.exit(3)
 const server = await serveControl<unknown>({
-  path: join(dataDir, 'run', `${name}.sock`),
+  path: controlSocket(dataDir, name),
   kind,
   name,
   methods: {

@@ -11,6 +11,7 @@ import { NodeError } from '../../base/errors.ts'
 import { type LandlockRules, landlockRules } from '../../sandbox/landlock.ts'
 import type { Capability, Profile } from '../../sandbox/profile.ts'
 import { type Machine, seccompFilter } from '../../sandbox/seccomp.ts'
+import type { UnitUser } from '../../sandbox/users.ts'
 import { addressOf } from './buffer-address.ts'
 
 // biome-ignore format: a table of name, x64, arm64
@@ -46,14 +47,6 @@ const INSTRUCTION_BYTES = 8
 
 const RLIMIT_CORE = 4
 const EINVAL = 22
-
-/** User and group that a process is to be. */
-export interface UnitUser {
-  readonly uid: number
-  readonly gid: number
-  /** Further groups: sockets of other units that this one may dial. */
-  readonly groups: readonly number[]
-}
 
 /** What was given up. */
 export interface Confinement {

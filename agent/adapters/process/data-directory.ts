@@ -65,16 +65,6 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
 }
 
 /**
- * Control socket of a unit.
- *
- * @param dataDir - The data directory.
- * @param name - `store`, `links` or `mount-<order>`.
- */
-export function controlSocket(dataDir: string, name: string): string {
-  return join(dataDir, 'run', `${name}.sock`)
-}
-
-/**
  * Removes what a mount kept locally, and its mount point.
  *
  * @param dataDir - Absolute path of the data directory.

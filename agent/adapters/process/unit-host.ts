@@ -10,7 +10,8 @@ import type { Readable } from 'node:stream'
 import { codeOf } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import type { UnitConnection, UnitHost } from '../../reconcile/unit-keeper.ts'
-import { controlSocket, discardMount } from './data-directory.ts'
+import { discardMount } from './data-directory.ts'
+import { controlSocket } from './run-sockets.ts'
 
 /** Longer lines are cut: a log line is for people. */
 const LINE_CHARACTERS_MAX = 8_192

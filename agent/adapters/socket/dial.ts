@@ -16,7 +16,7 @@ const ANSWER_MS_MAX = 30_000
 /**
  * Opens a stream to a service of a node.
  *
- * @param options.dialSocketPath - `run/links-dial.sock` of this node.
+ * @param options.dialSocketPath - `run/links/dial.sock` of this node.
  * @param options.account - The node; this one's own is joined locally.
  * @param options.service - `store`, or another name that nodes serve.
  * @param options.signal - Gives up waiting for the stream; once it is open, destroy it instead.

@@ -2,7 +2,7 @@
  * Lets a server listen: on a port, or on a unix socket that is this user's alone from its first moment on and never takes the
  * place of anything but a dead socket.
  */
-import { lstatSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, rmSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { codeOf, NodeError } from '../../base/errors.ts'
 import { connectUnix } from './dial.ts'
@@ -17,7 +17,7 @@ const ALL_BUT_OWN = 0o177
  * Listens.
  *
  * @param server - Not listening yet.
- * @param where - An address and port, or a path; its directory must exist.
+ * @param where - An address and port, or a path, whose directory must exist; with a group, its members may dial the socket too.
  * @returns Resolves once it listens.
  * @throws NodeError `SOCKET_PATH_TAKEN` if the path is something else than a socket, or another process answers there; or the
  *   system's code.
@@ -26,7 +26,9 @@ const ALL_BUT_OWN = 0o177
  */
 export async function listenOn(
   server: Server,
-  where: { readonly host: string; readonly port: number } | { readonly path: string },
+  where:
+    | { readonly host: string; readonly port: number }
+    | { readonly path: string; readonly group?: number },
 ): Promise<void> {
   if ('path' in where) await removeDeadSocket(where.path)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -39,12 +41,13 @@ export async function listenOn(
     // The socket is made inside the call. Made with the usual mask it would be open to others until its mode is changed.
     const mask = process.umask(ALL_BUT_OWN)
     try {
-      server.listen(where, listening)
+      server.listen({ path: where.path }, listening)
     } finally {
       process.umask(mask)
     }
   } else server.listen(where, listening)
   await promise
+  if ('path' in where && where.group !== undefined) shareWith(where.path, where.group)
 }
 
 async function removeDeadSocket(path: string): Promise<void> {
@@ -58,6 +61,12 @@ async function removeDeadSocket(path: string): Promise<void> {
   )
   if (isAlive) throw taken(`another process listens on ${path}`)
   rmSync(path, { force: true })
+}
+
+/** The group first: between the two steps the socket is closed to everybody but its owner. */
+function shareWith(path: string, group: number): void {
+  chownSync(path, process.getuid?.() ?? 0, group)
+  chmodSync(path, 0o660)
 }
 
 function isThere(path: string): boolean {

@@ -15,6 +15,7 @@ export interface UnixListener {
  * Listens on a unix socket (mode 0600; its directory must exist and be private).
  *
  * @param options.path - Where.
+ * @param options.group - Its members may dial too; left out: this user alone.
  * @param options.connectionsMax - More are closed at once.
  * @param options.onConnection - Gets each socket, half-open allowed, paused, its errors swallowed.
  * @returns The listener.
@@ -24,10 +25,11 @@ export interface UnixListener {
  */
 export async function listenUnix(options: {
   readonly path: string
+  readonly group?: number
   readonly connectionsMax: number
   readonly onConnection: (socket: Socket) => void
 }): Promise<UnixListener> {
-  const { path, connectionsMax, onConnection } = options
+  const { path, group, connectionsMax, onConnection } = options
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => undefined)
@@ -39,7 +41,7 @@ export async function listenUnix(options: {
     socket.once('close', () => sockets.delete(socket))
     onConnection(socket)
   })
-  await listenOn(server, { path })
+  await listenOn(server, { path, ...(group !== undefined && { group }) })
 
   let closing: Promise<void> | undefined
   return {

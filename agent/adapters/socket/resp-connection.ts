@@ -32,7 +32,7 @@ interface Pending {
  * @param timeoutMs - How long a reply may take, `> 0`.
  * @returns The connection.
  * @example
- * const connection = respConnection(connect('/run/store-peer.sock'), 10_000)
+ * const connection = respConnection(connect('/run/store/peer.sock'), 10_000)
  * await connection.request(['PING']) // 'PONG'
  */
 export function respConnection(stream: Duplex, timeoutMs: number): RespConnection {

@@ -1,10 +1,12 @@
 /**
- * The audit unit: one process that proves what this node keeps. It reads the node's store over `run/store-audit.sock`, answers
- * writers and watchers over `run/audit-peer.sock`, and tells the agent over its control socket what is due on the ledger.
+ * The audit unit: one process that proves what this node keeps. It reads the node's store over `run/store/audit.sock`, answers
+ * writers and watchers over `run/audit/peer.sock`, and tells the agent over its control socket what is due on the ledger.
  */
+
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
+import { controlSocket, sharedSocket } from '../../adapters/process/run-sockets.ts'
 import { connectUnix } from '../../adapters/socket/dial.ts'
 import { listenUnix } from '../../adapters/socket/listen.ts'
 import { respNamespace } from '../../adapters/socket/resp-namespace.ts'
@@ -45,7 +47,6 @@ export async function startAuditUnit(options: {
   readonly log: Log
 }): Promise<AuditUnit> {
   const { dataDir, name, log } = options
-  const runDirectory = join(dataDir, 'run')
   let keeper: AuditKeeper | undefined
   let close: () => Promise<void> = async () => undefined
   const opened = () => {
@@ -54,7 +55,7 @@ export async function startAuditUnit(options: {
   }
   // The control socket first: that it could be claimed shows that no other process has these files open.
   const control = await serveControl<AuditUnitConfig>({
-    path: join(runDirectory, `${name}.sock`),
+    path: controlSocket(dataDir, name),
     kind: 'audit',
     name,
     methods: {
@@ -73,12 +74,12 @@ export async function startAuditUnit(options: {
       respNamespace({
         namespace,
         inFlightMax: STORE_REQUESTS_MAX,
-        connect: (signal) => connectUnix(join(runDirectory, 'store-audit.sock'), signal),
+        connect: (signal) => connectUnix(sharedSocket(dataDir, 'store/audit').path, signal),
       }),
   })
   keeper = made
   const peers = await listenUnix({
-    path: join(runDirectory, `${name}-peer.sock`),
+    ...sharedSocket(dataDir, 'audit/peer'),
     connectionsMax: PEERS_MAX,
     onConnection: (socket) => servePeer(socket, made),
   })

@@ -1,11 +1,12 @@
 /**
  * The links unit: one process that holds the links of a node.
  *
- * `run/links.sock` is its control socket, `run/links-dial.sock` takes streams of this node's processes out, and
- * streams of peers go to `run/store-peer.sock` and `run/audit-peer.sock` (docs/design/0001, section 1; 0008).
+ * `run/links/control.sock` is its control socket, `run/links/dial.sock` takes streams of this node's processes out, and
+ * streams of peers go to `run/store/peer.sock` and `run/audit/peer.sock` (docs/design/0001, section 1; 0008).
  */
-import { join } from 'node:path'
+
 import { pino } from 'pino'
+import { controlSocket, sharedSocket } from '../../adapters/process/run-sockets.ts'
 import { listenUnix } from '../../adapters/socket/listen.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
 import { systemClock } from '../../adapters/time/system-clock.ts'
@@ -13,6 +14,7 @@ import { fromHex } from '../../base/bytes.ts'
 import { ledgerKeyFrom } from '../../base/ledger-key.ts'
 import type { Log } from '../../base/ports.ts'
 import { isStrayLinkError, type Links, startLibp2pLinks } from '../../engines/links/index.ts'
+import type { SharedSocket } from '../../sandbox/users.ts'
 import type { LinksUnitConfig } from '../../state/unit-config.ts'
 import { serveControl } from '../control.ts'
 import { forwardToService, serveDialClient } from './services.ts'
@@ -21,9 +23,9 @@ import { forwardToService, serveDialClient } from './services.ts'
 const DIAL_CLIENTS_MAX = 4096
 
 /** Services that peers may dial, and the sockets of the units that serve them. */
-const SERVICES: Readonly<Record<string, string>> = {
-  store: 'store-peer.sock',
-  audit: 'audit-peer.sock',
+const SERVICES: Readonly<Record<string, SharedSocket>> = {
+  store: 'store/peer',
+  audit: 'audit/peer',
 }
 
 /**
@@ -43,13 +45,12 @@ export async function runLinksUnit(options: {
   readonly log?: Log
 }): Promise<void> {
   const { dataDir, name } = options
-  const runDir = join(dataDir, 'run')
   const log: Log = options.log ?? pino({ name })
-  const links = new LinksUnit(runDir, log)
+  const links = new LinksUnit(dataDir, log)
   const strays = surviveStrayErrors(log)
 
   const control = await serveControl<LinksUnitConfig>({
-    path: join(runDir, 'links.sock'),
+    path: controlSocket(dataDir, name),
     kind: 'links',
     name,
     methods: {
@@ -64,20 +65,20 @@ export async function runLinksUnit(options: {
 }
 
 class LinksUnit {
-  readonly #runDir: string
+  readonly #dataDir: string
   readonly #log: Log
   #links: Links | undefined
   #hostKey = ''
   #dialSocket: Awaited<ReturnType<typeof listenUnix>> | undefined
 
-  constructor(runDir: string, log: Log) {
-    this.#runDir = runDir
+  constructor(dataDir: string, log: Log) {
+    this.#dataDir = dataDir
     this.#log = log
   }
 
   async listen(): Promise<void> {
     this.#dialSocket = await listenUnix({
-      path: join(this.#runDir, 'links-dial.sock'),
+      ...sharedSocket(this.#dataDir, 'links/dial'),
       connectionsMax: DIAL_CLIENTS_MAX,
       onConnection: (socket) => void serveDialClient(socket, () => this.#links),
     })
@@ -123,8 +124,8 @@ class LinksUnit {
       chance: systemChance(),
       log: this.#log,
     })
-    for (const [service, socketName] of Object.entries(SERVICES)) {
-      const socketPath = join(this.#runDir, socketName)
+    for (const [service, socket] of Object.entries(SERVICES)) {
+      const socketPath = sharedSocket(this.#dataDir, socket).path
       await links.onInbound(service, (stream) => forwardToService(stream, socketPath))
     }
     this.#links = links

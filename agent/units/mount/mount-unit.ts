@@ -2,7 +2,7 @@
  * The mount process of a node: opens its volume as soon as it is configured, tries again for as long as stores or links are
  * not there, and takes over what the ledger changes while it runs.
  */
-import { join } from 'node:path'
+import { controlSocket } from '../../adapters/process/run-sockets.ts'
 import { codeOf, describeError, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import type { MountUnitConfig } from '../../state/unit-config.ts'
@@ -43,7 +43,7 @@ export interface MountUnit {
 export async function startMountUnit(init: MountUnitInit): Promise<MountUnit> {
   const keeper = new MountKeeper(init)
   const control = await serveControl<MountUnitConfig>({
-    path: join(init.dataDir, 'run', `${init.name}.sock`),
+    path: controlSocket(init.dataDir, init.name),
     kind: 'mount',
     name: init.name,
     methods: {

@@ -2,6 +2,7 @@
  * What a mount takes from outside: time, chance, disks, ways to the stores, and the kernel that shows it. The unit hands in
  * those of the machine; the simulation hands in others and runs the same code.
  */
+
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -10,6 +11,7 @@ import { fuseKernel } from '../../adapters/kernel/fuse-kernel.ts'
 import { guardMountPoint } from '../../adapters/kernel/guarded-point.ts'
 import { canonicalPath, cleanStaleMount } from '../../adapters/kernel/mount-point.ts'
 import { claimMountPoint, mountAsideDirectory } from '../../adapters/process/mount-claims.ts'
+import { sharedSocket } from '../../adapters/process/run-sockets.ts'
 import { dialService } from '../../adapters/socket/dial.ts'
 import type { RespNamespace } from '../../adapters/socket/resp-namespace.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
@@ -83,7 +85,7 @@ export function machineOutside(dataDir: string): MountOutside {
     slotStores: () => new SlotConnections(dataDir),
     dialAuditor: (account, signal) =>
       dialService({
-        dialSocketPath: join(dataDir, 'run/links-dial.sock'),
+        dialSocketPath: sharedSocket(dataDir, 'links/dial').path,
         ...{ account, service: 'audit', signal },
       }),
     show: (config, volume, log) => showAt(dataDir, config, volume, log),

@@ -3,7 +3,7 @@
  *
  * A slot that the ledger gave to another node gets a new connection; the old one is closed.
  */
-import { join } from 'node:path'
+import { sharedSocket } from '../../adapters/process/run-sockets.ts'
 import { dialService } from '../../adapters/socket/dial.ts'
 import type { RespNamespace } from '../../adapters/socket/resp-namespace.ts'
 import { type RespShardStore, respShardStore } from '../../adapters/socket/resp-shard-store.ts'
@@ -22,7 +22,7 @@ export class SlotConnections {
 
   /** @param dataDir - Data directory of the node, whose links unit dials. */
   constructor(dataDir: string) {
-    this.#dialSocketPath = join(dataDir, 'run/links-dial.sock')
+    this.#dialSocketPath = sharedSocket(dataDir, 'links/dial').path
   }
 
   /**

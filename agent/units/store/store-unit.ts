@@ -1,15 +1,17 @@
 /**
  * The store process of a node: every namespace that orders opened, on one data directory.
  *
- * The agent configures it over `run/store.sock`; peers, as the links unit authenticated them, speak the redis protocol over
- * `run/store-peer.sock`; the unit that proves what the node keeps reads over `run/store-audit.sock`. A namespace that the configuration does not list is left alone: only `ended` removes.
+ * The agent configures it over `run/store/control.sock`; peers, as the links unit authenticated them, speak the redis protocol over
+ * `run/store/peer.sock`; the unit that proves what the node keeps reads over `run/store/audit.sock`. A namespace that the configuration does not list is left alone: only `ended` removes.
  */
-import { mkdirSync, rmSync } from 'node:fs'
+
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { nodeDisk } from '../../adapters/disk/node-disk.ts'
 import { lockDirectory } from '../../adapters/kernel/directory-lock.ts'
 import { hugePages } from '../../adapters/kernel/huge-pages.ts'
+import { controlSocket, sharedSocket } from '../../adapters/process/run-sockets.ts'
 import { listenOn } from '../../adapters/socket/listen-on.ts'
 import { openTransport } from '../../adapters/socket/open-transport.ts'
 import { respListener } from '../../adapters/socket/resp-listener.ts'
@@ -76,14 +78,11 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
 
 async function serveStore(init: StoreUnitInit, unlock: () => void): Promise<StoreUnit> {
   const { dataDir, name, log } = init
-  const runDirectory = join(dataDir, 'run')
-  const peerPath = join(runDirectory, `${name}-peer.sock`)
-  const auditPath = join(runDirectory, `${name}-audit.sock`)
   let store: LogStore | undefined
   let close: () => Promise<void> = async () => undefined
 
   const control = await serveControl<StoreUnitConfig>({
-    path: join(runDirectory, `${name}.sock`),
+    path: controlSocket(dataDir, name),
     kind: 'store',
     name,
     methods: {
@@ -109,15 +108,16 @@ async function serveStore(init: StoreUnitInit, unlock: () => void): Promise<Stor
   const resp = new RespServer(store, { version: buildId() })
   const listener = respListener({ resp, transport, principal: 'preface', readPreface })
   const auditListener = respListener({ resp, transport, principal: { kind: 'auditor' } })
-  mkdirSync(runDirectory, { recursive: true, mode: 0o700 })
-  await listenOn(listener.server, { path: peerPath })
-  await listenOn(auditListener.server, { path: auditPath })
-  log.info({ namespaces: store.namespaces.size, peerPath }, 'store is open')
+  const peerSocket = sharedSocket(dataDir, 'store/peer')
+  const auditSocket = sharedSocket(dataDir, 'store/audit')
+  await listenOn(listener.server, peerSocket)
+  await listenOn(auditListener.server, auditSocket)
+  log.info({ namespaces: store.namespaces.size, peerPath: peerSocket.path }, 'store is open')
 
   close = async () => {
     await Promise.all([listener.close(), auditListener.close()])
     await transport.close()
-    for (const path of [peerPath, auditPath]) rmSync(path, { force: true })
+    for (const { path } of [peerSocket, auditSocket]) rmSync(path, { force: true })
     await store.close()
     await rootHasher.close()
     unlock()

@@ -1,8 +1,10 @@
 /** A namespace of a store, read over its socket, is a source of shards; and stays one when its tenant deletes and replaces. */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert } from 'chai'
+import { controlSocket, sharedSocket } from '../../../agent/adapters/process/run-sockets.ts'
 import { connectUnix } from '../../../agent/adapters/socket/dial.ts'
 import { respNamespace } from '../../../agent/adapters/socket/resp-namespace.ts'
 import {
@@ -32,7 +34,7 @@ async function openStore() {
     store: { segmentBytes: 64 * 1024 },
   })
   const configure = async (config: StoreUnitConfig) => {
-    const client = await connectControl(join(dataDir, 'run/store.sock'))
+    const client = await connectControl(controlSocket(dataDir, 'store'))
     try {
       await client.call('configure', config, { timeoutMs: 10_000 })
     } finally {
@@ -49,7 +51,7 @@ async function openStore() {
   const tenant = peerStore(dataDir, TENANT, NAME)
   const own = respNamespace({
     namespace: NAME,
-    connect: (signal) => connectUnix(join(dataDir, 'run/store-audit.sock'), signal),
+    connect: (signal) => connectUnix(sharedSocket(dataDir, 'store/audit').path, signal),
   })
   return {
     ...{ tenant, own, keep },

@@ -2,12 +2,14 @@
  * What the end-to-end suites share: a whole grid in a temporary directory that is gone afterwards whatever happens, and looks at
  * what agents and units say. Root and /dev/fuse are needed, and nothing is faked.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MNT_DETACH, unmount } from '../../../agent/adapters/kernel/libc.ts'
 import { readMountTable } from '../../../agent/adapters/kernel/mount-table.ts'
 import { giveUpAllMountPoints } from '../../../agent/adapters/process/mount-claims.ts'
+import { controlSocket } from '../../../agent/adapters/process/run-sockets.ts'
 import type { StatusDocument } from '../../../agent/surfaces/status.ts'
 import { connectControl } from '../../../agent/units/control.ts'
 import type { AgentProcess } from '../../../scripts/grid/agent-process.ts'
@@ -46,6 +48,8 @@ export async function startSuiteGrid(
 ): Promise<SuiteGrid> {
   // Short, because paths of sockets have 108 bytes.
   const dataDir = mkdtempSync(join(tmpdir(), 've-'))
+  // Crossed by the users that units have.
+  chmodSync(dataDir, 0o711)
   const killAll = () => {
     for (let node = 1; node <= options.agents; node++) killProcessesOf(join(dataDir, `node${node}`))
   }
@@ -136,7 +140,7 @@ export async function mountUnitStatus(
   agent: AgentProcess,
   mount: number,
 ): Promise<MountUnitStatus> {
-  const client = await connectControl(join(agent.options.dataDir, `run/mount-${mount}.sock`))
+  const client = await connectControl(controlSocket(agent.options.dataDir, `mount-${mount}`))
   try {
     return (await client.call('status', {}, { timeoutMs: 5_000 })) as MountUnitStatus
   } finally {

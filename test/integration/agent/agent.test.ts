@@ -1,6 +1,6 @@
 /** The agent as processes against the real contracts, through an endpoint that lies; it dies, comes back, and drains. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,6 +28,8 @@ describe('the agent on a real ledger', () => {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'va-'))
+    // Crossed by the users that units have.
+    chmodSync(folder, 0o711)
     devnet = await startDevnet({ dataDir: join(folder, 'ledger'), blockTimeSeconds: 0.25 })
     rpc = await lyingRpc(devnet.url)
     const [deployer, holder] = devnet.accounts
@@ -237,7 +239,7 @@ describe('the agent on a real ledger', () => {
 
   it('drains its units on SIGTERM and leaves no socket behind', async () => {
     await agent.stop()
-    for (const name of ['status', 'store', 'links']) {
+    for (const name of ['status', 'store/control', 'links/control', 'store/peer', 'links/dial']) {
       assert.isFalse(existsSync(join(agent.options.dataDir, 'run', `${name}.sock`)), name)
     }
     assert.match(readFileSync(agent.logPath, 'utf8'), /agent ends/)

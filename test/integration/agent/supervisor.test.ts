@@ -1,10 +1,12 @@
 /** The supervisor over real processes and sockets: starts, adopts, restarts, configures, stops. */
+
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { assert } from 'chai'
+import { controlSocket } from '../../../agent/adapters/process/run-sockets.ts'
 import { unitHost } from '../../../agent/adapters/process/unit-host.ts'
 import { systemClock } from '../../../agent/adapters/time/system-clock.ts'
 import type { Log } from '../../../agent/base/ports.ts'
@@ -44,7 +46,7 @@ describe('Supervisor', () => {
   /** A unit that an agent started which is gone now. */
   async function orphan(): Promise<number> {
     const { pid } = makeHost().host.start('store', 'store')
-    await until('the orphan', () => existsSync(join(dataDir, 'run', 'store.sock')))
+    await until('the orphan', () => existsSync(controlSocket(dataDir, 'store')))
     return pid
   }
   const wanted = (config: unknown, name = 'store') => [{ name, run: true as const, config }]
@@ -184,7 +186,7 @@ describe('Supervisor', () => {
       ['mount-1', 'links', 'store'],
     )
     for (const name of ['store', 'links', 'mount-1']) {
-      assert.isFalse(existsSync(join(dataDir, 'run', `${name}.sock`)))
+      assert.isFalse(existsSync(controlSocket(dataDir, name)))
     }
   })
 })

@@ -1,10 +1,12 @@
 /** The store unit as a real process, seen by a volume through the peer socket. */
+
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert } from 'chai'
+import { sharedSocket } from '../../../agent/adapters/process/run-sockets.ts'
 import { codeOf } from '../../../agent/base/errors.ts'
 import { account } from '../../../agent/base/ids.ts'
 import {
@@ -275,7 +277,7 @@ describe('store unit', () => {
     const socket = await dialStore(dataDir, writer)
     socket.destroy()
     const { connect } = await import('node:net')
-    const rude = connect(join(dataDir, 'run', 'store-peer.sock'))
+    const rude = connect(sharedSocket(dataDir, 'store/peer').path)
     rude.write('PING\r\n')
     rude.resume()
     await once(rude, 'close')
