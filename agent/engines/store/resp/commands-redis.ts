@@ -30,10 +30,14 @@ const REFUSED: Readonly<Record<string, string>> = {
   ...each('ACL', 'who may do what is said by NSSET and by the password of the administrator'),
 }
 
+/** Of redis, and spoken in both dialects: volumes put their commits with it, so that none takes the place of another. */
+export const SETNX: Command = {
+  ...{ name: 'SETNX', arity: 3, flags: ['write', 'fast'], keys: [1, 1, 1], run: setNx },
+}
+
 /** The commands of this file. */
 export const REDIS_COMMANDS: readonly Command[] = [
   { name: 'SET', arity: -3, flags: ['write', 'fast'], keys: [1, 1, 1], run: set },
-  { name: 'SETNX', arity: 3, flags: ['write', 'fast'], keys: [1, 1, 1], run: setNx },
   { name: 'DEL', arity: -2, flags: ['write'], keys: [1, -1, 1], run: unlink },
   {
     name: 'GETRANGE',

@@ -6,7 +6,7 @@ import { CLIENT_COMMANDS } from './commands-client.ts'
 import { DATA_COMMANDS } from './commands-data.ts'
 import { NAMESPACE_COMMANDS } from './commands-namespace.ts'
 import { PROOF_COMMANDS } from './commands-proof.ts'
-import { REDIS_COMMANDS } from './commands-redis.ts'
+import { REDIS_COMMANDS, SETNX } from './commands-redis.ts'
 import { REPLICATION_COMMANDS } from './commands-replication.ts'
 import { SCAN_COMMANDS } from './commands-scan.ts'
 import { serverCommands } from './commands-server.ts'
@@ -57,6 +57,7 @@ function describeCommand(session: Session, command: Command | undefined): Replie
 const SHARED: readonly Command[] = [
   ...DATA_COMMANDS,
   ...SCAN_COMMANDS,
+  SETNX,
   ...VERSION_COMMANDS,
   ...PROOF_COMMANDS,
   ...NAMESPACE_COMMANDS,
