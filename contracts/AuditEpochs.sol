@@ -3,12 +3,13 @@ pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {AuditFunds} from "./AuditFunds.sol";
 import {IAuditLedger} from "./interfaces/IAuditLedger.sol";
 import {AccumulatorView, Entry, EpochView, IAudits, SlotCommitment} from "./interfaces/IAudits.sol";
 import {Auditee} from "./interfaces/INodeLedger.sol";
 import {INodes, NodeState} from "./interfaces/INodes.sol";
-import {IOrders, OrderKind} from "./interfaces/IOrders.sol";
+import {IOrders, OrderKind, SlotFacts} from "./interfaces/IOrders.sol";
 import {AuditTerms} from "./interfaces/IPolicy.sol";
 import {StoreSpec} from "./interfaces/Specs.sol";
 import {AuditProof} from "./libraries/AuditProof.sol";
@@ -19,7 +20,9 @@ import {CodeStore} from "./libraries/CodeStore.sol";
 /// - epochs are numbered without gap, and what one needs is fixed when it is drawn: seed, window, samples, odds;
 /// - what a node is audited for in an epoch was committed before its seed was known;
 /// - a node is marked for an epoch at most once, only in the next one, and only if its window passed without what it
-///   had to post;
+///   had to post: every node that held a slot since before the draw must have committed, if only that it holds nothing
+///   that anybody signed, and post;
+/// - a node stands for at most as many units as it has locked;
 /// - what is posted after the window of an epoch counts for nothing.
 /// Words that are written often hold all that is read with them: a digest is one word, so posting one costs one store.
 abstract contract AuditEpochs is AuditFunds, EIP712 {
@@ -33,19 +36,23 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         uint16 openOdds;
     }
 
+    /// @dev `exists` tells what was committed in epoch 0 from what never was.
     struct Version {
         bytes32 root;
         uint64 units;
         uint32 epoch;
+        bool exists;
     }
 
     /// @dev `current` is the newest of the node's versions, a ring: a dispute may go on into the next epoch, in which a
     /// further version is committed for the one after it.
+    /// `disputedUntil` is in steps of {TIME_STEP}: by then every dispute about it has ended, or could have been.
     struct Prover {
         address aggregator;
         uint32 missedEpoch;
         uint32 slashedEpoch;
         uint8 current;
+        uint24 disputedUntil;
     }
 
     uint256 private constant VERSIONS = 3;
@@ -53,6 +60,7 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
     uint64 private constant MAX_UNITS = (1 << 47) - 1;
     uint256 private constant UNIT_BYTES = 32;
     uint256 internal constant GROUP_NODES = 256;
+    uint256 internal constant TIME_STEP = 256 seconds;
     /// @dev Of an opening, before its paths: unit, number of the unit, length of the shard.
     uint256 private constant OPENING_HEAD = 44;
 
@@ -102,13 +110,15 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
     function commit(bytes32 root, uint64 units) external {
         require((root == 0) == (units == 0) && units <= MAX_UNITS, AuditUnitsInvalid(units, MAX_UNITS));
         uint32 node = _callingNode();
+        uint256 locked = _nodes.auditee(node).usedBytes / UNIT_BYTES;
+        require(units <= locked, AuditUnitsInvalid(units, SafeCast.toUint64(locked)));
         Prover storage prover = _provers[node];
         uint256 current = prover.current;
         if (_versions[node][current].epoch != epoch) {
             current = (current + 1) % VERSIONS;
-            prover.current = uint8(current);
+            prover.current = SafeCast.toUint8(current);
         }
-        _versions[node][current] = Version(root, units, epoch);
+        _versions[node][current] = Version(root, units, epoch, true);
         emit AccumulatorCommitted(node, root, units);
     }
 
@@ -128,7 +138,10 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
 
     /// @inheritdoc IAudits
     function postDigests(uint32 epoch_, uint32 group, bytes28 root, uint256 members) external {
-        require(_isOpen(_epochs[epoch_]), AuditLate(epoch_));
+        Epoch memory own = _epochs[epoch_];
+        // The second half of the window is the nodes' own: to put right what was posted for them.
+        bool early = block.timestamp - own.drawnAt <= (own.dueAt - own.drawnAt) / 2;
+        require(early && own.drawnAt != 0, AuditLate(epoch_));
         _groupRoots[msg.sender][group][epoch_ & 1] = _tagged(root, epoch_);
         _groupMembers[msg.sender][group][epoch_ & 1] = members;
         emit DigestsPosted(epoch_, msg.sender, group, root, members);
@@ -160,7 +173,12 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
     // Views
 
     /// @inheritdoc IAuditLedger
-    function judgedUntil() external view returns (uint64) {
+    function isQuit(uint32 node, uint64 since) external view returns (bool) {
+        return block.timestamp > _provers[node].disputedUntil * TIME_STEP && since < judgedUntil();
+    }
+
+    /// @inheritdoc IAuditLedger
+    function judgedUntil() public view returns (uint64) {
         uint32 newest = epoch;
         if (newest == 0 || _policy.auditTerms().epochSeconds == 0) return type(uint64).max;
         return _epochs[newest == 1 ? 1 : newest - 1].drawnAt;
@@ -175,7 +193,7 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
     /// @inheritdoc IAudits
     function accumulatorOf(uint32 node, uint32 inEpoch) external view returns (AccumulatorView memory) {
         Version memory version = _versionFor(node, inEpoch);
-        return AccumulatorView(version.root, version.units, version.epoch);
+        return AccumulatorView(version.root, version.units, version.epoch, version.exists);
     }
 
     /// @inheritdoc IAudits
@@ -191,6 +209,17 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
     /// @inheritdoc IAudits
     function isProven(uint32 node, uint32 inEpoch) external view returns (bool) {
         return _isProven(node, inEpoch, _nodes.auditee(node).account);
+    }
+
+    /// @inheritdoc IAudits
+    function owes(uint32 node, uint32 inEpoch) public view returns (bool) {
+        Auditee memory own = _nodes.auditee(node);
+        if (own.state != NodeState.Active && own.state != NodeState.Draining) return false;
+        Epoch memory then = _epochs[inEpoch];
+        bool held = own.usedBytes != 0 && own.usedSince < then.drawnAt;
+        if (!held && _versionFor(node, inEpoch).units == 0) return false;
+        if (own.maintenanceFrom <= then.dueAt && own.maintenanceUntil >= then.drawnAt) return false;
+        return !_isProven(node, inEpoch, own.account);
     }
 
     /// @inheritdoc IAudits
@@ -217,19 +246,15 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
 
     function _mark(uint32 epoch_, uint32 node, AuditTerms memory terms) private {
         Prover storage prover = _provers[node];
-        if (prover.missedEpoch == epoch_ || _versionFor(node, epoch_).units == 0) return;
-        Auditee memory own = _nodes.auditee(node);
-        if (own.state != NodeState.Active && own.state != NodeState.Draining) return;
+        if (prover.missedEpoch == epoch_ || !owes(node, epoch_)) return;
         Epoch memory then = _epochs[epoch_];
-        if (own.maintenanceFrom <= then.dueAt && own.maintenanceUntil >= then.drawnAt) return;
-        if (_isProven(node, epoch_, own.account)) return;
         if (!_nodes.recordMiss(node, then.drawnAt, _epochs[epoch_ + 1].drawnAt)) return;
 
         prover.missedEpoch = epoch_;
         uint256 taken = 0;
         if (prover.slashedEpoch != epoch_) {
             prover.slashedEpoch = epoch_;
-            taken = _slash(node, own.usedBytes, terms.missSlash, terms.reporterShare, msg.sender);
+            taken = _slash(node, terms.missSlash, terms.reporterShare, msg.sender);
         }
         emit EpochMissed(epoch_, node, taken);
     }
@@ -237,7 +262,10 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
     /// @dev A node that lost a dispute about the epoch has not proven it.
     function _isProven(uint32 node, uint32 inEpoch, address account) private view returns (bool) {
         if (_provers[node].slashedEpoch == inEpoch) return false;
-        if (isDrawn(node, inEpoch) && _opened[node][inEpoch & 1] != inEpoch) return false;
+        Version memory version = _versionFor(node, inEpoch);
+        if (!version.exists) return false;
+        bool opens = version.units != 0 && isDrawn(node, inEpoch);
+        if (opens && _opened[node][inEpoch & 1] != inEpoch) return false;
         (bytes32 claim,) = _claim(node, inEpoch, account);
         return claim != 0;
     }
@@ -280,8 +308,8 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         return AuditProof.hash(bytes32(uint256(_epochs[inEpoch].seed)), who);
     }
 
-    /// @dev Which unit of the entry's slot a state draws; the entry must be in what the node committed, and hold the
-    /// unit.
+    /// @dev Which unit of the entry's slot a state draws; the entry must be in what the node committed, of a slot that it
+    /// held when the epoch before began, and hold the unit.
     function _unitInSlot(uint32 node, uint32 inEpoch, bytes32 state, Entry calldata entry)
         internal
         view
@@ -291,6 +319,9 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         require(version.units != 0, AuditNothingClaimed(node, inEpoch));
         uint256 unit = uint256(state) % version.units;
         uint256 before = _checkEntry(node, version, entry);
+        // Or a node could fill up with orders of its own that are long gone.
+        bool held = _checkWriter(entry).deletableAt >= _epochs[inEpoch - 1].drawnAt;
+        require(held, AuditCommitmentInvalid(entry.commitment.order, entry.commitment.slot));
         uint256 units = entry.commitment.units;
         require(unit >= before && unit - before < units, AuditUnitWrong(uint64(before), uint64(unit)));
         return unit - before;
@@ -309,27 +340,29 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         uint256 total;
         (root, total, before) = AuditProof.climb(AuditProof.mix(leaf, own.units), own.units, entry.path);
         require(root == version.root && total == version.units, AuditPathWrong());
-        _checkWriter(entry);
     }
 
-    /// @dev The tenant signs, or an account in a store's spec, or the node of a mount that may write the volume.
-    function _checkWriter(Entry calldata entry) internal view {
+    /// @dev The tenant signs, or an account in a store's spec, or the node of a mount that might write the volume when the
+    /// epoch that it names began.
+    function _checkWriter(Entry calldata entry) internal view returns (SlotFacts memory slot) {
         SlotCommitment calldata own = entry.commitment;
         IOrders book = IOrders(orders());
-        (OrderKind kind, address tenant,,, uint64 sizeBytes) = book.slotOf(own.order, own.slot);
+        slot = book.slotOf(own.order, own.slot);
         // A shard's last unit may be filled up with zeros, so only whole units must fit.
-        require((own.units - 1) * UNIT_BYTES < sizeBytes, AuditCommitmentInvalid(own.order, own.slot));
+        bool fits = (own.units - 1) * UNIT_BYTES < slot.sizeBytes && own.epoch <= epoch;
+        require(fits, AuditCommitmentInvalid(own.order, own.slot));
         bytes32 hash = commitmentHash(own);
         if (entry.mount != 0) {
-            (uint64 volume, uint32 node) = book.writerOf(entry.mount);
+            (uint64 volume, uint32 node, uint64 until) = book.writerOf(entry.mount);
             address signer = _signer(hash, entry.signature);
-            bool writes = volume == own.order && _nodes.auditee(node).account == signer;
+            bool writes = volume == own.order && _nodes.auditee(node).account == signer
+                && _epochs[own.epoch].drawnAt < until;
             require(writes, AuditNotWriter(own.order, signer));
-            return;
+            return slot;
         }
         // Never by asking a contract: what one says may change after the node has committed to the signature.
         address other = _signer(hash, entry.signature);
-        bool may = other == tenant || (kind == OrderKind.Store && _isStoreWriter(own.order, other));
+        bool may = other == slot.tenant || (slot.kind == OrderKind.Store && _isStoreWriter(own.order, other));
         require(may && other != address(0), AuditNotWriter(own.order, other));
     }
 

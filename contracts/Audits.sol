@@ -3,11 +3,12 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {AuditEpochs} from "./AuditEpochs.sol";
 import {AuditFunds} from "./AuditFunds.sol";
 import {DisputeState, DisputeView, Entry, IAudits, Location, SlotCommitment} from "./interfaces/IAudits.sol";
 import {Auditee} from "./interfaces/INodeLedger.sol";
-import {IOrders} from "./interfaces/IOrders.sol";
+import {OrderState, SlotFacts} from "./interfaces/IOrders.sol";
 import {AuditTerms, IPolicy} from "./interfaces/IPolicy.sol";
 import {AuditProof} from "./libraries/AuditProof.sol";
 
@@ -34,6 +35,9 @@ contract Audits is AuditEpochs {
         uint64 units;
         uint32 signedAt;
     }
+
+    /// @dev Time for anybody to end a dispute that was lost, before the node could leave with its stake.
+    uint256 private constant EXPIRY_SECONDS = 1 days;
 
     /// @inheritdoc IAudits
     uint64 public disputeCount;
@@ -91,7 +95,19 @@ contract Audits is AuditEpochs {
             expected = prior;
         }
         require(expected != location.earlier, AuditChainSound());
-        emit ChainBroken(epoch_, node, _convict(node, epoch_, auditee.usedBytes, msg.sender));
+        emit ChainBroken(epoch_, node, _convict(node, epoch_, msg.sender));
+    }
+
+    /// @inheritdoc IAudits
+    function proveRepeated(uint32 node, uint32 epoch_, Entry calldata one, Entry calldata other) external {
+        require(epoch_ != 0 && epoch_ + 1 >= epoch && epoch_ <= epoch, AuditWrongEpoch(epoch_, epoch));
+        require(_provers[node].slashedEpoch < epoch_, AuditAlreadySlashed(node, epoch_));
+        Version memory version = _versionFor(node, epoch_);
+        uint256 first = _checkEntry(node, version, one);
+        uint256 second = _checkEntry(node, version, other);
+        bool repeated = _key(one.commitment) == _key(other.commitment) && first != second;
+        require(repeated, AuditSlotsDistinct());
+        emit SlotRepeated(epoch_, node, _convict(node, epoch_, msg.sender));
     }
 
     // Slots
@@ -99,13 +115,16 @@ contract Audits is AuditEpochs {
     /// @inheritdoc IAudits
     function demand(Entry calldata entry, bytes calldata countersignature) external returns (uint64 dispute) {
         SlotCommitment calldata own = entry.commitment;
-        (,, uint32 node, uint16 generation,) = IOrders(orders()).slotOf(own.order, own.slot);
-        bool due = own.epoch + 2 <= epoch && own.units != 0;
+        bool due = uint256(own.epoch) + 2 <= epoch && own.units != 0;
+        require(due, AuditDemandInvalid(own.node, own.order, own.slot));
+        SlotFacts memory slot = _checkWriter(entry);
+        uint32 node = slot.node;
+        // Whoever held the slot before, or holds what has ended, owes nothing.
+        bool held = slot.state == OrderState.Live || slot.state == OrderState.Suspended;
         require(
-            due && node != 0 && node == own.node && generation == own.generation,
+            held && node == own.node && slot.generation == own.generation,
             AuditDemandInvalid(own.node, own.order, own.slot)
         );
-        _checkWriter(entry);
         address signer = _signer(commitmentHash(own), countersignature);
         Auditee memory auditee = _nodes.auditee(node);
         require(signer == auditee.account, AuditNotCountersigned(node, signer));
@@ -122,10 +141,13 @@ contract Audits is AuditEpochs {
         Dispute storage own = _await(dispute, DisputeState.Demanded);
         SlotCommitment calldata shown = entry.commitment;
         bool demanded = bytes26(keccak256(abi.encode(_key(shown)))) == own.target;
-        // What a writer signed later stands for what it wants kept, though it be less: stores are compacted.
-        bool kept = shown.units >= own.units || shown.epoch > own.signedAt;
+        // What a writer signed later stands for what it wants kept, though it be less: stores are compacted. What was
+        // signed earlier does not, however much: its writer may have been another.
+        bool kept =
+            shown.epoch > own.signedAt || (shown.epoch == own.signedAt && shown.units >= own.units);
         require(demanded && kept, AuditCommitmentInvalid(shown.order, shown.slot));
         _checkEntry(own.node, _versionFor(own.node, _epochOf(own.claim)), entry);
+        _checkWriter(entry);
         own.state = DisputeState.Answered;
         emit DisputeAnswered(dispute);
     }
@@ -145,7 +167,7 @@ contract Audits is AuditEpochs {
         uint256 taken = 0;
         // Of several who found the same fault the first is paid, and all get their bonds back.
         if (_provers[own.node].slashedEpoch < about) {
-            taken = _convict(own.node, about, _nodes.auditee(own.node).usedBytes, own.challenger);
+            taken = _convict(own.node, about, own.challenger);
         }
         emit DisputeLost(dispute, own.node, taken);
     }
@@ -195,9 +217,12 @@ contract Audits is AuditEpochs {
             && auditee.maintenanceUntil >= block.timestamp;
         require(!away, AuditExcused(node));
         dispute = ++disputeCount;
+        // A location, if one comes, gives the node its time again.
+        uint256 over = deadline + terms.answerSeconds + EXPIRY_SECONDS;
+        _provers[node].disputedUntil = SafeCast.toUint24(over / TIME_STEP + 1);
         Dispute storage own = _disputes[dispute];
         own.challenger = msg.sender;
-        own.deadline = uint40(deadline);
+        own.deadline = SafeCast.toUint40(deadline);
         own.node = node;
         own.sample = sample;
         own.state = state;
@@ -218,7 +243,7 @@ contract Audits is AuditEpochs {
         SlotCommitment calldata slot = location.entry.commitment;
         own.target = _target(slot.root, location.unit, unit);
         own.state = DisputeState.Located;
-        own.deadline = uint40(block.timestamp + _policy.auditTerms().answerSeconds);
+        own.deadline = SafeCast.toUint40(block.timestamp + _policy.auditTerms().answerSeconds);
         emit DisputeLocated(dispute, slot.order, slot.slot, uint64(unit));
     }
 
@@ -234,7 +259,8 @@ contract Audits is AuditEpochs {
         uint16 samples = _epochs[epoch_].samples;
         require(sample != 0 && sample <= samples, AuditSampleInvalid(sample, samples));
         (claim, batched) = _claim(node, epoch_, account);
-        require(claim != 0, AuditNothingClaimed(node, epoch_));
+        // Who stands for nothing has no sample that could be doubted; a slot that is missing is demanded.
+        require(claim != 0 && _versionFor(node, epoch_).units != 0, AuditNothingClaimed(node, epoch_));
     }
 
     /// @dev The state after the sample is in the digest, and the digest is what was posted.
@@ -273,9 +299,9 @@ contract Audits is AuditEpochs {
         require(block.timestamp <= own.deadline, AuditDeadline(dispute, own.deadline));
     }
 
-    function _convict(uint32 node, uint32 about, uint256 usedBytes, address reporter) private returns (uint256) {
+    function _convict(uint32 node, uint32 about, address reporter) private returns (uint256) {
         AuditTerms memory terms = _policy.auditTerms();
         _provers[node].slashedEpoch = about;
-        return _slash(node, usedBytes, terms.fraudSlash, terms.reporterShare, reporter);
+        return _slash(node, terms.fraudSlash, terms.reporterShare, reporter);
     }
 }

@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IEscrow} from "./interfaces/IEscrow.sol";
 import {IEscrowLedger} from "./interfaces/IEscrowLedger.sol";
 import {IOrders} from "./interfaces/IOrders.sol";
@@ -134,16 +135,22 @@ contract Escrow is IEscrow, IEscrowLedger, WiredOnce {
         }
         require(own.since == block.timestamp, EscrowStreamSuspended(tenant));
         uint256 newRate = own.ratePerSecond + rate;
-        uint256 needed = newRate * minSeconds;
+        uint256 ofGrace = rate * own.graceSeconds;
+        uint256 needed = newRate * minSeconds + ofGrace;
         uint256 free = _accounts[tenant].free;
         require(free >= needed, EscrowStreamTooShort(tenant, free, needed));
+        _holdFree(tenant, ofGrace);
         _setRate(tenant, own, newRate);
         return (own.epoch, own.graceSeconds);
     }
 
     /// @inheritdoc IEscrowLedger
-    function restream(address tenant, uint32 epoch, uint256 oldRate, uint256 newRate) external onlyOrders {
+    function restream(address tenant, uint32 epoch, uint256 oldRate, uint256 newRate, uint256 ofGrace)
+        external
+        onlyOrders
+    {
         _accrue(tenant);
+        if (ofGrace != 0) _holdFree(tenant, ofGrace);
         Stream storage own = _streams[tenant];
         if (own.epoch == epoch) _setRate(tenant, own, own.ratePerSecond - oldRate + newRate);
     }
@@ -231,8 +238,18 @@ contract Escrow is IEscrow, IEscrowLedger, WiredOnce {
         ++own.epoch;
     }
 
+    /// @dev Never from the wallet: who moves a slot need not be the tenant.
+    function _holdFree(address tenant, uint256 amount) private {
+        Account storage account = _accounts[tenant];
+        require(amount <= account.free, EscrowBalanceTooLow(tenant, account.free, amount));
+        uint120 moved = SafeCast.toUint120(amount);
+        account.free -= moved;
+        account.held += moved;
+        _held += moved;
+    }
+
     function _setRate(address tenant, Stream storage own, uint256 rate) private {
-        own.ratePerSecond = uint96(rate);
+        own.ratePerSecond = SafeCast.toUint96(rate);
         emit StreamChanged(tenant, own.epoch, rate, _paidUntil(own, _accounts[tenant].free));
     }
 

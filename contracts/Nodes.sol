@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IAuditLedger} from "./interfaces/IAuditLedger.sol";
 import {Auditee, Earned, INodeLedger, Locked, Span} from "./interfaces/INodeLedger.sol";
 import {FarmView, INodes, NodeState, NodeView, Offer, Resources} from "./interfaces/INodes.sol";
@@ -40,10 +41,11 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint40 lastHeartbeat;
     }
 
-    /// @dev Stands beside {Hot}.
+    /// @dev Stands beside {Hot}. `usedSince` is when the node last began to hold slots, or last let go of all.
     struct Cold {
         uint128 stake;
         uint40 registeredAt;
+        uint40 usedSince;
         address account;
         uint40 maintenanceFrom;
         uint40 maintenanceUntil;
@@ -78,6 +80,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     uint256 private constant SEALING_KEY_BYTES = 32 + 1184;
     uint256 private constant GIB = 1 << 30;
     uint256 private constant BASIS_POINTS = 10_000;
+    /// @dev What audits count in.
+    uint256 private constant UNIT_BYTES = 32;
 
     /// @dev Some second of its past is dead: only then is its {Lifetime} read.
     uint8 private constant HAS_DIED = 1;
@@ -137,7 +141,6 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         require(length != 0 && length <= MAX_NAME_BYTES, FarmNameLength(length, MAX_NAME_BYTES));
         farm = ++_farmCount;
         _farms[uint24(farm)] = Farm(msg.sender, address(0), name);
-        ++_registryVersion;
         emit FarmCreated(farm, msg.sender, name);
     }
 
@@ -146,7 +149,6 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         _onlyFarmOwner(farm);
         require(owner != address(0), FarmOwnerZero(farm));
         _farms[uint24(farm)].owner = owner;
-        ++_registryVersion;
         emit FarmOwnerChanged(farm, msg.sender, owner);
     }
 
@@ -157,7 +159,6 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         require(!known, NodeAlreadyKnown(account));
 
         _sponsorships[account] = Sponsorship(uint24(farm), stake);
-        ++_registryVersion;
         emit NodeSponsored(farm, account, stake);
 
         _token.safeTransferFrom(msg.sender, address(this), stake);
@@ -176,7 +177,6 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         require(sponsorship.farm == farm, NodeNotSponsored(account, farm));
 
         delete _sponsorships[account];
-        ++_registryVersion;
         emit SponsorshipEnded(farm, account, sponsorship.stake);
 
         _token.safeTransfer(msg.sender, sponsorship.stake);
@@ -218,6 +218,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         _cold[node] = Cold({
             stake: sponsorship.stake,
             registeredAt: uint40(block.timestamp),
+            usedSince: 0,
             account: msg.sender,
             maintenanceFrom: 0,
             maintenanceUntil: 0,
@@ -271,7 +272,6 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     function setReporter(uint32 farm, address reporter) external {
         _onlyFarmOwner(farm);
         _farms[uint24(farm)].reporter = reporter;
-        ++_registryVersion;
         emit FarmReporterChanged(farm, reporter);
     }
 
@@ -293,12 +293,15 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     function announceMaintenance(uint32 node, uint64 from, uint64 until) external {
         _onlyController(node);
         Cold storage cold = _cold[node];
+        uint256 last = cold.maintenanceUntil;
         bool early = from >= block.timestamp + MAINTENANCE_NOTICE;
-        bool short = until > from && until - from <= MAINTENANCE_MAX;
-        bool apart = cold.maintenanceUntil == 0 || from >= cold.maintenanceUntil + MAINTENANCE_APART;
-        require(early && short && apart, NodeMaintenanceInvalid(node, from, until));
-        cold.maintenanceFrom = uint40(from);
-        cold.maintenanceUntil = uint40(until);
+        bool short = until > from && until - from <= MAINTENANCE_MAX && until <= type(uint40).max;
+        bool apart = last == 0 || from >= last + MAINTENANCE_APART;
+        // Only one is remembered, so what the last one excuses must be judged before the next takes its place.
+        bool over = last == 0 || (last < block.timestamp && last < _audits.judgedUntil());
+        require(early && short && apart && over, NodeMaintenanceInvalid(node, from, until));
+        cold.maintenanceFrom = SafeCast.toUint40(from);
+        cold.maintenanceUntil = SafeCast.toUint40(until);
         ++_registryVersion;
         emit NodeMaintenance(node, from, until);
     }
@@ -327,6 +330,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         require(
             hot.state == NodeState.Draining && hot.usedBytes == 0, NodeNotEmpty(node, hot.state, hot.usedBytes)
         );
+        require(_audits.isQuit(node, _cold[node].usedSince), NodeNotJudged(node, _cold[node].usedSince));
         uint128 stake = _cold[node].stake;
 
         hot.state = NodeState.Exited;
@@ -359,12 +363,14 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
                 NodePriceAboveCap(hot.pricePerGibSecond, maxPricePerGibSecond)
             );
             uint256 free = hot.capacityBytes - hot.usedBytes;
-            require(asked <= free, NodeFull(node, asked, free));
+            uint256 taken = _whole(asked);
+            require(taken <= free, NodeFull(node, asked, free));
             // Rounded up, so that no slot of a node that has a price is free. Below 2^56 * 2^64, so it cannot overflow.
             uint256 rate = (asked * hot.pricePerGibSecond + GIB - 1) / GIB;
             require(rate <= type(uint64).max, NodeRateTooHigh(node, rate));
 
-            _hot[node].usedBytes = hot.usedBytes + uint56(asked);
+            _hot[node].usedBytes = hot.usedBytes + SafeCast.toUint56(taken);
+            if (hot.usedBytes == 0) _cold[node].usedSince = SafeCast.toUint40(block.timestamp);
             locked[i] = Locked(uint64(rate), hot.farm);
         }
     }
@@ -372,7 +378,10 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     /// @inheritdoc INodeLedger
     function unlock(SlotRequest[] calldata slots) external onlyOrders {
         for (uint256 i = 0; i < slots.length; ++i) {
-            _hot[slots[i].node].usedBytes -= uint56(slots[i].sizeBytes);
+            uint32 node = slots[i].node;
+            uint56 left = _hot[node].usedBytes - SafeCast.toUint56(_whole(slots[i].sizeBytes));
+            _hot[node].usedBytes = left;
+            if (left == 0) _cold[node].usedSince = SafeCast.toUint40(block.timestamp);
         }
     }
 
@@ -413,7 +422,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint128 stake = _cold[node].stake;
         taken = Math.mulDiv(stake, basisPoints, BASIS_POINTS);
         emit NodeSlashed(node, taken);
-        _setStake(node, stake - uint128(taken));
+        _setStake(node, stake - SafeCast.toUint128(taken));
         _token.safeTransfer(msg.sender, taken);
     }
 
@@ -438,6 +447,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
             farm: hot.farm,
             state: hot.state,
             usedBytes: hot.usedBytes,
+            usedSince: cold.usedSince,
             maintenanceFrom: cold.maintenanceFrom,
             maintenanceUntil: cold.maintenanceUntil
         });
@@ -620,6 +630,11 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
             }
         }
         _batches[farm][group] = Batch(uint40(block.timestamp), members);
+    }
+
+    /// @dev What a slot takes of its node: whole units, so that a node can never stand for more units than it has locked.
+    function _whole(uint256 sizeBytes) private pure returns (uint256) {
+        return (sizeBytes + UNIT_BYTES - 1) / UNIT_BYTES * UNIT_BYTES;
     }
 
     function _isLate(uint256 lastHeartbeat, uint256 lateSeconds) private view returns (bool) {

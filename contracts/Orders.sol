@@ -2,11 +2,19 @@
 pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {IAuditLedger} from "./interfaces/IAuditLedger.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IEscrowLedger} from "./interfaces/IEscrowLedger.sol";
 import {Earned, INodeLedger, Locked, Span} from "./interfaces/INodeLedger.sol";
 import {INodes, NodeState} from "./interfaces/INodes.sol";
-import {IOrders, OrderKind, OrderState, OrderView, SlotRequest, SlotView} from "./interfaces/IOrders.sol";
+import {
+    IOrders,
+    OrderKind,
+    OrderState,
+    OrderView,
+    SlotFacts,
+    SlotRequest,
+    SlotView
+} from "./interfaces/IOrders.sol";
 import {IPolicy, OrderTerms, Parameter} from "./interfaces/IPolicy.sol";
 import {ISpecRules} from "./interfaces/ISpecRules.sol";
 import {MountSpec, VolumeSpec} from "./interfaces/Specs.sol";
@@ -20,9 +28,11 @@ type SlotWord is uint256;
 /// @dev Invariants:
 /// - state: None -> Live -> (Suspended <-> Live) -> Ended; Ended is final. The state is computed from the times stored
 ///   and the time of the block, so it is right in a call at any block although nobody sent a transaction;
-/// - money: an order holds exactly the sum over its slots of rate * (paidUntil - settledAt), a streaming one
-///   rate * (min(now, paidUntil) - settledAt); what leaves it goes to the farm of the slot (seconds alive) or back to
-///   the tenant (seconds dead, after the end, or not to be paid any more), to the last unit;
+/// - money: an order holds exactly the sum over its slots of rate * (paidUntil + grace - settledAt), a streaming one
+///   rate * (min(now, paidUntil) + grace - settledAt): the grace, in which nodes keep its bytes, is paid from the start;
+///   what leaves it goes to the farm of the slot (seconds alive) or back to the tenant (seconds dead, or not to be paid
+///   any more), to the last unit;
+/// - price: a writer can never lift a slot above twice the price that its tenant last agreed to, however often it moves;
 /// - capacity: a slot's bytes are locked on exactly one node from `place` or `replace` until `replace` or release;
 /// - dispersal: unless its spec says otherwise, no two data slots and no two metadata slots of a volume share a farm;
 /// - every change emits one event, and `sequence` counts them without gap;
@@ -75,7 +85,6 @@ contract Orders is IOrders {
     address private immutable _nodes;
     IEscrowLedger private immutable _escrow;
     ISpecRules private immutable _rules;
-    IAuditLedger private immutable _audits;
     /// @dev Says for whom it acts in the last 20 bytes of the calldata.
     address private immutable _desk;
 
@@ -83,6 +92,8 @@ contract Orders is IOrders {
     uint64 private _sequence;
     mapping(uint64 order => Order) private _orders;
     mapping(uint256 orderAndSlot => SlotWord) private _slots;
+    /// @dev Price a second that the tenant last agreed to, of slots that a writer has moved since; else the slot's own.
+    mapping(uint256 orderAndSlot => uint64) private _agreedRates;
     mapping(uint64 volume => uint64[] mounts) private _mounts;
     mapping(bytes32 nodeAndName => uint64 mount) private _mountNamed;
 
@@ -91,16 +102,13 @@ contract Orders is IOrders {
     /// @param escrow The money, wired to this contract.
     /// @param rules Which specs are well-formed.
     /// @param desk Brings acts of others, wired to this contract.
-    /// @param audits Pays who takes over a slot of a faulty node, wired to this contract.
     constructor(
         IPolicy policy,
         address nodes,
         IEscrowLedger escrow,
         ISpecRules rules,
-        address desk,
-        IAuditLedger audits
+        address desk
     ) {
-        _audits = audits;
         _policy = policy;
         _nodes = nodes;
         _escrow = escrow;
@@ -137,11 +145,11 @@ contract Orders is IOrders {
             tenant: _actor(),
             kind: kind,
             flags: shape.flags,
-            slotCount: uint16(slots.length),
-            placedAt: uint40(block.timestamp),
-            graceSeconds: uint24(terms.graceSeconds),
-            ratePerSecond: uint72(rate),
-            paidUntil: uint40(block.timestamp + seconds_),
+            slotCount: SafeCast.toUint16(slots.length),
+            placedAt: SafeCast.toUint40(block.timestamp),
+            graceSeconds: SafeCast.toUint24(terms.graceSeconds),
+            ratePerSecond: SafeCast.toUint72(rate),
+            paidUntil: SafeCast.toUint40(block.timestamp + seconds_),
             endedAt: 0,
             writerEpoch: 0,
             parent: parent,
@@ -150,7 +158,7 @@ contract Orders is IOrders {
         CodeStore.write(spec);
         emit OrderPlaced(++_sequence, order, _actor(), kind);
         if (seconds_ == 0) _startStream(order, rate, terms);
-        else _escrow.hold(_actor(), _actor(), rate * seconds_);
+        else _escrow.hold(_actor(), _actor(), rate * (seconds_ + terms.graceSeconds));
     }
 
     // Living
@@ -166,7 +174,7 @@ contract Orders is IOrders {
             seconds_ != 0 && until <= limit,
             OrderDurationOutOfRange(seconds_, 1, Math.saturatingSub(limit, head.paidUntil))
         );
-        head.paidUntil = uint40(until);
+        head.paidUntil = SafeCast.toUint40(until);
         emit OrderExtended(++_sequence, order, uint64(until));
         _escrow.hold(_actor(), head.tenant, uint256(head.ratePerSecond) * seconds_);
     }
@@ -176,16 +184,16 @@ contract Orders is IOrders {
         Order storage head = _orders[order];
         require(head.tenant == _actor(), OrderNotTenant(order, _actor()));
         _onlyOpen(order, head);
-        uint40 time = uint40(block.timestamp);
+        uint40 end = SafeCast.toUint40(Math.min(block.timestamp, _end(head)));
         uint256 unused = 0;
         if (head.flags & STREAMS != 0) {
-            _stopStream(head, uint40(Math.min(time, _end(head))));
-        } else if (head.paidUntil > time) {
-            unused = uint256(head.ratePerSecond) * (head.paidUntil - time);
-            head.paidUntil = time;
+            _stopStream(head, end);
+        } else {
+            unused = uint256(head.ratePerSecond) * (head.paidUntil - end);
+            head.paidUntil = end;
         }
-        head.endedAt = time;
-        uint256 refund = _settleSlots(order, head, unused, true);
+        head.endedAt = end;
+        uint256 refund = _settleSlots(order, head, unused, _isOver(head));
         emit OrderCancelled(++_sequence, order, refund);
     }
 
@@ -194,20 +202,18 @@ contract Orders is IOrders {
         Order storage head = _orders[order];
         OrderState state = _state(head);
         require(state != OrderState.None, OrderUnknown(order));
-        if (state != OrderState.Ended) {
-            _settleSlots(order, head, 0, false);
-            return;
-        }
-        if (head.endedAt == 0) {
+        if (head.released) return;
+        if (state == OrderState.Ended && head.endedAt == 0) {
             if (head.flags & STREAMS != 0) _stopStream(head, _end(head));
             head.endedAt = head.paidUntil;
-            _settleSlots(order, head, 0, true);
         }
-        if (!head.released && block.timestamp >= uint256(head.endedAt) + head.graceSeconds) _release(order, head);
+        bool isOver = _isOver(head);
+        _settleSlots(order, head, 0, isOver);
+        if (isOver) _release(order, head);
     }
 
     /// @inheritdoc IOrders
-    function replace(uint64 order, uint16 slot, uint32 node) external {
+    function replace(uint64 order, uint16 slot, uint32 node, uint96 maxRatePerSecond) external {
         Order storage head = _orders[order];
         OrderState state = _state(head);
         require(state == OrderState.Live, OrderWrongState(order, state));
@@ -217,7 +223,7 @@ contract Orders is IOrders {
         require(slot < head.slotCount, OrderSlotMissing(order, slot));
         Slot memory old = _slot(order, slot);
         require(old.node != node, OrderSlotUnchanged(order, slot, node));
-        uint256 maxRate = _maxReplacementRate(order, head.tenant, old);
+        uint256 maxRate = Math.min(maxRatePerSecond, _maxReplacementRate(order, head.tenant, slot, old));
 
         Locked memory taken = _lockOne(SlotRequest(node, old.sizeBytes));
         require(taken.ratePerSecond <= maxRate, OrderReplacementTooDear(taken.ratePerSecond, maxRate));
@@ -237,17 +243,28 @@ contract Orders is IOrders {
     function slotOf(uint64 order, uint16 slot)
         external
         view
-        returns (OrderKind kind, address tenant, uint32 node, uint16 generation, uint64 sizeBytes)
+        returns (SlotFacts memory)
     {
+        Order memory head = _orders[order];
         Slot memory one = _slot(order, slot);
-        return (_orders[order].kind, _orders[order].tenant, one.node, one.generation, one.sizeBytes);
+        OrderState state = _state(head);
+        uint64 until = state == OrderState.Ended ? _end(head) + head.graceSeconds : type(uint64).max;
+        return SlotFacts({
+            kind: head.kind,
+            state: state,
+            tenant: head.tenant,
+            node: one.node,
+            generation: one.generation,
+            sizeBytes: one.sizeBytes,
+            deletableAt: until
+        });
     }
 
     /// @inheritdoc IOrders
-    function writerOf(uint64 mount) external view returns (uint64 volume, uint32 node) {
+    function writerOf(uint64 mount) external view returns (uint64 volume, uint32 node, uint64 until) {
         Order memory head = _orders[mount];
-        if (head.kind != OrderKind.Mount || head.flags & READ_ONLY != 0) return (0, 0);
-        return (head.parent, _slot(mount, 0).node);
+        if (head.kind != OrderKind.Mount || head.flags & READ_ONLY != 0) return (0, 0, 0);
+        return (head.parent, _slot(mount, 0).node, _end(head));
     }
 
     /// @inheritdoc IOrders
@@ -282,11 +299,11 @@ contract Orders is IOrders {
     function held(uint64 order) external view returns (uint256 amount) {
         Order memory head = _orders[order];
         if (head.slotCount == 0) return 0;
-        bool isFinal = _state(head) == OrderState.Ended;
         Slot[] memory slots = _readSlots(order, head.slotCount);
-        uint40 until = _settleableUntil(head);
-        Earned[] memory earned = _earned(slots, until, isFinal);
-        uint256 end = head.flags & STREAMS != 0 ? until : head.paidUntil;
+        Earned[] memory earned = _earned(slots, _settleableUntil(head), _isOver(head));
+        uint256 end = _end(head);
+        if (head.flags & STREAMS != 0) end = Math.min(end, block.timestamp);
+        end += head.graceSeconds;
         for (uint256 i = 0; i < slots.length; ++i) {
             amount += uint256(slots[i].ratePerSecond) * (end - earned[i].until);
         }
@@ -303,7 +320,7 @@ contract Orders is IOrders {
     function _startStream(uint64 order, uint256 rate, OrderTerms memory terms) private {
         Order storage head = _orders[order];
         (uint32 epoch, uint24 grace) =
-            _escrow.stream(_actor(), rate, uint24(terms.graceSeconds), terms.minSeconds);
+            _escrow.stream(_actor(), rate, SafeCast.toUint24(terms.graceSeconds), terms.minSeconds);
         head.flags |= STREAMS;
         head.paidUntil = epoch;
         head.graceSeconds = grace;
@@ -311,15 +328,15 @@ contract Orders is IOrders {
 
     /// @dev From here on it is like an order that was paid until `end`.
     function _stopStream(Order storage head, uint40 end) private {
-        uint32 epoch = uint32(head.paidUntil);
+        uint32 epoch = SafeCast.toUint32(head.paidUntil);
         head.flags &= ~STREAMS;
         head.paidUntil = end;
-        _escrow.restream(head.tenant, epoch, head.ratePerSecond, 0);
+        _escrow.restream(head.tenant, epoch, head.ratePerSecond, 0, 0);
     }
 
     function _end(Order memory head) private view returns (uint40) {
         if (head.flags & STREAMS == 0) return head.paidUntil;
-        return _escrow.streamEnd(head.tenant, uint32(head.paidUntil));
+        return _escrow.streamEnd(head.tenant, SafeCast.toUint32(head.paidUntil));
     }
 
     // Rules of placing
@@ -384,8 +401,8 @@ contract Orders is IOrders {
                 node: slots[i].node,
                 sizeBytes: slots[i].sizeBytes,
                 generation: 0,
-                assignedAt: uint40(block.timestamp),
-                settledAt: uint40(block.timestamp),
+                assignedAt: SafeCast.toUint40(block.timestamp),
+                settledAt: SafeCast.toUint40(block.timestamp),
                 ratePerSecond: locked[i].ratePerSecond
             });
             _slots[_key(order, i)] = _pack(slot);
@@ -410,16 +427,28 @@ contract Orders is IOrders {
 
     // Rules of replacing
 
-    /// @dev The tenant may pay what it likes (policy still caps the price); a writer may not spend the tenant's
-    /// money freely.
-    function _maxReplacementRate(uint64 order, address tenant, Slot memory old) private view returns (uint256) {
-        if (_actor() == tenant) return type(uint256).max;
+    /// @dev The tenant agrees to a new price by moving the slot itself; a writer may not spend the tenant's money freely,
+    /// and all its moves together not more than one.
+    function _maxReplacementRate(uint64 order, address tenant, uint16 slot, Slot memory old)
+        private
+        returns (uint256)
+    {
+        uint256 key = _key(order, slot);
+        uint64 agreed = _agreedRates[key];
+        if (_actor() == tenant) {
+            if (agreed != 0) delete _agreedRates[key];
+            return type(uint256).max;
+        }
         uint32 caller = INodes(_nodes).nodeOf(_actor());
         require(caller != 0 && caller == _writerNode(order), OrderNotRepairer(order, _actor()));
         (NodeState state, uint64 silentSince) = INodeLedger(_nodes).pulse(old.node);
         bool lost = block.timestamp > silentSince + _policy.value(Parameter.LostSeconds);
         require(lost || state == NodeState.Draining, OrderNodeNotLost(old.node, silentSince));
-        return MAX_REPLACEMENT_FACTOR * old.ratePerSecond;
+        if (agreed == 0) {
+            agreed = old.ratePerSecond;
+            _agreedRates[key] = agreed;
+        }
+        return MAX_REPLACEMENT_FACTOR * agreed;
     }
 
     /// @dev The node of the newest mount that is live and may write; 0 if there is none.
@@ -458,34 +487,41 @@ contract Orders is IOrders {
         Slot[] memory old = new Slot[](1);
         old[0] = _slot(order, slot);
         (address[] memory payees, uint256[] memory amounts, uint256 refund) =
-            _due(old, uint40(block.timestamp), true);
-
-        uint256 oldRate = head.ratePerSecond;
-        uint256 newRate = oldRate - old[0].ratePerSecond + rate;
-        if (head.flags & STREAMS != 0) {
-            _escrow.restream(head.tenant, uint32(head.paidUntil), oldRate, newRate);
-        } else if (newRate != oldRate) {
-            uint256 rest = oldRate * (head.paidUntil - block.timestamp);
-            if (newRate != 0) {
-                head.paidUntil = uint40(Math.min(block.timestamp + rest / newRate, type(uint40).max));
-            }
-            // What costs nothing lasts as long as it was paid for, and all that was paid is given back.
-            refund += rest - newRate * (head.paidUntil - block.timestamp);
-        }
-        head.ratePerSecond = uint72(newRate);
+            _due(old, SafeCast.toUint40(block.timestamp), true);
+        refund += _reprice(head, uint256(head.ratePerSecond) - old[0].ratePerSecond + rate);
         Slot memory moved = Slot({
             node: node,
             sizeBytes: old[0].sizeBytes,
             generation: old[0].generation + 1,
-            assignedAt: uint40(block.timestamp),
-            settledAt: uint40(block.timestamp),
+            assignedAt: SafeCast.toUint40(block.timestamp),
+            settledAt: SafeCast.toUint40(block.timestamp),
             ratePerSecond: rate
         });
         _slots[_key(order, slot)] = _pack(moved);
 
         INodeLedger(_nodes).unlock(_requests(old));
         _escrow.pay(head.tenant, payees, amounts, refund);
-        _audits.refilled(old[0].node, node, old[0].sizeBytes, rate);
+    }
+
+    /// @dev Sets an order's price a second, and returns what it holds too much then. The grace stays paid at any price.
+    function _reprice(Order storage head, uint256 newRate) private returns (uint256 refund) {
+        uint256 oldRate = head.ratePerSecond;
+        uint256 grace = head.graceSeconds;
+        head.ratePerSecond = SafeCast.toUint72(newRate);
+        if (head.flags & STREAMS != 0) {
+            uint256 more = Math.saturatingSub(newRate, oldRate) * grace;
+            _escrow.restream(head.tenant, SafeCast.toUint32(head.paidUntil), oldRate, newRate, more);
+            return Math.saturatingSub(oldRate, newRate) * grace;
+        }
+        if (newRate == oldRate) return 0;
+        uint256 rest = oldRate * (head.paidUntil + grace - block.timestamp);
+        // What costs nothing lasts as long as it was paid for, and all that was paid is given back.
+        if (newRate == 0) return rest;
+        require(rest >= newRate * grace, OrderRestTooLow(rest, newRate * grace));
+        uint256 latest = Math.max(head.paidUntil, block.timestamp + _policy.value(Parameter.MaxSeconds));
+        uint256 end = Math.min(block.timestamp + rest / newRate - grace, latest);
+        head.paidUntil = SafeCast.toUint40(end);
+        return rest - newRate * (end + grace - block.timestamp);
     }
 
     // Money
@@ -520,12 +556,18 @@ contract Orders is IOrders {
         payees = new address[](slots.length);
         amounts = new uint256[](slots.length);
         for (uint256 i = 0; i < slots.length; ++i) {
-            uint256 rate = slots[i].ratePerSecond;
             payees[i] = earned[i].payee;
-            amounts[i] = rate * earned[i].aliveSeconds;
-            refund += rate * (earned[i].until - slots[i].settledAt - earned[i].aliveSeconds);
-            slots[i].settledAt = uint40(earned[i].until);
+            uint256 back;
+            (amounts[i], back) = _take(slots[i], earned[i]);
+            refund += back;
         }
+    }
+
+    /// @dev What a slot earned, and what goes back for it; moves `settledAt` of the copy in memory.
+    function _take(Slot memory slot, Earned memory span) private pure returns (uint256 earned, uint256 back) {
+        earned = uint256(slot.ratePerSecond) * span.aliveSeconds;
+        back = uint256(slot.ratePerSecond) * (span.until - slot.settledAt - span.aliveSeconds);
+        slot.settledAt = SafeCast.toUint40(span.until);
     }
 
     function _earned(Slot[] memory slots, uint40 to, bool isFinal) private view returns (Earned[] memory) {
@@ -538,7 +580,12 @@ contract Orders is IOrders {
     }
 
     function _settleableUntil(Order memory head) private view returns (uint40) {
-        return uint40(Math.min(block.timestamp, _end(head)));
+        return SafeCast.toUint40(Math.min(block.timestamp, uint256(_end(head)) + head.graceSeconds));
+    }
+
+    /// @dev Ended, and its data may be deleted.
+    function _isOver(Order memory head) private view returns (bool) {
+        return _state(head) == OrderState.Ended && block.timestamp >= uint256(_end(head)) + head.graceSeconds;
     }
 
     /// @dev Gives the nodes their bytes back and forgets the mount under its volume.
@@ -629,7 +676,7 @@ contract Orders is IOrders {
         result.placedAt = head.placedAt;
         result.paidUntil = _end(head);
         if (result.state == OrderState.Ended) {
-            result.endedAt = head.endedAt == 0 ? result.paidUntil : head.endedAt;
+            result.endedAt = result.paidUntil;
             result.deletableAt = result.endedAt + head.graceSeconds;
         }
         result.writerEpoch = head.writerEpoch;

@@ -26,7 +26,12 @@ export function encodeCall(call: WantedCall, pin: GridPin): { to: Account; data:
     case 'heartbeat':
       return toNodes(pin, 'heartbeat', [])
     case 'replace': {
-      const data = ORDERS_ABI.encodeFunctionData('replace', [call.order, call.slot, call.node])
+      const data = ORDERS_ABI.encodeFunctionData('replace', [
+        call.order,
+        call.slot,
+        call.node,
+        call.maxRatePerSecond,
+      ])
       return { to: pin.orders, data }
     }
     case 'audit': {

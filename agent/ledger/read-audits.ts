@@ -70,12 +70,19 @@ export async function readAudits(
       await reading.call(audits, AUDITS_ABI.encodeFunctionData(name, values)),
     )
   const number = Number((await ask('epoch'))[0])
-  const accumulator = async (epoch: number): Promise<LedgerAccumulator & { epoch: number }> => {
+  const accumulator = async (
+    epoch: number,
+  ): Promise<LedgerAccumulator & { epoch: number; exists: boolean }> => {
     const [view] = await ask('accumulatorOf', [node, epoch])
-    return { root: view['root'], units: Number(view['units']), epoch: Number(view['epoch']) }
+    return {
+      root: view['root'],
+      units: Number(view['units']),
+      epoch: Number(view['epoch']),
+      exists: Boolean(view['exists']),
+    }
   }
   const before = Math.max(0, number - 1)
-  const [epoch, audited, auditedBefore, newest, claimed, isProven, wasProven, prover, count] =
+  const [epoch, audited, auditedBefore, newest, claimed, isProven, wasProven, owes, prover, count] =
     await Promise.all([
       number === 0 ? undefined : ask('epochs', [number]).then(([view]) => epochOf(number, view)),
       accumulator(number),
@@ -84,6 +91,7 @@ export async function readAudits(
       ask('claimOf', [node, number]),
       ask('isProven', [node, number]),
       ask('isProven', [node, before]),
+      ask('owes', [node, number]),
       ask('proverOf', [node]),
       ask('disputeCount'),
     ])
@@ -98,9 +106,12 @@ export async function readAudits(
     epoch,
     audited: { root: audited.root, units: audited.units },
     auditedBefore: { root: auditedBefore.root, units: auditedBefore.units },
-    committed: newest.units === 0 && newest.epoch === 0 ? undefined : newest,
+    committed: newest.exists
+      ? { root: newest.root, units: newest.units, epoch: newest.epoch }
+      : undefined,
     claim: /^0x0*$/.test(claim) ? undefined : claim,
     isProven: Boolean(isProven[0]),
+    owes: number > 0 && Boolean(owes[0]),
     wasProven: before > 0 && Boolean(wasProven[0]),
     missedEpoch: Number(prover['missedEpoch']),
     slashedEpoch: Number(prover['slashedEpoch']),

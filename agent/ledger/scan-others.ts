@@ -48,8 +48,7 @@ export async function scanOthers(init: ScanInit): Promise<Scan | undefined> {
   const asked = [...before.suspects, ...before.undecided]
   for (let id = before.scannedTo + 1; id <= scannedTo; id++) asked.push(nodeId(id))
   if (asked.length === 0) return { epoch: judged, scannedTo, suspects: [], undecided: [] }
-  const [then] = await init.ask('epochs', [judged])
-  const owing = await Promise.all(asked.map((id) => owes(init, id, judged, then)))
+  const owing = await Promise.all(asked.map((id) => owes(init, id, judged)))
   const owed = asked.filter((_, at) => owing[at])
   const decided = await Promise.all(owed.map((id) => isDecided(init, id)))
   return {
@@ -69,24 +68,10 @@ async function isDecided({ reading, epoch }: ScanInit, id: NodeId): Promise<bool
   return !isAlive || Number(views[0]['lastHeartbeat']) >= epoch.drawnAt
 }
 
-/** Whether a node owed a proof and can be marked for it, as `Audits.markMissed` decides. */
-async function owes(
-  { reading, ask }: ScanInit,
-  id: NodeId,
-  judged: number,
-  then: Readonly<Record<string, unknown>>,
-): Promise<boolean> {
-  if ((await ask('isProven', [id, judged]))[0]) return false
-  const [[accumulator], prover, maintenance] = await Promise.all([
-    ask('accumulatorOf', [id, judged]),
-    ask('proverOf', [id]),
-    askNodes(reading, 'maintenanceOf', [id]),
-  ])
-  const isMarked = Number(prover['missedEpoch']) === judged
-  const isExcused =
-    Number(maintenance['from']) <= Number(then['dueAt']) &&
-    Number(maintenance['until']) >= Number(then['drawnAt'])
-  return Number(accumulator['units']) > 0 && !isMarked && !isExcused
+/** Whether a node owed a proof and can be marked for it. */
+async function owes({ ask }: ScanInit, id: NodeId, judged: number): Promise<boolean> {
+  if (!(await ask('owes', [id, judged]))[0]) return false
+  return Number((await ask('proverOf', [id]))['missedEpoch']) !== judged
 }
 
 async function askNodes(reading: AuditReading, name: string, values: readonly unknown[]) {

@@ -259,6 +259,8 @@ export interface AuditFacts {
   readonly claim: string | undefined
   /** True if all that it had to post in the newest epoch is there. */
   readonly isProven: boolean
+  /** True if it must post something in the newest epoch and has not. */
+  readonly owes: boolean
   /** True if it had posted all in the epoch before. */
   readonly wasProven: boolean
   /** Epoch that it was last marked, and last slashed, for; 0 for never. */
@@ -351,6 +353,8 @@ export type WantedCall =
       readonly order: OrderId
       readonly slot: number
       readonly node: NodeId
+      /** Smallest token units a second; refused if the node asks more for the slot by then. */
+      readonly maxRatePerSecond: bigint
     }
   | {
       readonly method: 'audit'

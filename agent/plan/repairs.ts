@@ -9,6 +9,7 @@
 import { isNodeError } from '../base/errors.ts'
 import type { FarmId, NodeId } from '../base/ids.ts'
 import { chooseNodes } from '../base/placement.ts'
+import { slotRate } from '../base/slot-rate.ts'
 import type {
   LedgerNode,
   MountOrder,
@@ -71,7 +72,11 @@ function isWriter(volume: VolumeOrder, world: RepairsWorld): boolean {
   return mount?.slots[0]?.node === world.self
 }
 
-type Repair = RepairStatus & { readonly generation: number }
+type Repair = RepairStatus & {
+  readonly generation: number
+  /** What the new node asks for the slot. */
+  readonly ratePerSecond: bigint
+}
 
 /** Slots are looked at one after another, so that two of them never go to one farm. */
 function repairsOf(volume: VolumeOrder, world: RepairsWorld): Repair[] {
@@ -93,6 +98,7 @@ function repairsOf(volume: VolumeOrder, world: RepairsWorld): Repair[] {
       state: to === undefined ? 'no-candidate' : 'replacing',
       to,
       generation: slot.generation,
+      ratePerSecond: slotRate(slot.sizeBytes, nodes.get(to ?? slot.node)?.pricePerGibSecond ?? 0n),
     })
   }
   return repairs
@@ -145,12 +151,12 @@ function choose(
 }
 
 function transactionFor(repair: Repair): WantedTransaction[] {
-  const { order, slot, to, generation, node } = repair
+  const { order, slot, to, generation, node, ratePerSecond } = repair
   if (to === undefined) return []
   return [
     {
       id: `replace/${order}/${slot}/${generation}/${to}`,
-      call: { method: 'replace', order, slot, node: to },
+      call: { method: 'replace', order, slot, node: to, maxRatePerSecond: ratePerSecond },
       why: `slot ${slot} of volume ${order} moves from node ${node} to node ${to}`,
     },
   ]

@@ -21,7 +21,6 @@ export {
   type PlacedOrder,
   type Quote,
   type StoreRequest,
-  slotRate,
   type VolumeRequest,
 } from './orders.ts'
 export { type PlacedSlot, placeSlots } from './place-slots.ts'

@@ -8,6 +8,7 @@ import { fromHex } from '../../agent/base/bytes.ts'
 import { isNodeError, NodeError } from '../../agent/base/errors.ts'
 import { account, type OrderId, orderId } from '../../agent/base/ids.ts'
 import { seal } from '../../agent/base/sealing.ts'
+import { slotRate } from '../../agent/base/slot-rate.ts'
 import { GIB } from '../../agent/base/units.ts'
 import { volumeKeyCommitment, volumeKeyContext } from '../../agent/base/volume-keys.ts'
 import { ORDER_KINDS } from '../../agent/ledger/abi.ts'
@@ -16,7 +17,7 @@ import { deposit, formatTokens, readBalance } from './money.ts'
 import { type GridNode, readNodes } from './nodes.ts'
 import { readOrders } from './order-status.ts'
 import { type PlacedSlot, placeSlots, placeStore } from './place-slots.ts'
-import { readPolicy } from './policy.ts'
+import { readParameter, readPolicy } from './policy.ts'
 import { encodeSpec, type Spec } from './specs.ts'
 import { type FollowOptions, findEvent, send, type Transaction } from './transactions.ts'
 import { deriveKeyRoot, findVolumeKey, volumeKey } from './volume-key.ts'
@@ -82,7 +83,7 @@ export interface Quote {
   readonly seconds: number
   /** Smallest token units for each second, of all slots together. */
   readonly ratePerSecond: bigint
-  /** Smallest token units in all. */
+  /** Smallest token units in all, those for the grace after the end included. */
   readonly price: bigint
   /** What is missing in the free balance and will be deposited. */
   readonly missing: bigint
@@ -209,24 +210,14 @@ async function quote(
     const { pricePerGibSecond } = knownNode(nodes, slot.node)
     return sum + slotRate(slot.sizeBytes, pricePerGibSecond)
   }, 0n)
-  const price = ratePerSecond * BigInt(seconds)
+  const graceSeconds = await readParameter(connection, 'graceSeconds')
+  // The grace is paid with the order: its nodes keep the bytes until it is over.
+  const price = ratePerSecond * (BigInt(seconds) + graceSeconds)
   const { free } = await readBalance(connection, await connection.signerAddress())
   return {
     ...{ kind: spec.kind, spec, slots, volume: order.volume, seconds, ratePerSecond, price },
     missing: price > free ? price - free : 0n,
   }
-}
-
-/**
- * What a slot costs a second.
- *
- * @param sizeBytes - Bytes of the slot.
- * @param pricePerGibSecond - What its node asks.
- * @returns Smallest token units, rounded up as the registry does.
- */
-export function slotRate(sizeBytes: number, pricePerGibSecond: bigint): bigint {
-  const gib = BigInt(GIB)
-  return (BigInt(sizeBytes) * pricePerGibSecond + gib - 1n) / gib
 }
 
 /**
@@ -319,7 +310,7 @@ export async function extend(
 }
 
 /**
- * Ends an order now. What its nodes did not earn goes back to the free balance; its data goes after the grace.
+ * Ends an order now. What was paid beyond the grace goes back to the free balance; the data goes after the grace.
  *
  * @param connection - The grid, and the tenant.
  * @param order - Its number.
@@ -356,13 +347,14 @@ export async function settle(
 }
 
 /**
- * Moves a slot to another node. By the tenant at any time.
+ * Moves a slot to another node. By the tenant at any time, at no more than the node asks now.
  *
  * @param connection - The grid, and who signs.
  * @param order - Number of the order.
  * @param slot - Index of the slot.
  * @param node - Where it goes.
  * @param options - How far to follow the transaction.
+ * @throws NodeError `NODE_NOT_FOUND`, `ORDER_NOT_FOUND`, or with the code of what the contracts refused.
  */
 export async function replaceSlot(
   connection: Connection,
@@ -370,10 +362,10 @@ export async function replaceSlot(
   options?: FollowOptions,
 ): Promise<Transaction> {
   const { orders: contract } = connection.contracts
+  const { pricePerGibSecond } = knownNode(await readNodes(connection), node)
+  const [status] = await readOrders(connection, [order])
+  const rate = slotRate(status?.slots[slot]?.sizeBytes ?? 0, pricePerGibSecond)
   const what = `move slot ${slot} of order ${order} to node ${node}`
-  return await send(
-    connection,
-    { what, contract, name: 'replace', args: [order, slot, node] },
-    options,
-  )
+  const args = [order, slot, node, rate]
+  return await send(connection, { what, contract, name: 'replace', args }, options)
 }

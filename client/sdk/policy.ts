@@ -65,6 +65,18 @@ export async function readPolicy(connection: Connection): Promise<GridPolicy> {
 }
 
 /**
+ * Reads one parameter.
+ *
+ * @param connection - The grid.
+ * @param name - Which one.
+ * @returns Its value now.
+ */
+export async function readParameter(connection: Connection, name: ParameterName): Promise<bigint> {
+  const { policy } = connection.contracts
+  return (await view(policy, 'value', PARAMETERS.indexOf(name))) as bigint
+}
+
+/**
  * Finds a parameter by what a person called it.
  *
  * @param said - `HeartbeatSeconds`, `heartbeat-seconds`, `heartbeat_seconds`, any case.

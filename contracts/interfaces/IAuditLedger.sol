@@ -7,7 +7,7 @@ interface IAuditLedger {
     /// audits are off.
     function judgedUntil() external view returns (uint64);
 
-    /// @notice A slot moved: pays the new node's farm from the old one's repair pool. Only the order book.
-    /// @param sizeBytes Of the slot. @param ratePerSecond Its new price.
-    function refilled(uint32 from, uint32 to, uint64 sizeBytes, uint64 ratePerSecond) external;
+    /// @notice True if nothing that a node did until `since` can be held against it any more: its epochs are judged and
+    /// no dispute about it is open, nor was in the last day.
+    function isQuit(uint32 node, uint64 since) external view returns (bool);
 }

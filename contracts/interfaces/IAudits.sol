@@ -89,10 +89,12 @@ struct EpochView {
 
 /// @notice What a node stands for.
 /// @param root Of its accumulator. @param units Of all its slots. @param epoch In which it was committed.
+/// @param exists False if it has not committed anything, not even that it holds nothing.
 struct AccumulatorView {
     bytes32 root;
     uint64 units;
     uint32 epoch;
+    bool exists;
 }
 
 /// @title Audits: nodes prove that they keep what they are paid for.
@@ -126,10 +128,10 @@ interface IAudits {
     event DisputeLost(uint64 indexed dispute, uint32 indexed node, uint256 slashed);
     /// @notice A node's digest contradicts itself.
     event ChainBroken(uint32 indexed epoch, uint32 indexed node, uint256 slashed);
-    /// @notice `farmOwner` earned `amount` for taking over a slot of `from`.
-    event SlotRefilled(uint32 indexed from, uint32 indexed to, address indexed farmOwner, uint256 amount);
-    /// @notice What nobody earned of a repair pool went to the treasury.
-    event PoolSwept(uint32 indexed node, uint256 amount);
+    /// @notice A node stood for one slot twice.
+    event SlotRepeated(uint32 indexed epoch, uint32 indexed node, uint256 slashed);
+    /// @notice What slashes left went to the treasury.
+    event TreasuryPaid(uint256 amount);
     /// @notice An account took out what it was credited.
     event CreditWithdrawn(address indexed account, uint256 amount);
 
@@ -145,7 +147,7 @@ interface IAudits {
     error AuditPending(uint32 epoch);
     /// @notice The caller is no node.
     error AuditNotNode(address caller);
-    /// @notice A root without units, units without a root, or too many.
+    /// @notice A root without units, units without a root, or more units than the node has locked.
     error AuditUnitsInvalid(uint64 units, uint64 max);
     /// @notice A commitment names another slot's, another node's or more bytes than were ordered.
     error AuditCommitmentInvalid(uint64 order, uint16 slot);
@@ -167,20 +169,18 @@ interface IAudits {
     error AuditDeadline(uint64 dispute, uint64 deadline);
     /// @notice The node has announced maintenance for the time in which it would have to reply.
     error AuditExcused(uint32 node);
-    /// @notice The slot is not this node's, or the commitment is too new for a demand.
+    /// @notice The slot is not this node's, its order has ended, or the commitment is too new for a demand.
     error AuditDemandInvalid(uint32 node, uint64 order, uint16 slot);
     /// @notice The two states follow from each other.
     error AuditChainSound();
+    /// @notice The two entries are not of one slot, or are one entry.
+    error AuditSlotsDistinct();
     /// @notice The node was already slashed for this epoch.
     error AuditAlreadySlashed(uint32 node, uint32 epoch);
     /// @notice The seed did not draw the node to open a sample.
     error AuditNotDrawn(uint32 node, uint32 epoch);
-    /// @notice The pool may still be earned until `until`, or is empty.
-    error AuditPoolOpen(uint32 node, uint64 until);
     /// @notice Nothing is credited to the account.
     error AuditNoCredit(address account);
-    /// @notice Only the order book may call this.
-    error AuditOnlyOrders(address caller);
 
     /// @notice Begins the next epoch and fixes its seed. Anyone, when the newest has lasted `AuditEpochSeconds`.
     function draw() external;
@@ -188,7 +188,7 @@ interface IAudits {
     /// @notice Says what the calling node stands for from the next epoch on. Again within an epoch: in place of the
     /// first.
     /// @param root Root of its accumulator; zero with zero units if it holds nothing.
-    /// @param units Units in it, below 2^47.
+    /// @param units Units in it, at most what the node has locked, below 2^47.
     function commit(bytes32 root, uint64 units) external;
 
     /// @notice Lets an account post digests for the calling node (the zero address: none).
@@ -197,7 +197,8 @@ interface IAudits {
     /// @notice Posts the calling node's digest of the newest epoch. Its own outranks an aggregator's.
     function postDigest(uint32 epoch, bytes28 digest) external;
 
-    /// @notice Posts the digests of up to 256 nodes that chose the caller. Bits of others count for nothing.
+    /// @notice Posts the digests of up to 256 nodes that chose the caller, in the first half of the window. Bits of others
+    /// count for nothing.
     /// @param group Nodes `group * 256` to `group * 256 + 255`.
     /// @param root Root over 256 digests, its first 28 bytes.
     /// @param members Bit `b`: node `group * 256 + b` has a digest in it.
@@ -209,7 +210,8 @@ interface IAudits {
     function openSample(uint32 epoch, uint32 node, Entry calldata entry, bytes calldata opening) external;
 
     /// @notice Marks nodes that posted nothing in `epoch`, the one before the newest. Anyone, for a share. Those that
-    /// did their duty, had nothing committed, had announced maintenance, or are marked already are passed over.
+    /// did their duty, had neither committed anything nor held a slot before its draw, had announced maintenance, or are
+    /// marked already are passed over. Who held a slot must have committed, if only that it holds nothing that was signed.
     function markMissed(uint32 epoch, uint32[] calldata nodes) external;
 
     /// @notice Doubts a sample of the newest epoch after its window has closed; pulls a bond of `AuditBond`.
@@ -246,13 +248,19 @@ interface IAudits {
         bytes32[] calldata priorPath
     ) external;
 
-    /// @notice Demands that a node shows a slot that it countersigned at least two epochs ago; pulls a bond.
+    /// @notice Shows that a node stands for one slot twice in what it is audited for in `epoch`, the newest or the one
+    /// before; slashes at once.
+    /// @param one Its commitment and path; the signature is not read. @param other The same.
+    function proveRepeated(uint32 node, uint32 epoch, Entry calldata one, Entry calldata other) external;
+
+    /// @notice Demands that a node shows a slot that it countersigned at least two epochs ago, of an order that has not
+    /// ended; pulls a bond.
     /// @param entry Its commitment, with the writer's signature; the path is not read.
     /// @param countersignature The node's.
     function demand(Entry calldata entry, bytes calldata countersignature) external returns (uint64 dispute);
 
-    /// @notice Shows the slot, with at least as many units or as its writer signed it later, in what the node
-    /// committed. Anyone, before the deadline.
+    /// @notice Shows the slot in what the node committed: as its writer signed it later, or in the same epoch with at least
+    /// as many units. Anyone, before the deadline.
     function show(uint64 dispute, Entry calldata entry) external;
 
     /// @notice Ends a dispute whose deadline has passed: slashes the node, gives the bond back with a share. Anyone.
@@ -261,8 +269,8 @@ interface IAudits {
     /// @notice Credits the bond of an answered dispute to the owner of the node's farm. Anyone.
     function collect(uint64 dispute) external;
 
-    /// @notice Sends what nobody earned of a node's repair pool to the treasury, 30 days after the last slash. Anyone.
-    function sweep(uint32 node) external;
+    /// @notice Sends what slashes left to the treasury. Anyone.
+    function sweep() external;
 
     /// @notice Pays out what the caller was credited: bonds, shares, rewards.
     function withdrawCredit() external;
@@ -277,6 +285,9 @@ interface IAudits {
     function proverOf(uint32 node) external view returns (uint32 missedEpoch, uint32 slashedEpoch, address aggregator);
     /// @notice True if a node has posted all it had to in an epoch, as long as that or the next one is the newest.
     function isProven(uint32 node, uint32 inEpoch) external view returns (bool);
+    /// @notice True if a node must prove an epoch and has not: it held a slot or stood for something before the draw, and
+    /// announced no maintenance. As long as that or the next one is the newest.
+    function owes(uint32 node, uint32 inEpoch) external view returns (bool);
     /// @notice What a node posted for an epoch, itself or through its aggregator (`batched`: then the group's
     /// root); zero if nothing. As long as that or the next one is the newest.
     function claimOf(uint32 node, uint32 inEpoch) external view returns (bytes28 claim, bool batched);
@@ -288,10 +299,10 @@ interface IAudits {
     function disputeCount() external view returns (uint64);
     /// @notice What an account may withdraw.
     function creditOf(address account) external view returns (uint256);
-    /// @notice What may still be earned by refilling slots of a node, and until when.
-    function poolOf(uint32 node) external view returns (uint256 amount, uint64 bytesLeft, uint64 until);
+    /// @notice What {sweep} would send to the treasury.
+    function treasuryShare() external view returns (uint256);
     /// @notice What a writer and a node sign for a commitment.
     function commitmentHash(SlotCommitment calldata commitment) external view returns (bytes32);
-    /// @notice Tokens this contract owes: credits, bonds and pools.
+    /// @notice Tokens this contract owes: credits, bonds and the treasury's share.
     function owed() external view returns (uint256);
 }

@@ -13,7 +13,8 @@ interface IEscrowLedger {
     /// @param amounts `[n]` what each earned.
     function pay(address tenant, address[] calldata payees, uint256[] calldata amounts, uint256 refund) external;
 
-    /// @notice Starts paying `rate` more a second from the tenant's balance. Only the order book.
+    /// @notice Starts paying `rate` more a second from the tenant's balance, and holds what the grace costs at once. Only
+    /// the order book.
     /// @param graceSeconds Grace of a new epoch; one that runs keeps its own.
     /// @param minSeconds The balance must last this long.
     /// @return epoch The tenant's epoch. @return grace The grace of the epoch.
@@ -23,7 +24,8 @@ interface IEscrowLedger {
 
     /// @notice Changes what an order adds to the stream of an epoch; nothing if that epoch is over. Only the order
     /// book.
-    function restream(address tenant, uint32 epoch, uint256 oldRate, uint256 newRate) external;
+    /// @param ofGrace More to hold for its grace, from the free balance alone.
+    function restream(address tenant, uint32 epoch, uint256 oldRate, uint256 newRate, uint256 ofGrace) external;
 
     /// @notice When the orders of an epoch are or were paid until.
     function streamEnd(address tenant, uint32 epoch) external view returns (uint40);

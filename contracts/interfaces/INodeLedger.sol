@@ -32,12 +32,15 @@ struct Locked {
 
 /// @notice What audits need to know of a node.
 /// @param owner Of its farm.
+/// @param usedBytes Locked by its slots, each in whole units.
+/// @param usedSince When it last went from no slot to one, or from one to none; 0 if it never had any.
 struct Auditee {
     address account;
     address owner;
     uint32 farm;
     NodeState state;
     uint64 usedBytes;
+    uint64 usedSince;
     uint64 maintenanceFrom;
     uint64 maintenanceUntil;
 }

@@ -93,7 +93,8 @@ interface INodes {
     error NodeBatchLength(uint256 groups, uint256 members);
     /// @notice The batch names a node that is not an active or draining node of the farm.
     error NodeNotOfFarm(uint32 node, uint32 farm);
-    /// @notice Maintenance must be announced an hour before, last at most a day, and come 14 days after the last one.
+    /// @notice Maintenance must be announced an hour before, last at most a day, come 14 days after the last one, and
+    /// not before what the last one excuses is judged.
     error NodeMaintenanceInvalid(uint32 node, uint64 from, uint64 until);
     /// @notice A farm's name is empty or longer than `max` bytes.
     error FarmNameLength(uint256 length, uint256 max);
@@ -137,6 +138,8 @@ interface INodes {
     error NodeRateTooHigh(uint32 node, uint256 ratePerSecond);
     /// @notice Only a draining node on which no order has a slot may leave.
     error NodeNotEmpty(uint32 node, NodeState state, uint256 usedBytes);
+    /// @notice What the node did up to `since`, when it let its last slot go, can still be doubted, or is, or was a day ago.
+    error NodeNotJudged(uint32 node, uint64 since);
     /// @notice The node's stake does not cover its offer since it was slashed: it gets no orders.
     error NodeUnderstaked(uint32 node);
     /// @notice Only the audits may call this.
@@ -188,6 +191,7 @@ interface INodes {
     function setDraining(uint32 node, bool draining) external;
 
     /// @notice Ends a draining node that holds no slot, and returns its stake to the farm's owner. By node or owner.
+    /// @dev Only once all epochs in which it had a slot are judged, and a day after the last time for a reply in a dispute.
     function exit(uint32 node) external;
 
     /// @notice Says that the caller's node lives; counts the time since the last heartbeat as alive if it was not late.
@@ -213,7 +217,7 @@ interface INodes {
 
     /// @notice What a node offers beside space; zeros if nothing.
     function resourcesOf(uint32 node) external view returns (Resources memory);
-    /// @notice Counts changes to the registry (not heartbeats), so that a reader knows when to read again.
+    /// @notice Counts changes to nodes (not heartbeats, not farms), so that a reader knows when to read them again.
     function registryVersion() external view returns (uint64);
     /// @notice Nodes ever registered; the newest has this number.
     function nodeCount() external view returns (uint32);

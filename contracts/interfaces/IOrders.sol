@@ -40,10 +40,22 @@ struct SlotView {
     uint16 generation;
 }
 
+/// @notice What audits need of a slot.
+/// @param deletableAt When the bytes may go; the end of time while the order has not ended.
+struct SlotFacts {
+    OrderKind kind;
+    OrderState state;
+    address tenant;
+    uint32 node;
+    uint16 generation;
+    uint64 sizeBytes;
+    uint64 deletableAt;
+}
+
 /// @notice An order as it is at the block of the call.
 /// @param parent The volume of a mount; 0 for others.
 /// @param paidUntil When the money ends, if nothing changes.
-/// @param endedAt When it was cancelled or ran out; 0 while live or suspended.
+/// @param endedAt When it was cancelled or its money ended, whichever came first; 0 while live or suspended.
 /// @param deletableAt When its data may go: `endedAt` and grace; 0 while live or suspended.
 /// @param writerEpoch For a volume: counts its writers; only the newest may write.
 /// @param ratePerSecond Sum of the rates of its slots, each `ceil(sizeBytes * pricePerGibSecond / 2^30)`.
@@ -122,8 +134,11 @@ interface IOrders {
     error OrderNotRepairer(uint64 order, address caller);
     /// @notice The slot's node is neither draining nor silent for long enough that its writer may move the slot.
     error OrderNodeNotLost(uint32 node, uint64 silentSince);
-    /// @notice A writer may move a slot only to a node that asks at most twice what the old one got.
+    /// @notice The new node asks more than the caller would pay, or, moved by a writer, more than twice what the tenant
+    /// last agreed to for this slot.
     error OrderReplacementTooDear(uint256 ratePerSecond, uint256 max);
+    /// @notice What the order holds would not pay for its grace at the new price: extend it first.
+    error OrderRestTooLow(uint256 rest, uint256 needed);
 
     /// @notice Places an order, locks capacity and price on its nodes, and its price for `seconds_` in escrow.
     /// @param kind What to run; policy must allow it.
@@ -133,7 +148,8 @@ interface IOrders {
     /// @param seconds_ Time to pay for now; 0 streams from the caller's free balance for as long as that lasts.
     /// @param maxRatePerSecond Refused if the nodes ask more in all: guards against a price changed underway.
     /// @return order Its number, from 1.
-    /// @dev Emits {OrderPlaced}. The price comes from the caller's free balance in the escrow, the rest from its wallet
+    /// @dev Emits {OrderPlaced}. The grace after the end, in which the nodes still keep the bytes, is paid at once, beside
+    /// `seconds_` or the stream. The price comes from the caller's free balance in the escrow, the rest from its wallet
     /// (approve the escrow). Placing a read-write mount raises the volume's `writerEpoch`.
     function place(
         OrderKind kind,
@@ -151,16 +167,17 @@ interface IOrders {
     function extend(uint64 order, uint64 seconds_) external;
 
     /// @notice Ends an order now; what its nodes have not earned goes back at once. By its tenant.
-    /// @dev Emits {OrderCancelled}. A node that is not late is paid until now. The capacity stays locked until the data
-    /// may be deleted; then {settle} gives it back.
+    /// @dev Emits {OrderCancelled}. The capacity stays locked, and paid, until the data may be deleted; then {settle} gives
+    /// it back.
     function cancel(uint64 order) external;
 
     /// @notice Moves a slot to another node: by the tenant at any time; by the node that writes the volume (its newest
     /// read-write mount) only if the slot's node is draining or has been silent for longer than LostSeconds.
+    /// @param maxRatePerSecond Refused if the node asks more for the slot: guards against a price changed underway.
     /// @dev Emits {SlotReplaced}. The old node is settled and its capacity given back. The price of the new node may
     /// differ: what the order holds is then spread over more or less time, so `paidUntil` moves and nothing is pulled.
     /// An order that costs nothing any more gives back what it holds and keeps its `paidUntil`.
-    function replace(uint64 order, uint16 slot, uint32 node) external;
+    function replace(uint64 order, uint16 slot, uint32 node, uint96 maxRatePerSecond) external;
 
     /// @notice Pays the nodes of an order what they earned so far. Anyone may.
     /// @dev Pays up to each node's last heartbeat and refunds seconds in which a node was dead. Once the data of an
@@ -171,12 +188,9 @@ interface IOrders {
     /// @notice The number of the newest event.
     function sequence() external view returns (uint64);
     /// @notice What audits need of a slot; zeros if there is none.
-    function slotOf(uint64 order, uint16 slot)
-        external
-        view
-        returns (OrderKind kind, address tenant, uint32 node, uint16 generation, uint64 sizeBytes);
-    /// @notice Which volume a mount may write, or might before it ended, and on which node; zeros if none.
-    function writerOf(uint64 mount) external view returns (uint64 volume, uint32 node);
+    function slotOf(uint64 order, uint16 slot) external view returns (SlotFacts memory);
+    /// @notice Which volume a mount may write, on which node, and until when it may or might; zeros if none.
+    function writerOf(uint64 mount) external view returns (uint64 volume, uint32 node, uint64 until);
     /// @notice The registry that the order book locks capacity in.
     function registry() external view returns (address);
     /// @notice Whose order it is; zero if there is no such order.

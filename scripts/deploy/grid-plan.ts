@@ -59,9 +59,7 @@ const CONTRACTS: Readonly<Record<ContractKey, ContractRow>> = {
   desk: { contract: 'OrderDesk', args: () => [] },
   orders: {
     contract: 'Orders',
-    args: ({ policy, nodes, escrow, rules, desk, audits }) => [
-      ...[policy, nodes, escrow, rules, desk, audits],
-    ],
+    args: ({ policy, nodes, escrow, rules, desk }) => [policy, nodes, escrow, rules, desk],
   },
   contractors: { contract: 'Contractors', args: ({ token, timelock }) => [token, timelock] },
   // `Grid` reads the block from the policy.

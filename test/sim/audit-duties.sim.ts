@@ -190,6 +190,7 @@ class SimulatedNode {
         groupPath: undefined,
         isOpened: head.opened.has(number),
       },
+      owes: epoch !== undefined && !head.digests.has(number),
       hasAggregator: false,
       disputes: [],
     }

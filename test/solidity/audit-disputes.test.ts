@@ -6,6 +6,7 @@ import { BinaryTree } from '../../agent/engines/audit/tree/binary-tree.ts'
 import { POLICY_PARAMETERS } from '../../scripts/deploy/parameters.ts'
 import { AuditScene, type Proof } from './support/audit-scene.ts'
 import {
+  ANY_RATE,
   deployTestGrid,
   GIB,
   KIND,
@@ -403,7 +404,7 @@ describe('Audits: disputes', () => {
       await grid.at((await deadlineOf(2n)) + 1n)
       await expect(as(tenant).expire(2n)).to.emit(audits, 'DisputeLost').withArgs(2n, node.id, 0n)
       expect(await creditOf(watcher)).to.equal(2n * BOND + SHARE)
-      expect((await audits.poolOf(node.id)).amount).to.equal(FRAUD - SHARE)
+      expect(await audits.treasuryShare()).to.equal(FRAUD - SHARE)
       expect(await audits.owed()).to.equal(2n * BOND + FRAUD)
     })
 
@@ -560,11 +561,13 @@ describe('Audits: disputes', () => {
       await refuse(demand({ units: 0 }), 'AuditDemandInvalid')
       await refuse(demand({ generation: 1 }), 'AuditDemandInvalid')
       await refuse(demand({ node: Number(nodes[0]?.id) }), 'AuditDemandInvalid')
-      await refuse(demand({ order: 77, node: 0 }), 'AuditDemandInvalid')
+      await refuse(demand({ order: 77, node: 0 }), 'AuditCommitmentInvalid')
       const entry = { ...scene.entry(), signature: await scene.sign(watcher) }
       await refuse(as(watcher).demand(entry, await scene.sign(node.wallet)), 'AuditNotWriter')
       await refuse(demand({ units: 166 }), 'AuditCommitmentInvalid')
-      await grid.contracts.orders.connect(tenant).replace(scene.order, 0n, nodes[0]?.id ?? 0n)
+      await grid.contracts.orders
+        .connect(tenant)
+        .replace(scene.order, 0n, nodes[0]?.id ?? 0n, ANY_RATE)
       await refuse(demand(), 'AuditDemandInvalid')
     })
   })

@@ -4,6 +4,7 @@ import { type Signer, ZeroHash } from 'ethers'
 import { nodeId } from '../../agent/base/ids.ts'
 import { isDrawn } from '../../agent/engines/audit/index.ts'
 import {
+  ANY_RATE,
   deployTestGrid,
   GIB,
   KIND,
@@ -23,7 +24,6 @@ const STAKE = 2n * TOKEN
 const DIGEST = `0x${'d1'.repeat(28)}`
 const ROOT = `0x${'a5'.repeat(32)}`
 const UNITS = 1_000n
-const DAY = 86_400n
 
 describe('Audits: epochs', () => {
   let grid: TestGrid
@@ -49,8 +49,13 @@ describe('Audits: epochs', () => {
     await grid.beat(nodes)
     return grid.contracts.audits.epoch()
   }
+  /** Each of these holds a slot: it can stand for nothing else. */
+  async function fill(which: readonly TestNode[], sizeBytes = UNITS * 32n): Promise<void> {
+    for (const { id } of which) await grid.place(KIND.Store, storeSpec(), [{ node: id, sizeBytes }])
+  }
   /** All these stand for something from the next epoch on. */
   async function commit(which: readonly TestNode[]): Promise<void> {
+    await fill(which)
     for (const { wallet } of which) await as(wallet).commit(ROOT, UNITS)
   }
   async function postAll(epoch: bigint, which: readonly TestNode[]): Promise<void> {
@@ -74,6 +79,7 @@ describe('Audits: epochs', () => {
     nodes = await grid.addNodes(4, { stake: STAKE, pricePerGibSecond: 1_000n })
     await grid.fund(tenant)
     await grid.fund(keeper)
+    for (const { wallet } of nodes) await as(wallet).commit(ZeroHash, 0n)
     restore = await grid.snapshot()
   })
   beforeEach(() => restore())
@@ -98,6 +104,7 @@ describe('Audits: epochs', () => {
 
     it('waits for the blocks of the window too, so that a chain that stood still punishes nobody', async () => {
       await grid.asTimelock((owner) => grid.contracts.policy.connect(owner).set(14n, 5n))
+      await fill([node(0)])
       await as(keeper).draw()
       await as(node(0).wallet).commit(ROOT, UNITS)
       await grid.pass(EPOCH)
@@ -129,7 +136,10 @@ describe('Audits: epochs', () => {
       await refuse(own.commit(ROOT, 0n), 'AuditUnitsInvalid')
       await refuse(own.commit(ZeroHash, 1n), 'AuditUnitsInvalid')
       await refuse(own.commit(ROOT, 2n ** 47n), 'AuditUnitsInvalid')
-      await own.commit(ROOT, 2n ** 47n - 1n)
+      await refuse(own.commit(ROOT, 1n), 'AuditUnitsInvalid')
+      await fill([node(0)], 99n * 32n + 1n)
+      await refuse(own.commit(ROOT, 101n), 'AuditUnitsInvalid')
+      await own.commit(ROOT, 100n)
       await own.commit(ZeroHash, 0n)
       await expect(own.commit(ROOT, 7n))
         .to.emit(grid.contracts.audits, 'AccumulatorCommitted')
@@ -139,6 +149,7 @@ describe('Audits: epochs', () => {
     it('counts from the next epoch on, and is still known in the one after', async () => {
       const { audits } = grid.contracts
       const units = async (epoch: bigint) => (await audits.accumulatorOf(node(0).id, epoch)).units
+      await fill([node(0)])
       await as(keeper).draw()
       expect(await units(1n)).to.equal(0n)
       for (const epoch of [1n, 2n, 3n, 4n]) {
@@ -158,6 +169,7 @@ describe('Audits: epochs', () => {
 
     it('is nothing for an epoch before which all it knows was committed', async () => {
       const { audits } = grid.contracts
+      await fill([node(0)])
       for (let epoch = 0; epoch < 5; epoch += 1) {
         await as(node(0).wallet).commit(ROOT, 5n)
         await nextEpoch()
@@ -233,7 +245,7 @@ describe('Audits: epochs', () => {
   })
 
   describe('missing', () => {
-    it('is marked in the next epoch, for a share, with the rest in the repair pool', async () => {
+    it('is marked in the next epoch, for a share, with the rest for the treasury', async () => {
       const { audits, nodes: registry } = grid.contracts
       await grid.place(KIND.Store, storeSpec(), [{ node: node(1).id, sizeBytes: GIB }])
       await commit(nodes)
@@ -253,8 +265,7 @@ describe('Audits: epochs', () => {
       expect(await missedEpochOf(node(0))).to.equal(0n)
       const share = (slash * REPORTER_SHARE) / 10_000n
       expect(await audits.creditOf(await keeper.getAddress())).to.equal(share)
-      const pool = await audits.poolOf(node(1).id)
-      expect([pool.amount, pool.bytesLeft]).to.deep.equal([slash - share, GIB])
+      expect(await audits.treasuryShare()).to.equal(slash - share)
       expect(await audits.owed()).to.equal(slash)
       expect(await grid.contracts.token.balanceOf(await audits.getAddress())).to.equal(slash)
       await nextEpoch()
@@ -264,7 +275,7 @@ describe('Audits: epochs', () => {
 
     it('passes over who had nothing to prove, was away as announced, or has left', async () => {
       const { nodes: registry } = grid.contracts
-      await commit([node(1), node(2)])
+      await commit([node(1)])
       const now = BigInt(await grid.time.latest())
       const from = now + 4_000n
       await registry.connect(node(1).wallet).announceMaintenance(node(1).id, from, from + 100n)
@@ -428,88 +439,58 @@ describe('Audits: epochs', () => {
   })
 
   describe('a slash', () => {
-    /** Node 1 holds one GiB of a store and is slashed for missing epoch 1. */
-    async function slashed(sizeBytes = GIB): Promise<{ order: bigint; pool: bigint }> {
-      const order = await grid.place(KIND.Store, storeSpec(), [{ node: node(1).id, sizeBytes }], {
-        seconds: 500_000n,
-      })
+    /** Node 1 holds one GiB of a store and is slashed for missing epoch 1, by `reporter`. */
+    async function slashed(reporter: Signer = keeper): Promise<{ order: bigint; taken: bigint }> {
+      const slots = [{ node: node(1).id, sizeBytes: GIB }]
+      const order = await grid.place(KIND.Store, storeSpec(), slots, { seconds: 500_000n })
       await commit([node(1)])
       await as(keeper).draw()
       await nextEpoch()
-      await as(keeper).markMissed(1n, [node(1).id])
-      const { amount } = await grid.contracts.audits.poolOf(node(1).id)
-      return { order, pool: amount }
+      const { stake } = await grid.node(node(1).id)
+      await as(reporter).markMissed(1n, [node(1).id])
+      return { order, taken: stake - (await grid.node(node(1).id)).stake }
     }
 
-    it('pays whoever takes the slot over, at most 30 days of its price', async () => {
-      const { orders, audits } = grid.contracts
-      const { order, pool } = await slashed()
-      const owner = await node(2).owner.getAddress()
-      const reward = 30n * DAY * 1_000n
-      expect(pool).to.be.greaterThan(reward)
-      await expect(orders.connect(tenant).replace(order, 0n, node(2).id))
-        .to.emit(audits, 'SlotRefilled')
-        .withArgs(node(1).id, node(2).id, owner, reward)
-      expect(await audits.creditOf(owner)).to.equal(reward)
-      const left = await audits.poolOf(node(1).id)
-      expect([left.amount, left.bytesLeft]).to.deep.equal([pool - reward, 0n])
-      await expect(as(node(2).owner).withdrawCredit()).to.changeTokenBalances(
+    it('leaves the treasury all but the share of whoever reported it', async () => {
+      const { audits, token } = grid.contracts
+      await refuse(as(keeper).sweep(), 'AuditNoCredit')
+      const { taken } = await slashed()
+      const credit = await audits.creditOf(await keeper.getAddress())
+      expect([credit, await audits.treasuryShare()]).to.deep.equal([
+        taken / 10n,
+        (taken * 9n) / 10n,
+      ])
+      expect(await audits.owed()).to.equal(taken)
+      const before = await token.balanceOf(grid.timelock)
+      await expect(as(keeper).sweep())
+        .to.emit(audits, 'TreasuryPaid')
+        .withArgs(taken - credit)
+      expect((await token.balanceOf(grid.timelock)) - before).to.equal(taken - credit)
+      expect(await audits.owed()).to.equal(credit)
+      await refuse(as(keeper).sweep(), 'AuditNoCredit')
+      await expect(as(keeper).withdrawCredit()).to.changeTokenBalances(
         grid.connection.ethers,
         grid.contracts.token,
-        [owner, await audits.getAddress()],
-        [reward, -reward],
+        [keeper, await audits.getAddress()],
+        [credit, -credit],
       )
-      await refuse(as(node(2).owner).withdrawCredit(), 'AuditNoCredit')
-      expect(await audits.creditOf(owner)).to.equal(0n)
-      const [taken] = await audits.queryFilter(audits.filters.CreditWithdrawn())
-      expect([taken?.args.account, taken?.args.amount]).to.deep.equal([owner, reward])
+      await refuse(as(keeper).withdrawCredit(), 'AuditNoCredit')
+      const [out] = await audits.queryFilter(audits.filters.CreditWithdrawn())
+      expect([out?.args.account, out?.args.amount]).to.deep.equal([
+        await keeper.getAddress(),
+        credit,
+      ])
     })
 
-    it('pays by the share of bytes, and never what the slot is not worth', async () => {
+    it('costs a farm nine tenths of it, though it marks itself and moves the slot to a sibling', async () => {
       const { orders, audits } = grid.contracts
-      const other = await grid.place(
-        KIND.Store,
-        storeSpec(),
-        [{ node: node(1).id, sizeBytes: 3n }],
-        {
-          seconds: 500_000n,
-        },
-      )
-      await slashed(1n)
-      const { amount, bytesLeft } = await audits.poolOf(node(1).id)
-      expect(bytesLeft).to.equal(4n)
-      await orders.connect(tenant).replace(other, 0n, node(2).id)
-      const rate = 1n
-      expect(await audits.creditOf(await node(2).owner.getAddress())).to.equal(30n * DAY * rate)
-      const left = await audits.poolOf(node(1).id)
-      expect([left.amount, left.bytesLeft]).to.deep.equal([amount - 30n * DAY, 1n])
-    })
-
-    it('pays nothing to the same farm', async () => {
-      const { orders, audits } = grid.contracts
-      const twin = await grid.addNode(node(1).owner, node(1).farm)
-      const { order, pool } = await slashed()
-      await grid.beat([twin])
-      await orders.connect(tenant).replace(order, 0n, twin.id)
-      expect((await audits.poolOf(node(1).id)).amount).to.equal(pool)
-      expect(await audits.creditOf(await node(1).owner.getAddress())).to.equal(0n)
-    })
-
-    it('leaves what nobody earned to the treasury after 30 days', async () => {
-      const { audits, token } = grid.contracts
-      const { pool } = await slashed()
-      const { until } = await audits.poolOf(node(1).id)
-      await refuse(as(keeper).sweep(node(0).id), 'AuditPoolOpen')
-      await grid.at(until - 1n)
-      await refuse(as(keeper).sweep(node(1).id), 'AuditPoolOpen')
-      await grid.at(until)
-      const before = await token.balanceOf(grid.timelock)
-      await expect(as(keeper).sweep(node(1).id))
-        .to.emit(audits, 'PoolSwept')
-        .withArgs(node(1).id, pool)
-      expect((await token.balanceOf(grid.timelock)) - before).to.equal(pool)
-      expect(await audits.owed()).to.equal(await audits.creditOf(await keeper.getAddress()))
-      await refuse(as(keeper).sweep(node(1).id), 'AuditPoolOpen')
+      const { owner } = node(1)
+      const { order, taken } = await slashed(owner)
+      await orders.connect(tenant).replace(order, 0n, node(2).id, ANY_RATE)
+      const sibling = await node(2).owner.getAddress()
+      const back =
+        (await audits.creditOf(await owner.getAddress())) + (await audits.creditOf(sibling))
+      expect(back).to.equal(taken / 10n)
     })
 
     it('closes a node to new orders until its stake covers its offer again', async () => {
@@ -549,7 +530,6 @@ describe('Audits: epochs', () => {
         'NodesOnlyAudits',
         registry as never,
       )
-      await refuse(as(keeper).refilled(1n, 2n, 1n, 1n), 'AuditOnlyOrders')
     })
   })
 
@@ -583,8 +563,8 @@ describe('Audits: epochs', () => {
       expect(await votesOf(node(0))).to.equal(votesPerGib)
       expect(await votes.votesOf(node(0).id)).to.equal(votesPerGib)
       expect(await votesOf(node(1))).to.equal(0n)
-      // Not more than is ordered: the node stands for less than it committed.
-      await as(node(1).wallet).commit(ROOT, GIB)
+      // What is ordered: a node cannot commit more.
+      await as(node(1).wallet).commit(ROOT, GIB / 16n)
       await nextEpoch()
       await postAll(3n, nodes)
       await nextEpoch()

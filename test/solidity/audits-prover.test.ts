@@ -122,7 +122,7 @@ describe('Audits: provers', () => {
     expect(await stakeOf(node)).to.equal(STAKE - FRAUD)
     await audits().connect(watcher).withdrawCredit()
     expect((await tokensOf(watcherAddress)) - before).to.equal(BOND + share(FRAUD))
-    expect((await audits().poolOf(node.id)).amount).to.equal(FRAUD - share(FRAUD))
+    expect(await audits().treasuryShare()).to.equal(FRAUD - share(FRAUD))
     expect(await audits().owed()).to.equal(FRAUD - share(FRAUD))
     const epoch = await audits().epoch()
     expect(await audits().isProven(node.id, epoch)).to.equal(false)
@@ -313,7 +313,7 @@ describe('Audits: provers', () => {
     expect(await stakeOf(honest)).to.equal(STAKE - MISS)
     expect(await stakeOf(other)).to.equal(STAKE)
     expect(await creditOf(watcherAddress)).to.equal(share(MISS))
-    expect((await audits().poolOf(honest.id)).amount).to.equal(MISS - share(MISS))
+    expect(await audits().treasuryShare()).to.equal(MISS - share(MISS))
     // The next epoch makes the first one judged: the honest one is paid for it, the other is not.
     await nextEpoch()
     const span = (await audits().epochs(2)).drawnAt - (await audits().epochs(1)).drawnAt

@@ -2,6 +2,7 @@
 import { expect } from 'chai'
 import { type BytesLike, type Signer, Wallet } from 'ethers'
 import {
+  ANY_RATE,
   deployTestGrid,
   GIB,
   KIND,
@@ -88,14 +89,18 @@ describe('OrderDesk', () => {
     await desk(keeper).submit(...(await sign(place())))
     const order = await grid.order(1n)
     expect(order.tenant).to.equal(tenant.address)
-    expect(before - (await token.balanceOf(tenant.address))).to.equal(100n * 1000n)
+    expect(before - (await token.balanceOf(tenant.address))).to.equal(
+      (100n + grid.parameters.policy.GraceSeconds) * 1000n,
+    )
     expect(await orders.tenantOf(1n)).to.equal(tenant.address)
   })
 
   it('extends, replaces and cancels by signature', async () => {
     await desk(keeper).submit(...(await sign(place())))
     await desk(keeper).submit(...(await sign(encode('extend', [1n, 50n]), { nonce: 1n })))
-    await desk(keeper).submit(...(await sign(encode('replace', [1n, 0, 2n]), { nonce: 2n })))
+    await desk(keeper).submit(
+      ...(await sign(encode('replace', [1n, 0, 2n, ANY_RATE]), { nonce: 2n })),
+    )
     await desk(keeper).submit(...(await sign(encode('cancel', [1n]), { nonce: 3n })))
     expect((await grid.order(1n)).state).to.equal(STATE.Ended)
   })
@@ -176,7 +181,11 @@ describe('OrderDesk', () => {
     await grid.fund(keeper)
     await grid.place(KIND.Store, storeSpec(), [{ node: 1n, sizeBytes: GIB }], { tenant: keeper })
     await desk(key).actFor(tenant.address, encode('extend', [1n, 10n]))
-    for (const call of [place(), encode('cancel', [1n]), encode('replace', [1n, 0, 2n])]) {
+    for (const call of [
+      place(),
+      encode('cancel', [1n]),
+      encode('replace', [1n, 0, 2n, ANY_RATE]),
+    ]) {
       await refuse(desk(key).actFor(tenant.address, call), 'DeskNoRight')
     }
     await refuse(desk(key).actFor(tenant.address, encode('extend', [2n, 10n])), 'DeskForeignOrder')

@@ -126,14 +126,15 @@ describe('Escrow', () => {
   it('holds nothing that has streamed already, and pulls what is missing to the unit', async () => {
     const book = await grid.impersonate(await grid.contracts.orders.getAddress())
     const payer = await tenant.getAddress()
-    await as(tenant).deposit(payer, 100n)
+    await as(tenant).deposit(payer, 1_100n)
     await as(book).stream(payer, 1n, 1_000n, 0n)
+    expect(await grid.contracts.escrow.heldOf(payer)).to.equal(1_000n)
     await grid.at(BigInt(await grid.time.latest()) + 60n)
     await expect(as(book).hold(payer, payer, 41n))
       .to.emit(grid.contracts.escrow, 'Deposited')
       .withArgs(payer, payer, 1n)
     expect(await grid.contracts.escrow.freeBalance(payer)).to.equal(0n)
-    expect(await grid.contracts.escrow.heldOf(payer)).to.equal(101n)
+    expect(await grid.contracts.escrow.heldOf(payer)).to.equal(1_101n)
   })
 
   it('takes nothing for a stream that ended from what is paid or refunded later', async () => {
@@ -142,7 +143,7 @@ describe('Escrow', () => {
     const payee = anAccount(7)
     const graceSeconds = 100n
     for (const account of [payer, payee]) {
-      await as(tenant).deposit(account, 10n)
+      await as(tenant).deposit(account, 10n + graceSeconds)
       await as(book).stream(account, 1n, graceSeconds, 0n)
     }
     await grid.pass(10n + graceSeconds)
@@ -151,7 +152,7 @@ describe('Escrow', () => {
     await as(book).pay(payer, [payee], [7n], 5n)
     expect(await grid.contracts.escrow.freeBalance(payee)).to.equal(7n)
     expect(await grid.contracts.escrow.freeBalance(payer)).to.equal(5n)
-    expect(await grid.contracts.escrow.heldOf(payer)).to.equal(10n)
+    expect(await grid.contracts.escrow.heldOf(payer)).to.equal(10n + graceSeconds)
   })
 })
 

@@ -2,6 +2,7 @@
 import { expect } from 'chai'
 import type { Signer } from 'ethers'
 import {
+  ANY_RATE,
   anAccount,
   deployTestGrid,
   GIB,
@@ -40,6 +41,14 @@ describe('Orders', () => {
   const as = (signer: Signer) => grid.contracts.orders.connect(signer)
   const asNode = (n: number) => grid.contracts.orders.connect(nodes[n - 1]!.wallet)
 
+  /** All nodes stay alive until the grace of what ends now is over. */
+  async function liveThrough(): Promise<void> {
+    for (let part = 0; part < 4; part += 1) {
+      await grid.pass(GRACE / 4n)
+      await grid.beat(nodes)
+    }
+  }
+
   before(async () => {
     grid = await deployTestGrid({
       policy: {
@@ -74,7 +83,7 @@ describe('Orders', () => {
       expect(order.slots.map((slot) => slot.node)).to.deep.equal([1n, 2n, 3n, 4n, 5n])
       expect(order.slots[0]?.assignedAt).to.equal(order.placedAt)
       expect(order.slots[0]?.lastSeen).to.equal((await grid.node(1n)).lastHeartbeat)
-      expect(await grid.contracts.escrow.held(id)).to.equal(100n * 5n * RATE)
+      expect(await grid.contracts.escrow.held(id)).to.equal((100n + GRACE) * 5n * RATE)
       expect((await grid.node(1n)).usedBytes).to.equal(GIB)
       expect((await grid.node(6n)).usedBytes).to.equal(0n)
     })
@@ -93,7 +102,7 @@ describe('Orders', () => {
       const before = await token.balanceOf(address)
       await store(1)
       expect(await freeOf(tenant)).to.equal(0n)
-      expect(before - (await token.balanceOf(address))).to.equal(70n * RATE)
+      expect(before - (await token.balanceOf(address))).to.equal((70n + GRACE) * RATE)
     })
 
     it('keeps every spec where its number leads, whatever the count', async () => {
@@ -145,7 +154,7 @@ describe('Orders', () => {
       const id = await grid.placeVolume(nodes.slice(0, 5))
       await mount(id, 6)
       await as(tenant).extend(id, 10n)
-      await as(tenant).replace(id, 0, 7n)
+      await as(tenant).replace(id, 0, 7n, ANY_RATE)
       await as(tenant).cancel(id)
       await grid.pass(GRACE)
       await as(attacker).settle(id)
@@ -408,7 +417,7 @@ describe('Orders', () => {
       await grid.at(placedAt + 900n)
       await as(attacker).settle(id)
       expect(await freeOf(nodes[0]!.owner)).to.equal(700n * RATE)
-      expect(await grid.contracts.escrow.held(id)).to.equal(4300n * RATE)
+      expect(await grid.contracts.escrow.held(id)).to.equal((4300n + GRACE) * RATE)
       await as(attacker).settle(id)
       expect(await freeOf(nodes[0]!.owner)).to.equal(700n * RATE)
     })
@@ -488,7 +497,7 @@ describe('Orders', () => {
       expect(await escrow.held(id)).to.equal(0n)
       // Alive until one second before the end; then silent for longer than the limit.
       expect(await freeOf(nodes[0]!.owner)).to.equal(99n * RATE)
-      expect(await freeOf(tenant)).to.equal(RATE)
+      expect(await freeOf(tenant)).to.equal((1n + GRACE) * RATE)
     })
 
     it('shows the end of an order that nobody has settled', async () => {
@@ -513,7 +522,21 @@ describe('Orders', () => {
       await as(attacker).settle(id)
       expect(await grid.contracts.escrow.held(id)).to.equal(0n)
       expect(await grid.contracts.escrow.heldOf(await tenant.getAddress())).to.equal(0n)
-      expect(await freeOf(nodes[0]!.owner)).to.equal(100n * RATE)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(110n * RATE)
+    })
+
+    it('pays the nodes for the grace in which they keep the bytes, of what was paid at first', async () => {
+      const id = await store(1)
+      const { paidUntil } = await grid.order(id)
+      await grid.at(paidUntil + 50n)
+      await grid.beat([nodes[0]!])
+      await as(attacker).settle(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(150n * RATE)
+      await liveThrough()
+      await as(attacker).settle(id)
+      expect(await freeOf(nodes[0]!.owner)).to.equal((100n + GRACE) * RATE)
+      expect(await freeOf(tenant)).to.equal(0n)
+      expect(await grid.contracts.escrow.held(id)).to.equal(0n)
     })
 
     it('does not release before the data may go, and only once', async () => {
@@ -538,22 +561,27 @@ describe('Orders', () => {
         .to.emit(orders, 'OrderCancelled')
         .withArgs(2n, id, 60n * 5n * RATE)
       expect(await freeOf(tenant)).to.equal(60n * 5n * RATE)
-      for (const node of nodes.slice(0, 5)) expect(await freeOf(node.owner)).to.equal(40n * RATE)
       const order = await grid.order(id)
       expect(order.state).to.equal(STATE.Ended)
       expect(order.endedAt).to.equal(placedAt + 40n)
       expect(order.paidUntil).to.equal(placedAt + 40n)
       expect(order.deletableAt).to.equal(placedAt + 40n + GRACE)
+      await liveThrough()
+      await as(attacker).settle(id)
+      const earned = (40n + GRACE) * RATE
+      for (const node of nodes.slice(0, 5)) expect(await freeOf(node.owner)).to.equal(earned)
     })
 
-    it('cancels a suspended order: nothing is left to refund but dead seconds', async () => {
+    it('cancels a suspended order where its money ended: its grace is not begun again', async () => {
       const id = await store(1)
-      const { placedAt } = await grid.order(id)
-      await grid.at(placedAt + 500n)
+      const { placedAt, paidUntil } = await grid.order(id)
+      await grid.at(placedAt + 499n)
+      await grid.beat([nodes[0]!])
       await as(tenant).cancel(id)
-      expect(await freeOf(nodes[0]!.owner)).to.equal(100n * RATE)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(499n * RATE)
       expect(await freeOf(tenant)).to.equal(0n)
-      expect((await grid.order(id)).endedAt).to.equal(placedAt + 500n)
+      const { endedAt, deletableAt } = await grid.order(id)
+      expect([endedAt, deletableAt]).to.deep.equal([paidUntil, paidUntil + GRACE])
     })
 
     it('extends from the old end, also out of suspension, by anyone, for the tenant', async () => {
@@ -565,9 +593,10 @@ describe('Orders', () => {
         .to.emit(orders, 'OrderExtended')
         .withArgs(2n, id, paidUntil + 100n)
       expect((await grid.order(id)).state).to.equal(STATE.Live)
-      await grid.at(paidUntil + 60n)
+      await grid.at(paidUntil + 59n)
+      await grid.beat([nodes[0]!])
       await as(tenant).cancel(id)
-      expect(await freeOf(nodes[0]!.owner)).to.equal(160n * RATE)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(159n * RATE)
       expect(await freeOf(tenant)).to.equal(40n * RATE)
     })
 
@@ -625,7 +654,11 @@ describe('Orders', () => {
   describe('streaming', () => {
     const deposit = async (amount: bigint) =>
       grid.contracts.escrow.connect(tenant).deposit(await tenant.getAddress(), amount)
-    const stream = (node: number) => store(node, { seconds: 0n })
+    /** The grace is held from the start: it is deposited beside what is there. */
+    async function stream(node: number): Promise<bigint> {
+      await deposit(GRACE * RATE)
+      return store(node, { seconds: 0n })
+    }
     const now = async () => BigInt(await grid.time.latest())
     const beatAll = () => grid.beat(nodes)
 
@@ -635,8 +668,10 @@ describe('Orders', () => {
       const first = await stream(1)
       const begun = await now()
       expect(await orders.paidUntil(first)).to.equal(begun + 5000n)
+      await grid.at(begun + 999n)
+      await deposit(GRACE * RATE)
       await grid.at(begun + 1000n)
-      const second = await stream(2)
+      const second = await store(2, { seconds: 0n })
       expect(await orders.paidUntil(first)).to.equal(begun + 1000n + 2000n)
       expect(await orders.paidUntil(second)).to.equal(begun + 3000n)
       expect(await escrow.paidUntil(await tenant.getAddress())).to.equal(begun + 3000n)
@@ -646,17 +681,18 @@ describe('Orders', () => {
       await as(tenant).cancel(second)
       expect(await orders.paidUntil(first)).to.equal(begun + 1600n + 2800n)
       expect(await freeOf(tenant)).to.equal(2800n * RATE)
-      expect(await freeOf(nodes[1]!.owner)).to.equal(600n * RATE)
+      expect(await freeOf(nodes[1]!.owner)).to.equal(501n * RATE)
       expect((await grid.order(second)).endedAt).to.equal(begun + 1600n)
       expect(await escrow.held(first)).to.be.greaterThan(0n)
     })
 
     it('needs a balance that lasts for the shortest time', async () => {
       const { escrow } = grid.contracts
-      await deposit(10n * RATE - 1n)
-      await expect(stream(1)).to.be.revertedWithCustomError(escrow, 'EscrowStreamTooShort')
+      await deposit((10n + GRACE) * RATE - 1n)
+      const streaming = () => store(1, { seconds: 0n })
+      await expect(streaming()).to.be.revertedWithCustomError(escrow, 'EscrowStreamTooShort')
       await deposit(1n)
-      await stream(1)
+      await streaming()
     })
 
     it('shows what is free and held at any second without a transaction', async () => {
@@ -665,7 +701,7 @@ describe('Orders', () => {
       await stream(1)
       await grid.pass(300n)
       expect(await freeOf(tenant)).to.equal(700n * RATE)
-      expect(await escrow.heldOf(await tenant.getAddress())).to.equal(300n * RATE)
+      expect(await escrow.heldOf(await tenant.getAddress())).to.equal((300n + GRACE) * RATE)
       const [rate, epoch, grace] = await escrow.streamOf(await tenant.getAddress())
       expect([rate, epoch, grace]).to.deep.equal([RATE, 0n, GRACE])
     })
@@ -679,7 +715,7 @@ describe('Orders', () => {
       expect((await grid.order(id)).state).to.equal(STATE.Suspended)
       expect(await freeOf(tenant)).to.equal(7n)
       await grid.at(begun + 150n)
-      await expect(stream(2)).to.be.revertedWithCustomError(
+      await expect(store(2, { seconds: 0n })).to.be.revertedWithCustomError(
         grid.contracts.escrow,
         'EscrowStreamSuspended',
       )
@@ -767,22 +803,29 @@ describe('Orders', () => {
       await grid.contracts.nodes
         .connect(nodes[1]!.wallet)
         .setOffer({ capacityBytes: 100n * GIB, pricePerGibSecond: 3n * RATE })
-      await deposit(900n * RATE)
+      await deposit((900n + 2n * GRACE) * RATE)
       const id = await stream(1)
       const begun = await now()
       await grid.at(begun + 300n)
-      await as(tenant).replace(id, 0, 2n)
+      await as(tenant).replace(id, 0, 2n, ANY_RATE)
+      // The grace costs more as well, and comes from the balance: 600 seconds are left of it.
       expect(await grid.contracts.orders.paidUntil(id)).to.equal(begun + 500n)
+      expect(await grid.contracts.escrow.held(id)).to.equal(3n * GRACE * RATE)
+      await grid.at(begun + 400n)
+      await as(tenant).replace(id, 0, 3n, ANY_RATE)
+      expect(await grid.contracts.escrow.held(id)).to.equal(GRACE * RATE)
+      expect(await freeOf(tenant)).to.equal((600n - 300n + 2n * GRACE) * RATE)
     })
 
     it('pays a suspended order that is cancelled up to where the balance ended', async () => {
       await deposit(100n * RATE)
       const id = await stream(1)
       const begun = await now()
-      await grid.at(begun + 500n)
+      await grid.at(begun + 499n)
+      await grid.beat([nodes[0]!])
       await as(tenant).cancel(id)
-      expect(await freeOf(nodes[0]!.owner)).to.equal(100n * RATE)
-      expect((await grid.order(id)).endedAt).to.equal(begun + 500n)
+      expect(await freeOf(nodes[0]!.owner)).to.equal(499n * RATE)
+      expect((await grid.order(id)).endedAt).to.equal(begun + 100n)
     })
 
     it('lets a tenant withdraw what has not streamed, which ends the stream now', async () => {
@@ -815,7 +858,7 @@ describe('Orders', () => {
       const begun = await now()
       await grid.at(begun + 30n)
       await escrow.connect(attacker).accrue(address)
-      expect((await escrow.totals())[3]).to.equal(30n * RATE)
+      expect((await escrow.totals())[3]).to.equal((30n + GRACE) * RATE)
       await grid.at(begun + 100n + GRACE)
       await expect(escrow.connect(attacker).accrue(address))
         .to.emit(escrow, 'StreamEnded')
@@ -845,7 +888,7 @@ describe('Orders', () => {
       const { orders } = grid.contracts
       const { placedAt } = await grid.order(volume)
       await grid.at(placedAt + 100n)
-      await expect(as(tenant).replace(volume, 1, 6n))
+      await expect(as(tenant).replace(volume, 1, 6n, ANY_RATE))
         .to.emit(orders, 'SlotReplaced')
         .withArgs(2n, volume, 1, 2n, 6n)
       const slot = (await grid.order(volume)).slots[1]
@@ -864,25 +907,49 @@ describe('Orders', () => {
         .setOffer({ capacityBytes: 100n * GIB, pricePerGibSecond: 3n * RATE })
       const { placedAt } = await grid.order(volume)
       await grid.at(placedAt + 100n)
-      await as(tenant).replace(volume, 0, 6n)
+      await as(tenant).replace(volume, 0, 6n, ANY_RATE)
       const order = await grid.order(volume)
       expect(order.ratePerSecond).to.equal(7n * RATE)
-      const rest = 19_900n * 5n * RATE
-      expect(order.paidUntil).to.equal(placedAt + 100n + rest / (7n * RATE))
+      const rest = (19_900n + GRACE) * 5n * RATE
+      expect(order.paidUntil).to.equal(placedAt + 100n + rest / (7n * RATE) - GRACE)
       expect(await freeOf(tenant)).to.equal(rest % (7n * RATE))
       const { deposited, withdrawn, free, heldByOrders } = await escrow.totals()
       expect(deposited).to.equal(withdrawn + free + heldByOrders)
     })
 
-    it('spreads the money also where one unit a second is left to pay', async () => {
+    it('spreads the money no further than policy lets anybody pay ahead, and gives back the rest', async () => {
       const cheap = await grid.addNode(nodes[0]!.owner, nodes[0]!.farm, { pricePerGibSecond: 1n })
       const id = await store(1)
-      const { paidUntil, placedAt } = await grid.order(id)
+      const { placedAt } = await grid.order(id)
       await grid.at(placedAt + 10n)
-      await as(tenant).replace(id, 0, cheap.id)
+      await as(tenant).replace(id, 0, cheap.id, ANY_RATE)
       const order = await grid.order(id)
       expect(order.ratePerSecond).to.equal(1n)
-      expect(order.paidUntil).to.equal(placedAt + 10n + (paidUntil - placedAt - 10n) * RATE)
+      expect(order.paidUntil).to.equal(placedAt + 10n + 100_000n)
+      expect(await freeOf(tenant)).to.equal((90n + GRACE) * RATE - 100_000n - GRACE)
+      expect(await grid.contracts.escrow.held(id)).to.equal(100_000n + GRACE)
+    })
+
+    it('is refused where what is held would not pay for the grace at the new price', async () => {
+      const { nodes: registry, orders } = grid.contracts
+      await registry
+        .connect(nodes[5]!.wallet)
+        .setOffer({ capacityBytes: 100n * GIB, pricePerGibSecond: 2n * RATE })
+      const id = await store(1)
+      await expect(as(tenant).replace(id, 0, 6n, ANY_RATE))
+        .to.be.revertedWithCustomError(orders, 'OrderRestTooLow')
+        .withArgs((GRACE + 99n) * RATE, 2n * GRACE * RATE)
+      await as(tenant).extend(id, GRACE)
+      await as(tenant).replace(id, 0, 6n, ANY_RATE)
+    })
+
+    it('never costs the tenant more than it said, whatever the node asks by then', async () => {
+      const { orders } = grid.contracts
+      const asked = as(tenant).replace(volume, 0, 6n, RATE - 1n)
+      await expect(asked)
+        .to.be.revertedWithCustomError(orders, 'OrderReplacementTooDear')
+        .withArgs(RATE, RATE - 1n)
+      await as(tenant).replace(volume, 0, 6n, RATE)
     })
 
     it('leaves the end as it is when nothing is paid any more, and gives back what was paid', async () => {
@@ -892,16 +959,18 @@ describe('Orders', () => {
       const { paidUntil, placedAt } = await grid.order(id)
       const before = { free: await freeOf(tenant), held: await escrow.heldOf(tenant) }
       await grid.at(placedAt + 10n)
-      await as(tenant).replace(id, 0, free.id)
+      await as(tenant).replace(id, 0, free.id, ANY_RATE)
       const order = await grid.order(id)
       expect(order.ratePerSecond).to.equal(0n)
       expect(order.paidUntil).to.equal(paidUntil)
-      const rest = (paidUntil - placedAt - 10n) * RATE
+      const rest = (paidUntil - placedAt - 10n + GRACE) * RATE
       expect(await freeOf(tenant)).to.equal(before.free + rest)
       expect(await escrow.heldOf(tenant)).to.equal(before.held - rest - 10n * RATE)
       expect(await escrow.held(id)).to.equal(0n)
-      await as(tenant).replace(id, 0, 2n)
-      expect((await grid.order(id)).ratePerSecond).to.equal(RATE)
+      await expect(as(tenant).replace(id, 0, 2n, ANY_RATE)).to.be.revertedWithCustomError(
+        grid.contracts.orders,
+        'OrderRestTooLow',
+      )
       expect(await registry.nodeCount()).to.equal(9n)
     })
 
@@ -914,13 +983,12 @@ describe('Orders', () => {
         [3, 5n],
       ]
       for (const [slot, node] of repeated) {
-        await expect(as(tenant).replace(volume, slot, node)).to.be.revertedWithCustomError(
-          orders,
-          'OrderFarmRepeated',
-        )
+        await expect(
+          as(tenant).replace(volume, slot, node, ANY_RATE),
+        ).to.be.revertedWithCustomError(orders, 'OrderFarmRepeated')
       }
-      await as(tenant).replace(volume, 0, 4n)
-      await as(tenant).replace(volume, 3, 2n)
+      await as(tenant).replace(volume, 0, 4n, ANY_RATE)
+      await as(tenant).replace(volume, 3, 2n, ANY_RATE)
     })
 
     it('lets slots share where the spec says so', async () => {
@@ -929,7 +997,7 @@ describe('Orders', () => {
         volumeSpec({ sameFarmAllowed: true }),
         slotsOn(1, 2, 3, 4, 5),
       )
-      await as(tenant).replace(id, 0, 2n)
+      await as(tenant).replace(id, 0, 2n, ANY_RATE)
       expect((await grid.node(2n)).usedBytes).to.equal(3n * GIB)
     })
 
@@ -938,12 +1006,12 @@ describe('Orders', () => {
       const shown = await mount(volume, 6)
       const refuse = (call: Promise<unknown>, error: string) =>
         expect(call).to.be.revertedWithCustomError(orders, error)
-      await refuse(as(tenant).replace(shown, 0, 7n), 'OrderNotReplaceable')
-      await refuse(as(tenant).replace(volume, 5, 7n), 'OrderSlotMissing')
-      await refuse(as(tenant).replace(volume, 0, 1n), 'OrderSlotUnchanged')
-      await refuse(as(tenant).replace(99n, 0, 1n), 'OrderWrongState')
+      await refuse(as(tenant).replace(shown, 0, 7n, ANY_RATE), 'OrderNotReplaceable')
+      await refuse(as(tenant).replace(volume, 5, 7n, ANY_RATE), 'OrderSlotMissing')
+      await refuse(as(tenant).replace(volume, 0, 1n, ANY_RATE), 'OrderSlotUnchanged')
+      await refuse(as(tenant).replace(99n, 0, 1n, ANY_RATE), 'OrderWrongState')
       await as(tenant).cancel(volume)
-      await refuse(as(tenant).replace(volume, 0, 7n), 'OrderWrongState')
+      await refuse(as(tenant).replace(volume, 0, 7n, ANY_RATE), 'OrderWrongState')
     })
 
     it('is open to the writer’s node only once the slot’s node is lost', async () => {
@@ -951,13 +1019,13 @@ describe('Orders', () => {
       await mount(volume, 6, mountSpec(), { seconds: 20_000n })
       await grid.pass(LATE)
       await grid.beat(nodes.slice(1))
-      await expect(asNode(6).replace(volume, 0, 7n)).to.be.revertedWithCustomError(
+      await expect(asNode(6).replace(volume, 0, 7n, ANY_RATE)).to.be.revertedWithCustomError(
         orders,
         'OrderNodeNotLost',
       )
       await grid.pass(LOST - LATE)
       await grid.beat(nodes.slice(1))
-      await asNode(6).replace(volume, 0, 7n)
+      await asNode(6).replace(volume, 0, 7n, ANY_RATE)
       expect((await grid.order(volume)).slots[0]?.node).to.equal(7n)
       expect(await freeOf(nodes[0]!.owner)).to.equal(0n)
     })
@@ -965,7 +1033,7 @@ describe('Orders', () => {
     it('is open to the writer’s node while the slot’s node drains', async () => {
       await mount(volume, 6)
       await grid.contracts.nodes.connect(nodes[0]!.owner).setDraining(1n, true)
-      await asNode(6).replace(volume, 0, 7n)
+      await asNode(6).replace(volume, 0, 7n, ANY_RATE)
       expect((await grid.order(volume)).slots[0]?.node).to.equal(7n)
     })
 
@@ -974,17 +1042,17 @@ describe('Orders', () => {
       const refuse = (call: Promise<unknown>) =>
         expect(call).to.be.revertedWithCustomError(orders, 'OrderNotRepairer')
       await registry.connect(nodes[0]!.owner).setDraining(1n, true)
-      await refuse(asNode(6).replace(volume, 0, 7n))
-      await refuse(asNode(1).replace(volume, 0, 7n))
+      await refuse(asNode(6).replace(volume, 0, 7n, ANY_RATE))
+      await refuse(asNode(1).replace(volume, 0, 7n, ANY_RATE))
       await mount(volume, 6)
       await mount(volume, 8, mountSpec({ readOnly: true }))
-      await refuse(asNode(8).replace(volume, 0, 7n))
-      await refuse(as(attacker).replace(volume, 0, 7n))
-      await refuse(as(nodes[0]!.owner).replace(volume, 0, 7n))
+      await refuse(asNode(8).replace(volume, 0, 7n, ANY_RATE))
+      await refuse(as(attacker).replace(volume, 0, 7n, ANY_RATE))
+      await refuse(as(nodes[0]!.owner).replace(volume, 0, 7n, ANY_RATE))
       const newer = await mount(volume, 7)
-      await refuse(asNode(6).replace(volume, 0, 8n))
+      await refuse(asNode(6).replace(volume, 0, 8n, ANY_RATE))
       await as(tenant).cancel(newer)
-      await asNode(6).replace(volume, 0, 8n)
+      await asNode(6).replace(volume, 0, 8n, ANY_RATE)
     })
 
     it('is open to the writer’s node, be it the first of all, from the second on after which a node is lost', async () => {
@@ -996,12 +1064,12 @@ describe('Orders', () => {
       await grid.pass(LATE / 2n)
       await grid.beat(nodes.filter((each) => each !== silent))
       await grid.at(lastHeartbeat + LOST)
-      await expect(asNode(1).replace(volume, 1, 7n)).to.be.revertedWithCustomError(
+      await expect(asNode(1).replace(volume, 1, 7n, ANY_RATE)).to.be.revertedWithCustomError(
         orders,
         'OrderNodeNotLost',
       )
       await grid.at(lastHeartbeat + LOST + 1n)
-      await asNode(1).replace(volume, 1, 7n)
+      await asNode(1).replace(volume, 1, 7n, ANY_RATE)
       expect((await grid.order(volume)).slots[1]?.node).to.equal(7n)
     })
 
@@ -1014,12 +1082,12 @@ describe('Orders', () => {
           .connect(nodes[6]!.wallet)
           .setOffer({ capacityBytes: 100n * GIB, pricePerGibSecond: price })
       await offer(2n * RATE + 1n)
-      await expect(asNode(6).replace(volume, 0, 7n)).to.be.revertedWithCustomError(
+      await expect(asNode(6).replace(volume, 0, 7n, ANY_RATE)).to.be.revertedWithCustomError(
         orders,
         'OrderReplacementTooDear',
       )
       await offer(2n * RATE)
-      await asNode(6).replace(volume, 0, 7n)
+      await asNode(6).replace(volume, 0, 7n, ANY_RATE)
     })
   })
 
@@ -1033,7 +1101,7 @@ describe('Orders', () => {
     const [now] = await orders.get([id])
     expect(then?.state).to.equal(STATE.Live)
     expect(now?.state).to.equal(STATE.Ended)
-    expect(await orders.held(id, { blockTag: placedIn })).to.equal(100n * RATE)
+    expect(await orders.held(id, { blockTag: placedIn })).to.equal((100n + GRACE) * RATE)
   })
 
   it('asks a stranger’s money only for what the stranger extends', async () => {

@@ -7,6 +7,7 @@ import { assert } from 'chai'
 import type { ContractTransactionResponse, Signer } from 'ethers'
 import { AuditScene } from './support/audit-scene.ts'
 import {
+  ANY_RATE,
   deployTestGrid,
   GIB,
   KIND,
@@ -64,6 +65,9 @@ async function auditOut(
   await mined(token.connect(tenant).approve(await audits.getAddress(), 5n))
   const digest = `0x${'d1'.repeat(28)}`
   await scene.commit()
+  await at(195n)
+  const slots = [{ node: missing.id, sizeBytes: 77n * 32n }]
+  await grid.place(KIND.Store, storeSpec(), slots, { seconds: 900_000n })
   await at(200n)
   await add('commit', audits.connect(missing.wallet).commit(`0x${'a5'.repeat(32)}`, 77n))
   await at(210n)
@@ -127,7 +131,7 @@ async function actOut(url?: string): Promise<{ gas: Record<string, bigint>; stat
   await at(50n)
   await add('heartbeat', nodes.connect(made[0]!.wallet).heartbeat())
   await at(60n)
-  await add('replace', book.replace(2n, 0, 7n))
+  await add('replace', book.replace(2n, 0, 7n, ANY_RATE))
   await at(70n)
   await add('settle', book.settle(2n))
   await at(80n)

@@ -345,6 +345,11 @@ export class AuditWorld {
     return !isDrawn(seed, NODE, OPEN_ODDS) || this.#opened.has(epoch)
   }
 
+  /** It holds a slot from the beginning. */
+  #owes(epoch: number): boolean {
+    return epoch > 0 && !this.#isProven(epoch)
+  }
+
   #take(act: string): void {
     const call = AUDITS_ABI.parseTransaction({ data: act })
     if (!call) throw new RangeError('an act of no contract')
@@ -388,7 +393,7 @@ export class AuditWorld {
       auditedBefore: this.#auditedIn(number - 1),
       committed: this.#versions.at(-1),
       claim: this.#claims.get(number),
-      ...{ isProven: this.#isProven(number), wasProven: false },
+      ...{ isProven: this.#isProven(number), wasProven: false, owes: this.#owes(number) },
       ...{ missedEpoch: 0, slashedEpoch: 0, disputesRead: 0, answered: [] },
       disputes: this.disputes,
     }

@@ -65,9 +65,10 @@ function checkTerms(commitment: SlotCommitment, init: CountersignInit): void {
   // A shard's last unit may be filled up with zeros, so only whole units must fit.
   const hasRoom = units >= 1 && units <= UNITS_MAX && (units - 1) * UNIT_BYTES < init.sizeBytes
   if (!hasRoom) throw refusal('AUDIT_COMMITMENT_TOO_LARGE', commitment)
-  // Less can be shown in place of more only if it was signed in a later epoch.
+  // Only what was signed later, or as much in the same epoch, can be shown in place of another.
   const { newestSigned } = init
-  if (newestSigned && units < newestSigned.units && epoch <= newestSigned.epoch) {
+  const isLater = !newestSigned || epoch > newestSigned.epoch
+  if (!isLater && (epoch < newestSigned.epoch || units < newestSigned.units)) {
     throw refusal('AUDIT_COMMITMENT_SHRINKS', commitment)
   }
 }

@@ -38,7 +38,9 @@ export function planDemand(signed: Countersigned, world: DemandWorld): AuditAct 
     shown !== undefined &&
     shown.commitment.node === commitment.node &&
     isSameSlot(shown.commitment, commitment) &&
-    shown.commitment.units >= commitment.units &&
+    (shown.commitment.epoch > commitment.epoch ||
+      (shown.commitment.epoch === commitment.epoch &&
+        shown.commitment.units >= commitment.units)) &&
     unitsBefore(shown, world.accumulator) !== undefined
   if (isShown) return undefined
   const { mount, signature } = signed

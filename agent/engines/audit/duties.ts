@@ -10,6 +10,7 @@ import { spread } from '../../base/spread.ts'
 import {
   COMMIT_EPOCH_PART,
   FALLBACK_WINDOW_PART,
+  POSTED_BYTES,
   SPREAD_EPOCH_PART,
   SPREAD_SECONDS,
 } from './constants.ts'
@@ -84,6 +85,8 @@ export interface DutiesWorld {
   readonly oldestSigned: number | undefined
   readonly proofs: readonly ProofAtHand[]
   readonly posted: PostedFacts
+  /** True if the contract asks the node for something in the newest epoch that was not posted. */
+  readonly owes: boolean
   /** True if the node's digests go through an aggregator. */
   readonly hasAggregator: boolean
   readonly disputes: readonly OpenDispute[]
@@ -137,7 +140,8 @@ function hasProof({ proofs, epoch, audited }: DutiesWorld, about: number): boole
 /** What the newest epoch asks: a proof, an opened sample, a posted digest. */
 function planEpoch(world: DutiesWorld): Duty[] {
   const { epoch, audited, node, posted } = world
-  if (!epoch || audited.units === 0) return []
+  if (!epoch) return []
+  if (audited.units === 0) return planNothing(world, epoch)
   const proof = world.proofs.find((one) => isProofOf(one, epoch, audited))
   const isAsked = isWindowOpen(world, epoch) || world.disputes.some((one) => asksFor(one, epoch))
   if (!proof) return isAsked ? [{ kind: 'prove', epoch: epoch.number, seed: epoch.seed }] : []
@@ -147,6 +151,13 @@ function planEpoch(world: DutiesWorld): Duty[] {
     ...(opens ? [{ kind: 'open', epoch: epoch.number } as const] : []),
     ...planDigest(world, epoch, proof.digest),
   ]
+}
+
+/** A node with slots of which nobody signed anything says so each epoch, or it counts as one that keeps nothing. */
+function planNothing(world: DutiesWorld, epoch: EpochFacts): Duty[] {
+  const digest = new Uint8Array(POSTED_BYTES)
+  const isDue = world.owes && isWindowOpen(world, epoch)
+  return isDue ? [{ kind: 'post', epoch: epoch.number, digest }] : []
 }
 
 function planDigest(world: DutiesWorld, epoch: EpochFacts, digest: Uint8Array): Duty[] {
@@ -180,9 +191,12 @@ function planDraw({ epoch, epochSeconds, node, now, block }: DutiesWorld): Duty[
 /** Once an epoch, late enough to cover what came in it; at once where something signed is overdue. */
 function planCommitment(world: DutiesWorld): Duty[] {
   const { committed, holds, epoch, now, node, epochSeconds } = world
-  if (epochSeconds === 0 || isSame(committed, holds)) return []
+  if (epochSeconds === 0) return []
   const commit: Duty = { kind: 'commit', root: holds.root, units: holds.units }
-  if (!committed || !epoch) return [commit]
+  // Also that it holds nothing: who never committed is taken for one that keeps nothing.
+  if (!committed) return [commit]
+  if (isSame(committed, holds)) return []
+  if (!epoch) return [commit]
   const isOverdue = world.oldestSigned !== undefined && world.oldestSigned < epoch.number
   if (isOverdue) return [commit]
   const at = epoch.drawnAt + epochSeconds * COMMIT_EPOCH_PART
@@ -210,8 +224,8 @@ function fallbackAt({ node }: DutiesWorld, epoch: EpochFacts): number {
   return epoch.dueAt - left + spread(node, epoch.number, Math.min(SPREAD_SECONDS, left / 2))
 }
 
-function isSame(a: Accumulator | undefined, b: Accumulator): boolean {
-  return (a?.units ?? 0) === b.units && (b.units === 0 || bytesEqual(a?.root ?? b.root, b.root))
+function isSame(a: Accumulator, b: Accumulator): boolean {
+  return a.units === b.units && (b.units === 0 || bytesEqual(a.root, b.root))
 }
 
 /** Over how many seconds nodes spread what all of them could do at once. */

@@ -68,6 +68,7 @@ export function dutiesWorld(config: AuditUnitConfig, atHand: AtHand): DutiesWorl
       groupPath: undefined,
       isOpened: !mustOpen || facts.isProven,
     },
+    owes: facts.owes,
     hasAggregator: false,
     disputes: facts.disputes.map(({ id, state, epoch: about, sample, deadline }) => ({
       id,

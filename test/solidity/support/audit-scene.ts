@@ -69,6 +69,9 @@ export class AuditScene {
     const order = await grid.place(KIND.Store, spec, [{ node: node.id, sizeBytes }], {
       seconds: 900_000n,
     })
+    // The node can stand for no more than it has locked.
+    const others = [{ node: node.id, sizeBytes: 32n * BigInt(init.otherSlots ?? 0) }]
+    if (init.otherSlots) await grid.place(KIND.Store, spec, others, { seconds: 900_000n })
     const { chainId } = await grid.connection.ethers.provider.getNetwork()
     const audits = account(await grid.contracts.audits.getAddress())
     const scene = new AuditScene(grid, node, order, { chainId: Number(chainId), audits }, init)
@@ -130,6 +133,15 @@ export class AuditScene {
   async commit(): Promise<void> {
     const { root, units } = this.accumulator
     await mined(this.grid.contracts.audits.connect(this.node.wallet).commit(root, units))
+  }
+
+  /** The node stands for it twice from the next epoch on; both places of it. */
+  async commitTwice(): Promise<[Entry, Entry]> {
+    const one = { commitment: this.commitment, mount: 0, signature: this.signature }
+    const twice = new NodeAccumulator([one, one])
+    const audits = this.grid.contracts.audits.connect(this.node.wallet)
+    await mined(audits.commit(twice.root, twice.units))
+    return [twice.entry(0), twice.entry(1)]
   }
 
   /** The store's place in what the node committed. */

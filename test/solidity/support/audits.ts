@@ -203,14 +203,14 @@ export class ProvingNode {
       epochSeconds: Number((await policy.auditTerms()).epochSeconds),
       epoch,
       audited: { root, units: Number(audited.units) },
-      committed:
-        newest.units === 0n
-          ? undefined
-          : {
-              root: fromHex(newest.root),
-              units: Number(newest.units),
-              epoch: Number(newest.epoch),
-            },
+      committed: newest.exists
+        ? {
+            root: fromHex(newest.root),
+            units: Number(newest.units),
+            epoch: Number(newest.epoch),
+          }
+        : undefined,
+      owes: await audits.owes(this.id, number),
       holds: this.audit.accumulator(this.hidden),
       oldestSigned: undefined,
       proofs:

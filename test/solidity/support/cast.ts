@@ -4,6 +4,7 @@
  */
 import { type Signer, ZeroAddress, ZeroHash } from 'ethers'
 import {
+  ANY_RATE,
   anAccount,
   deployTestGrid,
   GIB,
@@ -125,10 +126,10 @@ export async function deployCast(): Promise<Cast> {
     'Audits.proveBroken(uint32,uint32,uint16,tuple,bytes32,bytes32[])': [
       ...[1n, 1n, 1n, LOCATION, WORD, []],
     ],
-    'Audits.refilled(uint32,uint32,uint64,uint64)': [1n, 2n, GIB, 5n],
+    'Audits.proveRepeated(uint32,uint32,tuple,tuple)': [1n, 1n, ENTRY, ENTRY],
     'Audits.setAggregator(address)': [anAccount(5)],
     'Audits.show(uint64,tuple)': [1n, ENTRY],
-    'Audits.sweep(uint32)': [1n],
+    'Audits.sweep()': [],
     'Audits.wire(address)': [addressOf('orders')],
     'Audits.withdrawCredit()': [],
     'CapacityVotes.refresh(uint32)': [1n],
@@ -150,7 +151,9 @@ export async function deployCast(): Promise<Cast> {
     ],
     'Escrow.hold(address,address,uint256)': [addressOf('tenant'), addressOf('tenant'), 1n],
     'Escrow.pay(address,address[],uint256[],uint256)': [addressOf('tenant'), [], [], 1n],
-    'Escrow.restream(address,uint32,uint256,uint256)': [addressOf('tenant'), 0n, 0n, 0n],
+    'Escrow.restream(address,uint32,uint256,uint256,uint256)': [
+      ...[addressOf('tenant'), 0n, 0n, 0n, 0n],
+    ],
     'Escrow.stream(address,uint256,uint24,uint64)': [addressOf('tenant'), 0n, 0n, 0n],
     'Escrow.wire(address)': [addressOf('orders')],
     'Escrow.withdraw(uint256)': [5n],
@@ -222,7 +225,7 @@ export async function deployCast(): Promise<Cast> {
     'Orders.cancel(uint64)': [1n],
     'Orders.extend(uint64,uint64)': [1n, 10n],
     'Orders.place(uint8,uint64,bytes,tuple[],uint64,uint96)': place,
-    'Orders.replace(uint64,uint16,uint32)': [1n, 0n, 2n],
+    'Orders.replace(uint64,uint16,uint32,uint96)': [1n, 0n, 2n, ANY_RATE],
     'Orders.settle(uint64)': [1n],
     'Policy.appointGuardian(address,uint64)': [anAccount(5), FOREVER],
     'Policy.approveRelease(bytes32,string,uint64)': [`0x${'22'.repeat(32)}`, 'r', 0n],

@@ -54,6 +54,8 @@ export const KIND = { None: 0, Store: 1, Volume: 2, Mount: 3, Network: 4 } as co
 export const STATE = { None: 0n, Live: 1n, Suspended: 2n, Ended: 3n } as const
 export const NODE_STATE = { None: 0n, Sponsored: 1n, Active: 2n, Draining: 3n, Exited: 4n } as const
 export const SEALING_KEY = `0x${'5e'.repeat(1216)}`
+/** No limit on a price a second. */
+export const ANY_RATE = 2n ** 96n - 1n
 /** Enough to pay for anything in a test. */
 export const PLENTY = 10n ** 9n * TOKEN
 
@@ -302,12 +304,7 @@ export class TestGrid {
     slots: { node: bigint; sizeBytes: bigint }[],
     rest: Partial<{ tenant: Signer; parent: bigint; seconds: bigint; maxRate: bigint }> = {},
   ): Promise<bigint> {
-    const {
-      tenant = this.actors.tenant,
-      parent = 0n,
-      seconds = 100n,
-      maxRate = 2n ** 96n - 1n,
-    } = rest
+    const { tenant = this.actors.tenant, parent = 0n, seconds = 100n, maxRate = ANY_RATE } = rest
     const book = this.contracts.orders.connect(tenant)
     await mined(book.place(kind, parent, spec, slots, seconds, maxRate))
     return this.contracts.orders.orderCount()

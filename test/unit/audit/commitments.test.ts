@@ -123,6 +123,11 @@ describe('a node that is to countersign', () => {
       ['AUDIT_COMMITMENT_TOO_LARGE', {}, { sizeBytes: (own.units - 1) * 32 }],
       ['AUDIT_COMMITMENT_TOO_LARGE', { units: 0 }, {}],
       ['AUDIT_COMMITMENT_SHRINKS', {}, { newestSigned: { ...own, units: own.units + 1 } }],
+      [
+        'AUDIT_COMMITMENT_SHRINKS',
+        {},
+        { newestSigned: { ...own, epoch: own.epoch + 1, units: 1 } },
+      ],
       ['AUDIT_COMMITMENT_BEHIND', { units: own.units + 1 }, {}],
       ['AUDIT_COMMITMENT_MISMATCH', { root: new Uint8Array(32) }, {}],
       ['AUDIT_COMMITMENT_MISMATCH', { units: own.units - 1 }, {}],

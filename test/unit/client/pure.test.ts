@@ -1,10 +1,12 @@
 /** The SDK's pure parts: slot sizes, choice of nodes, specs, keys, parameters and amounts. */
+
 import { assert } from 'chai'
 import { Wallet } from 'ethers'
 import fc from 'fast-check'
 import { toHex } from '../../../agent/base/bytes.ts'
 import { codeOf } from '../../../agent/base/errors.ts'
 import { account, farmId, nodeId } from '../../../agent/base/ids.ts'
+import { slotRate } from '../../../agent/base/slot-rate.ts'
 import { volumeKeyCommitment } from '../../../agent/base/volume-keys.ts'
 import {
   decodeSpec,
@@ -19,7 +21,6 @@ import {
   parseTokens,
   placeSlots,
   type Spec,
-  slotRate,
   slotSizes,
   volumeKey,
 } from '../../../client/sdk/index.ts'

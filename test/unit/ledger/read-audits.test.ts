@@ -36,13 +36,19 @@ function contract(world: World, more: Partial<AuditReading> = {}): AuditReading 
     },
     accumulatorOf: ([node = 0n, which = 0n]) => {
       const units = world.units[Number(node)] ?? 0
-      return [[units > 0 ? ROOT : NONE, units, units > 0 ? Math.max(0, Number(which) - 1) : 0]]
+      const inEpoch = units > 0 ? Math.max(0, Number(which) - 1) : 0
+      return [[units > 0 ? ROOT : NONE, units, inEpoch, units > 0]]
     },
     claimOf: ([node = 0n]) => [
       world.proven.includes(Number(node)) ? `0x${'cc'.repeat(28)}` : `0x${'00'.repeat(28)}`,
       false,
     ],
     isProven: ([node = 0n]) => [world.proven.includes(Number(node))],
+    owes: ([node = 0n]) => {
+      const id = Number(node)
+      const isFree = world.proven.includes(id) || world.away.includes(id)
+      return [!isFree && (world.units[id] ?? 0) > 0]
+    },
     proverOf: ([node = 0n]) => [
       world.marked.includes(Number(node)) ? world.epoch - 1 : 0,
       0,
@@ -66,9 +72,7 @@ function contract(world: World, more: Partial<AuditReading> = {}): AuditReading 
       if (to === NODES) {
         const asked = NODES_ABI.parseTransaction({ data })
         const node = Number(asked?.args[0])
-        const away = world.away.includes(node) ? [0, DRAWN_AT * 2] : [0, 0]
         const answers: Record<string, unknown[]> = {
-          maintenanceOf: away,
           nodes: [[nodeView(node, world.heartbeats[node] ?? DRAWN_AT + 500)]],
           isAlive: [!world.dead.includes(node)],
         }
@@ -120,6 +124,8 @@ describe('reading audits', () => {
     assert.deepEqual(facts.audited, { root: ROOT, units: 50 })
     assert.equal(facts.claim, `0x${'cc'.repeat(28)}`)
     assert.isTrue(facts.isProven)
+    assert.isFalse(facts.owes)
+    assert.isTrue((await readAudits(contract(world()), nodeId(3), undefined)).owes)
     assert.notProperty(facts, 'others', 'only keepers look at others')
   })
 
@@ -195,7 +201,7 @@ describe('reading audits', () => {
     const reading = () => {
       const made = contract(many, { keeps: true, nodeCount: ids.length })
       const call: AuditReading['call'] = (to, data) => {
-        if (data.startsWith(AUDITS_ABI.getFunction('isProven')?.selector ?? '')) asked++
+        if (data.startsWith(AUDITS_ABI.getFunction('owes')?.selector ?? '')) asked++
         return made.call(to, data)
       }
       return { ...made, call }

@@ -25,7 +25,7 @@ function facts(more: Partial<AuditFacts> = {}): AuditFacts {
     auditedBefore: { root: NONE, units: 0 },
     committed: undefined,
     claim: undefined,
-    ...{ isProven: false, wasProven: false, missedEpoch: 0, slashedEpoch: 0 },
+    ...{ isProven: false, owes: true, wasProven: false, missedEpoch: 0, slashedEpoch: 0 },
     ...{ disputesRead: 0, disputes: [], answered: [] },
     ...more,
   }

@@ -61,7 +61,7 @@ describe('planRepairs', () => {
   it('asks for one transaction for each move, named after the generation that it ends', () => {
     const { transactions } = planRepairs(world({ nodes: [...only(3, 4, 5), deadNode(2)] }))
     assert.deepEqual(transactions.map(({ id, call }) => [id, call]) as unknown, [
-      ['replace/1/0/0/5', { method: 'replace', order: 1, slot: 0, node: 5 }],
+      ['replace/1/0/0/5', { method: 'replace', order: 1, slot: 0, node: 5, maxRatePerSecond: 1n }],
     ])
   })
 
