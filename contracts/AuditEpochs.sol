@@ -308,8 +308,8 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         return AuditProof.hash(bytes32(uint256(_epochs[inEpoch].seed)), who);
     }
 
-    /// @dev Which unit of the entry's slot a state draws; the entry must be in what the node committed, of a slot that it
-    /// held when the epoch before began, and hold the unit.
+    /// @dev Which unit of the entry's slot a state draws; the entry must be in what the node committed, of a slot that
+    /// it held when the epoch before began, and hold the unit.
     function _unitInSlot(uint32 node, uint32 inEpoch, bytes32 state, Entry calldata entry)
         internal
         view
@@ -342,8 +342,8 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         require(root == version.root && total == version.units, AuditPathWrong());
     }
 
-    /// @dev The tenant signs, or an account in a store's spec, or the node of a mount that might write the volume when the
-    /// epoch that it names began.
+    /// @dev The tenant signs, or an account in a store's spec, or the node of a mount that might write the volume when
+    /// the epoch that it names began.
     function _checkWriter(Entry calldata entry) internal view returns (SlotFacts memory slot) {
         SlotCommitment calldata own = entry.commitment;
         IOrders book = IOrders(orders());

@@ -632,7 +632,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         _batches[farm][group] = Batch(uint40(block.timestamp), members);
     }
 
-    /// @dev What a slot takes of its node: whole units, so that a node can never stand for more units than it has locked.
+    /// @dev What a slot takes of its node: whole units, so that a node can never stand for more units than it has
+    /// locked.
     function _whole(uint256 sizeBytes) private pure returns (uint256) {
         return (sizeBytes + UNIT_BYTES - 1) / UNIT_BYTES * UNIT_BYTES;
     }

@@ -29,10 +29,12 @@ type SlotWord is uint256;
 /// - state: None -> Live -> (Suspended <-> Live) -> Ended; Ended is final. The state is computed from the times stored
 ///   and the time of the block, so it is right in a call at any block although nobody sent a transaction;
 /// - money: an order holds exactly the sum over its slots of rate * (paidUntil + grace - settledAt), a streaming one
-///   rate * (min(now, paidUntil) + grace - settledAt): the grace, in which nodes keep its bytes, is paid from the start;
+///   rate * (min(now, paidUntil) + grace - settledAt): the grace, in which nodes keep its bytes, is paid from the
+/// start;
 ///   what leaves it goes to the farm of the slot (seconds alive) or back to the tenant (seconds dead, or not to be paid
 ///   any more), to the last unit;
-/// - price: a writer can never lift a slot above twice the price that its tenant last agreed to, however often it moves;
+/// - price: a writer can never lift a slot above twice the price that its tenant last agreed to, however often it
+/// moves;
 /// - capacity: a slot's bytes are locked on exactly one node from `place` or `replace` until `replace` or release;
 /// - dispersal: unless its spec says otherwise, no two data slots and no two metadata slots of a volume share a farm;
 /// - every change emits one event, and `sequence` counts them without gap;
@@ -427,8 +429,8 @@ contract Orders is IOrders {
 
     // Rules of replacing
 
-    /// @dev The tenant agrees to a new price by moving the slot itself; a writer may not spend the tenant's money freely,
-    /// and all its moves together not more than one.
+    /// @dev The tenant agrees to a new price by moving the slot itself; a writer may not spend the tenant's money
+    /// freely, and all its moves together not more than one.
     function _maxReplacementRate(uint64 order, address tenant, uint16 slot, Slot memory old)
         private
         returns (uint256)

@@ -197,8 +197,8 @@ interface IAudits {
     /// @notice Posts the calling node's digest of the newest epoch. Its own outranks an aggregator's.
     function postDigest(uint32 epoch, bytes28 digest) external;
 
-    /// @notice Posts the digests of up to 256 nodes that chose the caller, in the first half of the window. Bits of others
-    /// count for nothing.
+    /// @notice Posts the digests of up to 256 nodes that chose the caller, in the first half of the window. Bits of
+    /// others count for nothing.
     /// @param group Nodes `group * 256` to `group * 256 + 255`.
     /// @param root Root over 256 digests, its first 28 bytes.
     /// @param members Bit `b`: node `group * 256 + b` has a digest in it.
@@ -210,8 +210,9 @@ interface IAudits {
     function openSample(uint32 epoch, uint32 node, Entry calldata entry, bytes calldata opening) external;
 
     /// @notice Marks nodes that posted nothing in `epoch`, the one before the newest. Anyone, for a share. Those that
-    /// did their duty, had neither committed anything nor held a slot before its draw, had announced maintenance, or are
-    /// marked already are passed over. Who held a slot must have committed, if only that it holds nothing that was signed.
+    /// did their duty, had neither committed anything nor held a slot before its draw, had announced maintenance, or
+    /// are marked already are passed over. Who held a slot must have committed, if only that it holds nothing that was
+    /// signed.
     function markMissed(uint32 epoch, uint32[] calldata nodes) external;
 
     /// @notice Doubts a sample of the newest epoch after its window has closed; pulls a bond of `AuditBond`.
@@ -259,8 +260,8 @@ interface IAudits {
     /// @param countersignature The node's.
     function demand(Entry calldata entry, bytes calldata countersignature) external returns (uint64 dispute);
 
-    /// @notice Shows the slot in what the node committed: as its writer signed it later, or in the same epoch with at least
-    /// as many units. Anyone, before the deadline.
+    /// @notice Shows the slot in what the node committed: as its writer signed it later, or in the same epoch with at
+    /// least as many units. Anyone, before the deadline.
     function show(uint64 dispute, Entry calldata entry) external;
 
     /// @notice Ends a dispute whose deadline has passed: slashes the node, gives the bond back with a share. Anyone.
@@ -285,8 +286,8 @@ interface IAudits {
     function proverOf(uint32 node) external view returns (uint32 missedEpoch, uint32 slashedEpoch, address aggregator);
     /// @notice True if a node has posted all it had to in an epoch, as long as that or the next one is the newest.
     function isProven(uint32 node, uint32 inEpoch) external view returns (bool);
-    /// @notice True if a node must prove an epoch and has not: it held a slot or stood for something before the draw, and
-    /// announced no maintenance. As long as that or the next one is the newest.
+    /// @notice True if a node must prove an epoch and has not: it held a slot or stood for something before the draw,
+    /// and announced no maintenance. As long as that or the next one is the newest.
     function owes(uint32 node, uint32 inEpoch) external view returns (bool);
     /// @notice What a node posted for an epoch, itself or through its aggregator (`batched`: then the group's
     /// root); zero if nothing. As long as that or the next one is the newest.

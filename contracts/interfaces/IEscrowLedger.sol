@@ -13,8 +13,8 @@ interface IEscrowLedger {
     /// @param amounts `[n]` what each earned.
     function pay(address tenant, address[] calldata payees, uint256[] calldata amounts, uint256 refund) external;
 
-    /// @notice Starts paying `rate` more a second from the tenant's balance, and holds what the grace costs at once. Only
-    /// the order book.
+    /// @notice Starts paying `rate` more a second from the tenant's balance, and holds what the grace costs at once.
+    /// Only the order book.
     /// @param graceSeconds Grace of a new epoch; one that runs keeps its own.
     /// @param minSeconds The balance must last this long.
     /// @return epoch The tenant's epoch. @return grace The grace of the epoch.

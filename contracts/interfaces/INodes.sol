@@ -138,7 +138,8 @@ interface INodes {
     error NodeRateTooHigh(uint32 node, uint256 ratePerSecond);
     /// @notice Only a draining node on which no order has a slot may leave.
     error NodeNotEmpty(uint32 node, NodeState state, uint256 usedBytes);
-    /// @notice What the node did up to `since`, when it let its last slot go, can still be doubted, or is, or was a day ago.
+    /// @notice What the node did up to `since`, when it let its last slot go, can still be doubted, or is, or was a
+    /// day ago.
     error NodeNotJudged(uint32 node, uint64 since);
     /// @notice The node's stake does not cover its offer since it was slashed: it gets no orders.
     error NodeUnderstaked(uint32 node);
@@ -191,7 +192,8 @@ interface INodes {
     function setDraining(uint32 node, bool draining) external;
 
     /// @notice Ends a draining node that holds no slot, and returns its stake to the farm's owner. By node or owner.
-    /// @dev Only once all epochs in which it had a slot are judged, and a day after the last time for a reply in a dispute.
+    /// @dev Only once all epochs in which it had a slot are judged, and a day after the last time for a reply in a
+    /// dispute.
     function exit(uint32 node) external;
 
     /// @notice Says that the caller's node lives; counts the time since the last heartbeat as alive if it was not late.

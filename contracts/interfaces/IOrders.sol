@@ -148,9 +148,9 @@ interface IOrders {
     /// @param seconds_ Time to pay for now; 0 streams from the caller's free balance for as long as that lasts.
     /// @param maxRatePerSecond Refused if the nodes ask more in all: guards against a price changed underway.
     /// @return order Its number, from 1.
-    /// @dev Emits {OrderPlaced}. The grace after the end, in which the nodes still keep the bytes, is paid at once, beside
-    /// `seconds_` or the stream. The price comes from the caller's free balance in the escrow, the rest from its wallet
-    /// (approve the escrow). Placing a read-write mount raises the volume's `writerEpoch`.
+    /// @dev Emits {OrderPlaced}. The grace after the end, in which the nodes still keep the bytes, is paid at once,
+    /// beside `seconds_` or the stream. The price comes from the caller's free balance in the escrow, the rest from
+    /// its wallet (approve the escrow). Placing a read-write mount raises the volume's `writerEpoch`.
     function place(
         OrderKind kind,
         uint64 parent,
@@ -167,8 +167,8 @@ interface IOrders {
     function extend(uint64 order, uint64 seconds_) external;
 
     /// @notice Ends an order now; what its nodes have not earned goes back at once. By its tenant.
-    /// @dev Emits {OrderCancelled}. The capacity stays locked, and paid, until the data may be deleted; then {settle} gives
-    /// it back.
+    /// @dev Emits {OrderCancelled}. The capacity stays locked, and paid, until the data may be deleted; then {settle}
+    /// gives it back.
     function cancel(uint64 order) external;
 
     /// @notice Moves a slot to another node: by the tenant at any time; by the node that writes the volume (its newest

@@ -374,7 +374,8 @@ contract World {
         }
         require(sumFree == free && sumHeld == held, "sums of accounts");
 
-        // Settling changes who has it, never how much there is; and then each tenant's orders hold exactly what is held.
+        // Settling changes who has it, never how much there is; and then each tenant's orders hold exactly what is
+        // held.
         for (uint256 i = 0; i < all.length; ++i) {
             _settle(uint64(i + 1));
         }
