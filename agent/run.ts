@@ -54,9 +54,9 @@ export interface AgentParts {
  */
 export function agentControllers(parts: AgentParts): readonly AnyController[] {
   const { identity, config, mountRoot, ledger, sender, supervisor } = parts
-  const { pollMs, cacheBytes, capacityBytes, pricePerGibSecond } = config
+  const { cacheBytes, capacityBytes, pricePerGibSecond } = config
   return [
-    anyController(ledgerController({ ledger, pollMs })),
+    anyController(ledgerController({ ledger })),
     anyController(
       registrationController({
         identity,
@@ -70,7 +70,7 @@ export function agentControllers(parts: AgentParts): readonly AnyController[] {
     anyController(mountsController({ identity, mountRoot, cacheBytes })),
     anyController(repairsController()),
     anyController(auditsController({ identity, encode: encodeKeeperAct })),
-    anyController(transactionsController({ sender, pollMs })),
+    anyController(transactionsController({ sender })),
     anyController(unitsController(supervisor)),
   ]
 }
@@ -116,6 +116,7 @@ export async function runAgent(options: {
       keeps: config.keeper,
       stallMs: config.stallSeconds * SECOND_MS,
       time: config.ledgerTime,
+      pollMs: config.pollMs,
     }),
     sender: new LedgerSender({ gates: endpoints, key: identity, clock }),
     supervisor,

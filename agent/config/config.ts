@@ -122,7 +122,10 @@ export const SETTINGS: {
       'real, or warped for a local chain whose time is moved by hand; never for one that others use',
     value: 'real',
   },
-  pollMs: { about: 'Milliseconds between two looks at the ledger', value: 500 },
+  pollMs: {
+    about: 'Shortest time between two looks at the ledger, milliseconds; blocks set the pace',
+    value: 100,
+  },
   stallSeconds: {
     about: 'Seconds without a new final block after which the status says so',
     value: 120,
@@ -152,7 +155,7 @@ export type Given = { readonly [S in Setting]?: unknown }
  * @returns The configuration, and for each setting the raw value in force and its origin.
  * @throws NodeError `CONFIG_INVALID` naming every setting that is wrong.
  * @example
- * resolveConfig({}, { ledger: ['http://127.0.0.1:8545'], grid: '0x…' }).config.pollMs // 500
+ * resolveConfig({}, { ledger: ['http://127.0.0.1:8545'], grid: '0x…' }).config.pollMs // 100
  */
 export function resolveConfig(
   file: Readonly<Record<string, unknown>>,

@@ -5,6 +5,7 @@ import type { ErrorCatalogue } from '../base/errors.ts'
 export type LedgerWaitCode =
   | 'LEDGER_UNREACHABLE'
   | 'LEDGER_RPC_FAILED'
+  | 'LEDGER_RATE_LIMITED'
   | 'LEDGER_RESPONSE_INVALID'
   | 'LEDGER_RESPONSE_TOO_LARGE'
   | 'LEDGER_WRONG_CHAIN'
@@ -34,7 +35,11 @@ export const LEDGER_ERRORS: ErrorCatalogue<LedgerErrorCode> = {
   },
   LEDGER_RPC_FAILED: {
     means: 'An RPC endpoint answered a request with an error.',
-    hint: 'See the message; the endpoint may be syncing, rate limiting or pruning state.',
+    hint: 'See the message; the endpoint may be syncing or pruning state.',
+  },
+  LEDGER_RATE_LIMITED: {
+    means: 'The endpoint takes no more requests for a while; none is sent until then.',
+    hint: 'Use an endpoint of your own, or one that allows about 120 requests a minute.',
   },
   LEDGER_RESPONSE_INVALID: {
     means: 'An RPC endpoint answered something that is not what was asked for.',

@@ -10,15 +10,18 @@
  */
 import { createHash } from 'node:crypto'
 import { assert } from '../base/assert.ts'
+import { Backoff } from '../base/backoff.ts'
 import { codeOf, describeError, NodeError } from '../base/errors.ts'
 import type { Account } from '../base/ids.ts'
 import type { Clock } from '../base/ports.ts'
 import { SECOND_MS } from '../base/units.ts'
-import { POLICY_ABI } from './abi.ts'
-import { decodePolicy } from './decode.ts'
+import { NODES_ABI, ORDERS_ABI, POLICY_ABI } from './abi.ts'
+import { BlockPace } from './block-pace.ts'
+import { decodePolicy, decodeReturn } from './decode.ts'
 import { Doubt } from './doubt.ts'
 import { LEDGER_ERRORS, type LedgerErrorCode } from './errors.ts'
 import { implausibility, pastOf, timeAt, trailAfter } from './ledger-time.ts'
+import { type Counters, isWorthReading, nextChangeOf } from './news.ts'
 import type { LedgerSource } from './ports.ts'
 import { readPin, readView } from './read-view.ts'
 import type {
@@ -48,7 +51,16 @@ export interface FollowerInit {
   readonly stallMs: number
   /** `warped` for a chain of tests whose time is moved by hand: it is compared with no clock. */
   readonly time: 'real' | 'warped'
+  /** Shortest time between two polls, milliseconds, `> 0`. */
+  readonly pollMs: number
 }
+
+/** Wait between polls that fail: an endpoint that comes back is noticed within it. */
+const BACKOFF_MS = { minMs: 250, maxMs: 15 * SECOND_MS }
+/** Failures after which an endpoint may be another than it was, so that its contracts are compared anew. */
+const SUSPICIOUS: ReadonlySet<string> = new Set([
+  ...['LEDGER_WRONG_CHAIN', 'LEDGER_WRONG_GRID', 'LEDGER_FORKED', 'LEDGER_RESPONSE_INVALID'],
+])
 
 /** From where on a poll reads. */
 interface Start {
@@ -58,8 +70,11 @@ interface Start {
   readonly pin: GridPin | undefined
 }
 
+/** What one poll gave, but when to poll again. */
+type Polled = Omit<LedgerPoll, 'nextMs'>
+
 /** What one look at all endpoints gave. */
-interface Look extends LedgerPoll {
+interface Look extends Polled {
   /** Failures, one for each endpoint that had one. */
   readonly failures: readonly unknown[]
 }
@@ -71,6 +86,8 @@ interface Head {
   readonly finalized: BlockRef
   /** Highest block that is final by the chain's rule and by policy. */
   readonly final: number
+  /** Undefined at first start. */
+  readonly counters: Counters | undefined
 }
 
 type Answer<T> =
@@ -86,6 +103,9 @@ export class LedgerFollower {
   /** Whether what is adopted has no witness but its one endpoint. */
   readonly #isAlone: boolean
   readonly #doubt: Doubt
+  readonly #pace: BlockPace
+  readonly #backoff: Backoff
+  #heightSeen = -1
   #advancedAt: number | undefined
   #waitingSinceMs: number | undefined
   /** The cursor that this process adopted, and when: for what passed since, a clock that nobody sets is better. */
@@ -98,6 +118,9 @@ export class LedgerFollower {
     this.#majority = Math.floor(count / 2) + 1
     this.#isAlone = new Set(init.sources.map(({ name }) => name)).size < 2
     this.#doubt = new Doubt(init.clock)
+    this.#pace = new BlockPace(init.pollMs)
+    const minMs = Math.max(init.pollMs, BACKOFF_MS.minMs)
+    this.#backoff = new Backoff({ minMs, maxMs: Math.max(minMs, BACKOFF_MS.maxMs) })
   }
 
   /**
@@ -111,6 +134,16 @@ export class LedgerFollower {
    * const { view, status } = await follower.poll(known, signal)
    */
   async poll(known: LedgerView | undefined, signal: AbortSignal): Promise<LedgerPoll> {
+    const polled = await this.#poll(known, signal)
+    const { state, code } = polled.status
+    if (state === 'waiting' && code !== 'LEDGER_STALLED') {
+      return { ...polled, nextMs: this.#backoff.next() }
+    }
+    this.#backoff.reset()
+    return { ...polled, nextMs: this.#pace.waitMs(this.#init.clock.monotonic()) }
+  }
+
+  async #poll(known: LedgerView | undefined, signal: AbortSignal): Promise<Polled> {
     const start = { known, pin: known?.cursor.pin }
     const look = await this.#look(start, signal)
     if (!known) return this.#adopt(look, [], 0)
@@ -138,7 +171,8 @@ export class LedgerFollower {
       const young = new NodeError('LEDGER_NO_FINALITY', 'the chain is younger than its finality')
       return { view: undefined, status: this.#status('waiting', heads, [], young), failures: [] }
     }
-    if (known && height <= known.cursor.block.number) return this.#idle(heads, known.cursor)
+    this.#observe(good)
+    if (known && !this.#hasNews(known, height, good)) return this.#idle(heads, height, known.cursor)
 
     const able = good.filter(({ final }) => final >= height)
     const views = await this.#ask(
@@ -152,7 +186,7 @@ export class LedgerFollower {
         ),
     )
     signal.throwIfAborted()
-    const agreed = this.#agreed(views)
+    const agreed = this.#agreed(views, known)
     if (!agreed) return this.#waiting(heads, [...heads.filter(failed), ...views])
     const cursor = {
       ...agreed.cursor,
@@ -165,8 +199,25 @@ export class LedgerFollower {
     }
   }
 
+  #observe(good: readonly Head[]): void {
+    const number = this.#nthHighest(good.map(({ latest }) => latest.number))
+    const [told] = good.flatMap(({ latest, finalized }) => {
+      const blocks = latest.number - finalized.number
+      return blocks === 0 ? [] : [((latest.timestamp - finalized.timestamp) / blocks) * SECOND_MS]
+    })
+    this.#pace.observe(number, this.#init.clock.monotonic(), told)
+  }
+
+  /** Whether the final block of that height is one to read. */
+  #hasNews(known: LedgerView, height: number, good: readonly Head[]): boolean {
+    if (height <= known.cursor.block.number) return false
+    const seconds = Math.max(...good.map(({ finalized }) => finalized.timestamp))
+    const counters = good.flatMap((head) => head.counters ?? [])
+    return isWorthReading(known, seconds, counters, nextChangeOf(known))
+  }
+
   /** Notes when a view was adopted, what was adopted before it, and what its time is worth. */
-  #adopt(look: Look, past: readonly TrailBlock[], frozenUntil: number): LedgerPoll {
+  #adopt(look: Look, past: readonly TrailBlock[], frozenUntil: number): Polled {
     const { view, status } = look
     if (!view) return { view, status }
     const { clock } = this.#init
@@ -209,10 +260,12 @@ export class LedgerFollower {
 
   async #head(source: LedgerSource, start: Start, signal: AbortSignal): Promise<Head> {
     const { known } = start
-    const [chainId, latest, finalized] = await Promise.all([
+    const [chainId, latest, finalized, again, counters] = await Promise.all([
       source.chainId(signal),
       source.block('latest', signal),
       source.block('finalized', signal),
+      known && source.block(known.cursor.block.number, signal),
+      known && readCounters(source, known.cursor.pin, signal),
     ])
     const pinned = start.pin?.chainId ?? chainId
     if (chainId !== pinned) {
@@ -228,6 +281,7 @@ export class LedgerFollower {
         `final block ${finalized.number}, head ${latest.number}, while ${before} was final before`,
       )
     }
+    if (known) checkSame(known.cursor.block, again)
     for (const block of [finalized, latest]) this.#checkTime(block, known?.cursor)
     if (latest.timestamp < finalized.timestamp) {
       throw new NodeError('LEDGER_TIME_IMPLAUSIBLE', 'the head is older than the final block')
@@ -242,6 +296,7 @@ export class LedgerFollower {
       latest,
       finalized,
       final: Math.min(finalized.number, latest.number - depth),
+      counters,
     }
   }
 
@@ -293,7 +348,8 @@ export class LedgerFollower {
     signal: AbortSignal,
   ): Promise<LedgerView> {
     assert(head, 'only endpoints with a head are read')
-    const block = await head.source.block(height, signal)
+    const { finalized, source } = head
+    const block = height === finalized.number ? finalized : await source.block(height, signal)
     if (!block || block.number !== height) {
       throw new NodeError('LEDGER_RESPONSE_INVALID', `block ${height} is missing below the head`)
     }
@@ -314,7 +370,7 @@ export class LedgerFollower {
           return { source, value: await question(source) }
         } catch (failure) {
           if (codeOf(failure) === 'BUG') throw failure
-          this.#verified.delete(source)
+          if (SUSPICIOUS.has(codeOf(failure) ?? '')) this.#verified.delete(source)
           return { source, failure }
         }
       }),
@@ -326,20 +382,28 @@ export class LedgerFollower {
     return sorted[this.#majority - 1] ?? -1
   }
 
-  #agreed(views: readonly Answer<LedgerView>[]): LedgerView | undefined {
+  #agreed(
+    views: readonly Answer<LedgerView>[],
+    known: LedgerView | undefined,
+  ): LedgerView | undefined {
+    const told = views.flatMap((answer) => ('value' in answer ? [answer.value] : []))
+    // With one endpoint there is nothing to compare.
+    if (this.#majority === 1) return told[0]
+    const same = new Set<object>([...(known?.nodes ?? []), ...(known?.orders ?? [])])
     const votes = new Map<string, number>()
-    for (const answer of views) {
-      if (!('value' in answer)) continue
-      const digest = digestOf(answer.value)
+    for (const view of told) {
+      const digest = digestOf(view, same)
       const count = (votes.get(digest) ?? 0) + 1
       votes.set(digest, count)
-      if (count >= this.#majority) return answer.value
+      if (count >= this.#majority) return view
     }
     return undefined
   }
 
-  #idle(heads: readonly Answer<Head>[], cursor: LedgerCursor): Look {
+  #idle(heads: readonly Answer<Head>[], height: number, cursor: LedgerCursor): Look {
     const now = this.#init.clock.monotonic()
+    if (height > this.#heightSeen) this.#advancedAt = now
+    this.#heightSeen = Math.max(height, this.#heightSeen)
     this.#advancedAt ??= now
     const silentMs = now - this.#advancedAt
     if (silentMs < this.#init.stallMs) {
@@ -424,10 +488,45 @@ function sourceStatus(head: Answer<Head>, failures: readonly Answer<unknown>[]):
   }
 }
 
-/** Views are built by one function, so equal views have equal JSON. */
-function digestOf(view: LedgerView): string {
-  const json = JSON.stringify(view, (_, value: unknown) =>
-    typeof value === 'bigint' ? `${value}n` : value,
+/** @throws NodeError `LEDGER_FORKED` if the endpoint has another block in the place of one that was final, or none. */
+function checkSame(cursor: BlockRef, now: BlockRef | undefined): void {
+  if (now?.hash === cursor.hash && now.timestamp === cursor.timestamp) return
+  const shown = (block: BlockRef | undefined) =>
+    block ? `${block.hash} of ${block.timestamp}` : 'missing'
+  throw new NodeError(
+    'LEDGER_FORKED',
+    `block ${cursor.number} was ${shown(cursor)} and is ${shown(now)} now`,
   )
+}
+
+/** What the contracts count, at the newest block. */
+async function readCounters(
+  source: LedgerSource,
+  pin: GridPin,
+  signal: AbortSignal,
+): Promise<Counters> {
+  const read = async (to: string, abi: typeof ORDERS_ABI, name: string) => {
+    const data = await source.call(to, abi.encodeFunctionData(name), 'latest', signal)
+    return Number(decodeReturn(abi, name, data)[0])
+  }
+  const [sequence, registryVersion, policyVersion] = await Promise.all([
+    read(pin.orders, ORDERS_ABI, 'sequence'),
+    read(pin.nodes, NODES_ABI, 'registryVersion'),
+    read(pin.policy, POLICY_ABI, 'version'),
+  ])
+  return { sequence, registryVersion, policyVersion }
+}
+
+/**
+ * Views are built by one function, so equal views have equal JSON.
+ *
+ * @param same - Nodes and orders that every view took over as they were known: their numbers say enough.
+ */
+function digestOf(view: LedgerView, same: ReadonlySet<object>): string {
+  const isSame = (value: object): value is { id: number } => same.has(value)
+  const json = JSON.stringify(view, (_, value: unknown) => {
+    if (typeof value === 'bigint') return `${value}n`
+    return typeof value === 'object' && value !== null && isSame(value) ? value.id : value
+  })
   return createHash('sha256').update(json).digest('hex')
 }

@@ -25,8 +25,12 @@ export interface LedgerSource {
   chainId(signal: AbortSignal): Promise<number>
   /** @returns The block, or undefined if the endpoint has none. */
   block(which: 'latest' | 'finalized' | number, signal: AbortSignal): Promise<BlockRef | undefined>
-  /** Calls a contract in the state after the block of that hash. @returns The returned bytes as hexadecimal with `0x`. */
-  call(to: string, data: string, blockHash: string, signal: AbortSignal): Promise<string>
+  /**
+   * Calls a contract in the state after the block of that hash, or after the newest, of which nobody can say which it was.
+   *
+   * @returns The returned bytes as hexadecimal with `0x`.
+   */
+  call(to: string, data: string, block: string | 'latest', signal: AbortSignal): Promise<string>
   code(address: string, blockHash: string, signal: AbortSignal): Promise<string>
   /** Logs of one contract, both blocks included, in the order of the chain. */
   logs(filter: LogFilter, signal: AbortSignal): Promise<readonly LogEntry[]>

@@ -7,6 +7,7 @@
  */
 import { SigningKey } from 'ethers/crypto'
 import { Transaction } from 'ethers/transaction'
+import { backoffMs } from '../base/backoff.ts'
 import { codeOf, describeError, isNodeError, NodeError } from '../base/errors.ts'
 import type { LedgerKey } from '../base/ledger-key.ts'
 import type { Clock } from '../base/ports.ts'
@@ -23,8 +24,11 @@ const FEE_RISE_PERCENT = 25n
 const REPLACEMENTS_MAX = 10
 /** Room above the estimate, because state may change before the block. */
 const GAS_MARGIN_PERCENT = 25n
-const RETRY_MS_MIN = 2_000
-const RETRY_MS_MAX = 300_000
+/** And for what a contract that counts time may write a second later than in the estimate. */
+const GAS_EXTRA = 50_000n
+const RETRY_MS = { minMs: 2_000, maxMs: 300_000 }
+/** A transaction that waits is offered again so often: whoever lost it has it back, and nobody hears it all the time. */
+const OFFER_MS = 10_000
 /** Records of finished transactions that are kept for the status. */
 const FINISHED_KEPT = 64
 /** Final blocks after which a mined transaction whose need still stands is looked at again. */
@@ -41,6 +45,8 @@ export interface SenderInit {
 /** Turns needs into mined transactions. Keeps nothing in memory that matters. */
 export class LedgerSender {
   readonly #init: SenderInit
+  /** What was offered last, and when by a clock that nobody sets. */
+  #offered: { readonly signed: string; readonly at: number } | undefined
 
   constructor(init: SenderInit) {
     this.#init = init
@@ -88,18 +94,26 @@ export class LedgerSender {
     chainId: number,
     signal: AbortSignal,
   ): Promise<SentTransaction | undefined> {
-    const receipt = await this.#receipt(record, signal)
+    const [receipt, nonce] = await Promise.all([
+      this.#receipt(record, signal),
+      this.#first((gate) => gate.nonce(this.#init.key.account, signal)),
+    ])
     if (receipt) return this.#finished(record, receipt)
-    const nonce = await this.#first((gate) => gate.nonce(this.#init.key.account, signal))
     if (nonce > record.nonce) {
       // Mined a moment ago, or the nonce was used by something else: the receipt decides.
       const late = await this.#receipt(record, signal)
       return late ? this.#finished(record, late) : undefined
     }
-    const waitedMs = this.#init.clock.now() - record.signedAtMs
+    const { clock } = this.#init
+    const waitedMs = clock.now() - record.signedAtMs
     const isOverdue = waitedMs >= REPLACE_MS && record.hashes.length <= REPLACEMENTS_MAX
     if (isOverdue) return this.#replaced(record, chainId)
-    await this.#broadcast(record.signed, signal)
+    const offered = this.#offered
+    const isNew = offered?.signed !== record.signed || clock.monotonic() - offered.at >= OFFER_MS
+    if (isNew) {
+      await this.#broadcast(record.signed, signal)
+      this.#offered = { signed: record.signed, at: clock.monotonic() }
+    }
     return record
   }
 
@@ -125,14 +139,15 @@ export class LedgerSender {
     }
     try {
       const call = { from: key.account, to, data }
-      const [nonce, gas, fees] = await Promise.all([
+      const [nonce, gas, fees, balance] = await Promise.all([
         this.#first((gate) => gate.nonce(key.account, signal)),
         this.#first((gate) => gate.estimateGas(call, signal)),
         this.#first((gate) => gate.fees(signal)),
+        this.#first((gate) => gate.balance(key.account, signal)),
       ])
-      const gasLimit = gas + (gas * GAS_MARGIN_PERCENT) / 100n
+      const gasLimit = gas + (gas * GAS_MARGIN_PERCENT) / 100n + GAS_EXTRA
       const maxFee = (fees.baseFee ?? 0n) * 2n + fees.priorityFee
-      await this.#checkFunds(gasLimit * maxFee, signal)
+      checkFunds(balance, gasLimit * maxFee)
       const priced = { nonce, gasLimit, maxFee, priorityFee: fees.priorityFee }
       const { signed, hash } = this.#sign(base, { ...priced, chainId: pin.chainId })
       return { ...base, ...priced, state: 'pending', signed, hashes: [hash] }
@@ -148,15 +163,6 @@ export class LedgerSender {
       }
       return this.#failed({ ...base, ...nothing, state: 'pending' }, named(caught))
     }
-  }
-
-  async #checkFunds(costMax: bigint, signal: AbortSignal): Promise<void> {
-    const balance = await this.#first((gate) => gate.balance(this.#init.key.account, signal))
-    if (balance >= costMax) return
-    throw new NodeError(
-      'TRANSACTION_UNFUNDED',
-      `the account has ${balance} wei and the gas may cost ${costMax}`,
-    )
   }
 
   #sign(
@@ -203,8 +209,7 @@ export class LedgerSender {
   }
 
   #failed(record: SentTransaction, reason: NodeError): SentTransaction {
-    const backoffMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(record.attempts - 1, 10))
-    const retryAtMs = this.#init.clock.now() + backoffMs
+    const retryAtMs = this.#init.clock.now() + backoffMs(record.attempts, RETRY_MS)
     return {
       ...record,
       state: 'failed',
@@ -226,11 +231,10 @@ export class LedgerSender {
   }
 
   async #receipt(record: SentTransaction, signal: AbortSignal): Promise<Receipt | undefined> {
-    for (const hash of record.hashes) {
-      const receipt = await this.#first((gate) => gate.receipt(hash, signal))
-      if (receipt) return receipt
-    }
-    return undefined
+    const receipts = await Promise.all(
+      record.hashes.map((hash) => this.#first((gate) => gate.receipt(hash, signal))),
+    )
+    return receipts.find((receipt) => receipt !== undefined)
   }
 
   async #broadcast(signed: string, signal: AbortSignal): Promise<void> {
@@ -255,6 +259,14 @@ export class LedgerSender {
     }
     throw failure
   }
+}
+
+function checkFunds(balance: bigint, costMax: bigint): void {
+  if (balance >= costMax) return
+  throw new NodeError(
+    'TRANSACTION_UNFUNDED',
+    `the account has ${balance} wei and the gas may cost ${costMax}`,
+  )
 }
 
 function named(caught: NodeError): NodeError {

@@ -192,8 +192,10 @@ export interface LedgerCursor {
   /** Number of the last event of `Orders` that was read. */
   readonly sequence: number
   readonly registryVersion: number
-  /** Ledger time at which the list of nodes was read whole. */
+  /** Ledger time at which the list of nodes was read whole: their heartbeats are as old. */
   readonly nodesReadAt: number
+  /** Ledger time at which all orders were last read again; absent in what an older version kept. */
+  readonly sweptAt?: number
   /** Highest number of the `finalized` tag that a majority ever gave. */
   readonly finalNumber: number
   /** Blocks that were cursors before, newest first, the older the sparser; absent in what an older version kept. */
@@ -294,7 +296,10 @@ export interface KeeperFacts {
 export interface LedgerView {
   readonly cursor: LedgerCursor
   readonly registration: Registration
+  /** This node as it is at the block, undefined while it is not registered. */
+  readonly own: LedgerNode | undefined
   readonly policy: Policy
+  /** The registry as it was at `cursor.nodesReadAt`; who is in it, with which keys and addresses, as it is now. */
   readonly nodes: readonly LedgerNode[]
   /** Orders that concern this node: on its slots, now or once; volumes that it mounts; mounts of volumes that it holds. */
   readonly orders: readonly Order[]
@@ -334,6 +339,8 @@ export interface LedgerPoll {
   readonly status: LedgerStatus
   /** A newer view, if the ledger moved on and a majority agrees on it. */
   readonly view: LedgerView | undefined
+  /** Milliseconds after which the next poll is worth while, `> 0`. */
+  readonly nextMs: number
 }
 
 /** What an agent may ask of the contracts; nothing else can be sent. */

@@ -35,6 +35,9 @@ export interface RepairsWorld {
   readonly nodesReadAt: number
   readonly volumes: readonly VolumeOrder[]
   readonly mounts: readonly MountOrder[]
+  /** This node as it is at the final block, undefined while it is not registered. */
+  readonly own: LedgerNode | undefined
+  /** The registry as it was at `nodesReadAt`. */
   readonly nodes: readonly LedgerNode[]
   readonly policy: Pick<Policy, 'values'>
 }
@@ -54,7 +57,7 @@ export interface RepairsPlan {
  * planRepairs(world).transactions.length
  */
 export function planRepairs(world: RepairsWorld): RepairsPlan {
-  const own = world.nodes.find(({ id }) => id === world.self)
+  const { own } = world
   if (!own || !isAlive(own, world.now, world)) return { transactions: [], repairs: [] }
   const volumes = world.volumes
     .filter((volume) => volume.state === 'live' && isWriter(volume, world))

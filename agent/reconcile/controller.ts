@@ -12,7 +12,8 @@ import { type Change, put, type State } from '../state/state.ts'
 
 /** The state, as one controller sees it during one run. Writes take effect together when the run ends well. */
 export interface View<In extends Kind, Out extends Kind> {
-  list<K extends In>(kind: K): Kinds[K][]
+  /** The same array as long as nothing of the kind changed. */
+  list<K extends In>(kind: K): readonly Kinds[K][]
   get<K extends In>(kind: K, id: string): Kinds[K] | undefined
   /** Sets one resource. */
   put<K extends Out>(kind: K, resource: Kinds[K]): void
@@ -30,8 +31,8 @@ export interface Controller<In extends Kind = Kind, Out extends Kind = Kind> {
   readonly outputs: readonly Out[]
   /** Kinds of `inputs` whose change does not wake it, because it writes them itself or reads them by the way. */
   readonly quietInputs?: readonly In[]
-  /** Milliseconds after which it runs even if nothing changed, `> 0`. */
-  readonly periodMs: number
+  /** Milliseconds after which it runs even if nothing changed, `> 0`; asked after each run where it varies. */
+  readonly periodMs: number | (() => number)
   /**
    * Makes the world match the view. Must be repeatable, and may be abandoned half-way.
    *
@@ -90,6 +91,7 @@ export function viewOf(
     },
     replace(kind, resources) {
       declared(outputs, kind, 'writes')
+      if ((resources as readonly unknown[]) === state.list(kind)) return
       const next = resources.map((resource) => put(kind, resource))
       const ids = new Set(next.map(({ id }) => id))
       assert(ids.size === next.length, `${controller.name} writes each ${kind} once`)

@@ -18,8 +18,7 @@ export interface DiskProbe {
 
 type In =
   | 'ledger.status'
-  | 'registry.self'
-  | 'registry.node'
+  | 'registry.own'
   | 'policy'
   | 'status.slot'
   | 'status.unit'
@@ -39,22 +38,19 @@ export function heartbeatsController(ports: {
     name: 'heartbeats',
     inputs: [
       'ledger.status',
-      'registry.self',
-      'registry.node',
+      'registry.own',
       'policy',
       'status.slot',
       'status.unit',
       'status.heartbeat',
     ],
     // Every block wakes it, which is often enough.
-    quietInputs: ['registry.node', 'policy', 'status.slot', 'status.unit', 'status.heartbeat'],
+    quietInputs: ['registry.own', 'policy', 'status.slot', 'status.unit', 'status.heartbeat'],
     outputs: ['transaction.heartbeat', 'status.heartbeat'],
     periodMs: PERIOD_MS,
     async reconcile(view, signal) {
-      const [self] = view.list('registry.self')
-      const node = self?.node
       const world = {
-        own: node === undefined ? undefined : view.get('registry.node', String(node)),
+        own: view.list('registry.own')[0],
         ledger: view.list('ledger.status')[0],
         nowMs: clock.now(),
         policy: view.list('policy')[0],

@@ -12,6 +12,7 @@ type LedgerKind =
   | 'ledger.cursor'
   | 'ledger.audits'
   | 'registry.self'
+  | 'registry.own'
   | 'registry.node'
   | 'policy'
   | 'order.store'
@@ -23,6 +24,7 @@ const KINDS: readonly LedgerKind[] = [
   'ledger.cursor',
   'ledger.audits',
   'registry.self',
+  'registry.own',
   'registry.node',
   'policy',
   'order.store',
@@ -34,29 +36,32 @@ const KINDS: readonly LedgerKind[] = [
 /**
  * Makes the controller that reads the ledger.
  *
- * @param ports.ledger - What to read from.
- * @param ports.pollMs - Milliseconds between two polls.
+ * @param ports.ledger - What to read from; it says when to ask again.
  * @returns A controller; all that one poll read becomes durable in one batch.
  */
 export function ledgerController(ports: {
   readonly ledger: LedgerReading
-  readonly pollMs: number
 }): Controller<LedgerKind, LedgerKind | 'ledger.status'> {
+  let nextMs = 1
   return {
     name: 'ledger',
     inputs: KINDS,
     quietInputs: KINDS,
     outputs: [...KINDS, 'ledger.status'],
-    periodMs: ports.pollMs,
+    periodMs: () => nextMs,
     async reconcile(view, signal) {
-      const { status, view: next } = await ports.ledger.poll(knownView(view), signal)
+      const known = knownView(view)
+      const { status, view: next, nextMs: wait } = await ports.ledger.poll(known, signal)
+      nextMs = wait
       view.put('ledger.status', status)
       if (!next) return
       view.put('ledger.cursor', next.cursor)
       view.put('registry.self', next.registration)
       view.put('policy', next.policy)
+      view.replace('registry.own', next.own ? [next.own] : [])
       view.replace('ledger.audits', next.audits ? [next.audits] : [])
       view.replace('registry.node', next.nodes)
+      if (next.orders === known?.orders) return
       view.replace('order.store', ofKind(next.orders, 'store'))
       view.replace('order.volume', ofKind(next.orders, 'volume'))
       view.replace('order.mount', ofKind(next.orders, 'mount'))
@@ -77,8 +82,9 @@ function knownView(view: View<LedgerKind, never>): LedgerView | undefined {
     ...view.list('order.unreadable'),
   ]
   const [audits] = view.list('ledger.audits')
+  const [own] = view.list('registry.own')
   const nodes = view.list('registry.node')
-  return { cursor, registration, policy, nodes, orders, ...(audits && { audits }) }
+  return { cursor, registration, own, policy, nodes, orders, ...(audits && { audits }) }
 }
 
 function ofKind<K extends Order['kind']>(

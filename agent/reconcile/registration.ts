@@ -17,19 +17,18 @@ export function registrationController(ports: {
   readonly offer: NodeOffer
   readonly addresses: readonly string[]
 }): Controller<
-  'registry.self' | 'registry.node' | 'policy',
+  'registry.self' | 'registry.own' | 'policy',
   'transaction.registration' | 'status.registration'
 > {
   return {
     name: 'registration',
-    inputs: ['registry.self', 'registry.node', 'policy'],
+    inputs: ['registry.self', 'registry.own', 'policy'],
     outputs: ['transaction.registration', 'status.registration'],
     periodMs: PERIOD_MS,
     async reconcile(view) {
       const [registration] = view.list('registry.self')
       const [policy] = view.list('policy')
-      const node = registration?.node
-      const own = node === undefined ? undefined : view.get('registry.node', String(node))
+      const [own] = view.list('registry.own')
       const plan = planRegistration({ ...ports, registration, own, policy })
       view.replace('transaction.registration', plan.transactions)
       view.put('status.registration', plan.status)

@@ -7,6 +7,7 @@ const PERIOD_MS = 10_000
 type In =
   | 'ledger.cursor'
   | 'registry.self'
+  | 'registry.own'
   | 'registry.node'
   | 'policy'
   | 'order.volume'
@@ -19,6 +20,7 @@ export function repairsController(): Controller<In, 'transaction.repair' | 'stat
     inputs: [
       'ledger.cursor',
       'registry.self',
+      'registry.own',
       'registry.node',
       'policy',
       'order.volume',
@@ -38,6 +40,7 @@ export function repairsController(): Controller<In, 'transaction.repair' | 'stat
         policy,
         volumes: view.list('order.volume'),
         mounts: view.list('order.mount'),
+        own: view.list('registry.own')[0],
         nodes: view.list('registry.node'),
       })
       view.replace('transaction.repair', plan.transactions)

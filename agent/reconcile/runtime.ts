@@ -97,13 +97,17 @@ async function runLoop(
       } else {
         await firstOf(signal, (until) => [
           watch.next(until),
-          ports.clock.sleep(controller.periodMs, until),
+          ports.clock.sleep(periodMsOf(controller), until),
         ])
       }
     }
   } finally {
     watch.close()
   }
+}
+
+function periodMsOf({ periodMs }: AnyController): number {
+  return typeof periodMs === 'number' ? periodMs : periodMs()
 }
 
 /** One run, and its outcome as a resource. */

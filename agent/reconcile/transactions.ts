@@ -13,8 +13,12 @@ export interface TransactionSending {
   ): Promise<readonly SentTransaction[]>
 }
 
+/** Should a block go by unseen. */
+const PERIOD_MS = 10_000
+
 type In =
   | 'ledger.cursor'
+  | 'ledger.status'
   | 'transaction.registration'
   | 'transaction.heartbeat'
   | 'transaction.audit'
@@ -25,16 +29,16 @@ type In =
  * Makes the controller of transactions.
  *
  * @param ports.sender - What sends them.
- * @param ports.pollMs - Milliseconds between two looks at one that is not mined yet.
+ * @returns A controller that looks at one that is not mined yet once a block.
  */
 export function transactionsController(ports: {
   readonly sender: TransactionSending
-  readonly pollMs: number
 }): Controller<In, 'transaction.sent'> {
   return {
     name: 'transactions',
     inputs: [
       'ledger.cursor',
+      'ledger.status',
       'transaction.registration',
       'transaction.heartbeat',
       'transaction.audit',
@@ -44,7 +48,7 @@ export function transactionsController(ports: {
     // Its own records wake it: what was persisted is sent at once.
     quietInputs: ['ledger.cursor'],
     outputs: ['transaction.sent'],
-    periodMs: ports.pollMs,
+    periodMs: PERIOD_MS,
     async reconcile(view, signal) {
       const [cursor] = view.list('ledger.cursor')
       if (!cursor) return

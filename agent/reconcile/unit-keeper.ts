@@ -114,9 +114,10 @@ export class UnitKeeper {
 
   /** Says what is wanted now. */
   want(wanted: UnitWanted<unknown>): void {
+    if (wanted === this.#wanted) return
     const text = JSON.stringify(wanted)
-    if (text === this.#wantedText) return
     this.#wanted = wanted
+    if (text === this.#wantedText) return
     this.#wantedText = text
     this.#set({ configured: false })
     this.#wake()

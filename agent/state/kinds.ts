@@ -152,6 +152,7 @@ export interface Kinds {
   'order.unreadable': UnreadableOrder
   'registry.node': LedgerNode
   'registry.self': Registration
+  'registry.own': LedgerNode
   policy: Policy
   'unit.store': UnitWanted<StoreUnitConfig>
   'unit.links': UnitWanted<LinksUnitConfig>
@@ -188,6 +189,7 @@ export const IDENTIFY: { readonly [K in Kind]: (resource: Kinds[K]) => string } 
   'order.unreadable': (order) => String(order.id),
   'registry.node': (node) => String(node.id),
   'registry.self': () => 'self',
+  'registry.own': () => 'own',
   policy: () => 'policy',
   'unit.store': (unit) => unit.name,
   'unit.links': (unit) => unit.name,
@@ -220,6 +222,7 @@ export const PERSISTED: ReadonlySet<Kind> = new Set<Kind>([
   'order.unreadable',
   'registry.node',
   'registry.self',
+  'registry.own',
   'policy',
   'transaction.sent',
 ])

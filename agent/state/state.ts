@@ -37,16 +37,46 @@ interface Entry {
   readonly text: string
 }
 
+/** The resources of a kind; their order is kept until one comes or goes, because most are listed more often than that. */
+class Entries {
+  readonly #byId = new Map<string, Entry>()
+  #sortedIds: readonly string[] | undefined
+  #list: readonly unknown[] | undefined
+
+  get(id: string): Entry | undefined {
+    return this.#byId.get(id)
+  }
+
+  set(id: string, entry: Entry): void {
+    if (!this.#byId.has(id)) this.#sortedIds = undefined
+    this.#list = undefined
+    this.#byId.set(id, entry)
+  }
+
+  delete(id: string): void {
+    this.#byId.delete(id)
+    this.#sortedIds = undefined
+    this.#list = undefined
+  }
+
+  /** By ascending id; the same array until something changes. */
+  get list(): readonly unknown[] {
+    this.#sortedIds ??= [...this.#byId.keys()].sort(compareIds)
+    this.#list ??= this.#sortedIds.map((id) => this.#byId.get(id)?.resource)
+    return this.#list
+  }
+}
+
 /** All resources of an agent. */
 export class State {
   readonly #journal: Journal
-  readonly #kinds = new Map<Kind, Map<string, Entry>>()
+  readonly #kinds = new Map<Kind, Entries>()
   readonly #watchers = new Set<Watcher>()
   #lastWrite: Promise<void> = Promise.resolve()
 
   private constructor(journal: Journal) {
     this.#journal = journal
-    for (const kind of ALL_KINDS) this.#kinds.set(kind, new Map())
+    for (const kind of ALL_KINDS) this.#kinds.set(kind, new Entries())
   }
 
   /**
@@ -70,11 +100,9 @@ export class State {
     return state
   }
 
-  /** All resources of a kind, by ascending id (numbers as numbers). */
-  list<K extends Kind>(kind: K): Kinds[K][] {
-    return [...this.#entries(kind)]
-      .sort(([a], [b]) => compareIds(a, b))
-      .map(([, { resource }]) => resource as Kinds[K])
+  /** All resources of a kind, by ascending id (numbers as numbers); the same array as long as none changed. */
+  list<K extends Kind>(kind: K): readonly Kinds[K][] {
+    return this.#entries(kind).list as readonly Kinds[K][]
   }
 
   get<K extends Kind>(kind: K, id: string): Kinds[K] | undefined {
@@ -95,6 +123,8 @@ export class State {
 
   async #applyNow(changes: readonly Change[]): Promise<void> {
     const real = changes.flatMap(({ kind, id, resource }) => {
+      // What is not another object is not looked at: resources never change in place.
+      if (resource !== undefined && this.#entries(kind).get(id)?.resource === resource) return []
       const text = resource === undefined ? undefined : encodeResource(resource)
       const isSame = this.#entries(kind).get(id)?.text === text
       return isSame ? [] : [{ kind, id, resource, text }]
@@ -127,7 +157,7 @@ export class State {
     return watcher
   }
 
-  #entries(kind: Kind): Map<string, Entry> {
+  #entries(kind: Kind): Entries {
     const entries = this.#kinds.get(kind)
     assert(entries, `${kind} is a kind`)
     return entries

@@ -21,7 +21,7 @@ export interface StatusFacts {
 
 /** Reading side of the state. */
 export interface StateReading {
-  list<K extends Kind>(kind: K): Kinds[K][]
+  list<K extends Kind>(kind: K): readonly Kinds[K][]
   get<K extends Kind>(kind: K, id: string): Kinds[K] | undefined
 }
 
@@ -40,7 +40,7 @@ export type StatusDocument = ReturnType<typeof statusDocument>
 export function statusDocument(state: StateReading, facts: StatusFacts) {
   const [self] = state.list('registry.self')
   const [policy] = state.list('policy')
-  const own = self?.node === undefined ? undefined : state.get('registry.node', String(self.node))
+  const [own] = state.list('registry.own')
   return {
     ...facts,
     node: self?.node,

@@ -32,6 +32,8 @@ const ADDRESSES = {
   escrow: at(0x905),
   token: at(0x906),
 }
+/** Longer than any test. */
+const PAID_UNTIL = 2 ** 40
 export const FAKE_GRID = ADDRESSES.grid as Account
 const TENANT = at(0x777)
 /** The first parameters of the policy, from FinalityDepth on. */
@@ -43,6 +45,7 @@ export interface FakeOrder {
   kind: number
   state: number
   parent: number
+  paidUntil: number
   endedAt: number
   deletableAt: number
   writerEpoch: number
@@ -90,7 +93,17 @@ export class FakeActs {
   place(kind: number, spec: string, nodes: readonly number[], parent = 0): number {
     const id = this.world.orders.length + 1
     this.world.orders.push({
-      ...{ id, kind, state: 1, parent, endedAt: 0, deletableAt: 0, writerEpoch: 0, spec },
+      ...{
+        id,
+        kind,
+        state: 1,
+        parent,
+        paidUntil: PAID_UNTIL,
+        endedAt: 0,
+        deletableAt: 0,
+        writerEpoch: 0,
+        spec,
+      },
       slots: nodes.map((node) => ({ node, sizeBytes: 100, generation: 0, assignedAt: this.now })),
       children: [],
     })
@@ -218,7 +231,8 @@ export function fakeSource(chain: FakeChain, faults: Faults = {}, name = 'fake')
     if (source.faults.down) throw new NodeError('LEDGER_UNREACHABLE', `no answer from ${name}`)
   }
   const atHash = (hash: string) => {
-    const block = visible().find((one) => one.hash === hash)
+    const blocks = visible()
+    const block = hash === 'latest' ? blocks.at(-1) : blocks.find((one) => one.hash === hash)
     if (!block) throw new NodeError('LEDGER_RPC_FAILED', 'eth_call: header not found')
     return block
   }
@@ -318,6 +332,9 @@ function answerCall(to: string, data: string, block: FakeBlock): string {
       ])
     }
     case ADDRESSES.policy:
+      if (data === POLICY_ABI.encodeFunctionData('version')) {
+        return POLICY_ABI.encodeFunctionResult('version', [world.policyVersion])
+      }
       return POLICY_ABI.encodeFunctionResult('all', [world.policyVersion, world.policy])
     case ADDRESSES.nodes:
       return answerNodes(data, world)
@@ -360,7 +377,13 @@ function answerOrders(data: string, world: FakeWorld): string {
       const order = world.orders[Number(id) - 1]
       return {
         ...none,
-        ...{ tenant: TENANT, placedAt: 1, paidUntil: 2, ratePerSecond: 1, spec: '0x' },
+        ...{
+          tenant: TENANT,
+          placedAt: 1,
+          paidUntil: order?.paidUntil ?? 0,
+          ratePerSecond: 1,
+          spec: '0x',
+        },
         ...(order ?? { id, children: [], slots: [] }),
         slots: (order?.slots ?? []).map((slot) => ({
           ...slot,

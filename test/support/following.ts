@@ -47,7 +47,7 @@ export class Following {
   #make(): LedgerFollower {
     const { sources, clock, time } = this
     const parts = { sources, clock, time, account: SELF, grid: FAKE_GRID }
-    return new LedgerFollower({ ...parts, stallMs: 5000 })
+    return new LedgerFollower({ ...parts, stallMs: 5000, pollMs: 100 })
   }
 
   /** A new process with the state of the old. */

@@ -550,6 +550,9 @@ function computeAnswer(block: SimBlock, to: string, data: string): string {
     case SIM_CONTRACTS.grid:
       return GRID_ABI.encodeFunctionResult('contracts', [{ ...SIM_CONTRACTS, deployedAtBlock: 0 }])
     case SIM_CONTRACTS.policy:
+      if (data === POLICY_ABI.encodeFunctionData('version')) {
+        return POLICY_ABI.encodeFunctionResult('version', [state.policyVersion])
+      }
       return POLICY_ABI.encodeFunctionResult('all', [
         state.policyVersion,
         PARAMETERS.map((name) => state.policy[name]),

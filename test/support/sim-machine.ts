@@ -201,6 +201,7 @@ export class SimMachine implements SimPeer {
       ledger: new LedgerFollower({
         ...{ sources, account: identity.account, grid, clock, stallMs: stallSeconds * 1000 },
         time: 'real',
+        pollMs,
       }),
       sender: new LedgerSender({ gates: sources, key: identity, clock }),
       supervisor,

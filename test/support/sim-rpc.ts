@@ -149,8 +149,8 @@ export class SimEndpoint {
   }
 
   #at(blockHash: string): SimBlock {
-    const { chain } = this.#view
-    const block = chain.findLast(({ hash }) => hash === blockHash)
+    const { chain, head } = this.#view
+    const block = blockHash === 'latest' ? head : chain.findLast(({ hash }) => hash === blockHash)
     if (!block) throw new NodeError('LEDGER_RPC_FAILED', `unknown block ${blockHash}`)
     if (this.#fault !== 'lying') return block
     // A liar says that everybody's orders ended long ago.

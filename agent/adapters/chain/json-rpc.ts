@@ -1,7 +1,8 @@
 /**
  * A small JSON-RPC client over HTTP: calls made in one turn of the event loop travel as one batch, every request has a
- * time limit, and no answer may be longer than a limit.
+ * time limit, and no answer may be longer than a limit. An endpoint that asks for quiet gets it.
  */
+import { Backoff } from '../../base/backoff.ts'
 import { NodeError } from '../../base/errors.ts'
 
 /** Time for one request: a public endpoint under load answers within it or not at all. */
@@ -10,6 +11,13 @@ export const RPC_TIMEOUT_MS = 5_000
 export const RPC_RESPONSE_BYTES_MAX = 32 * 1024 * 1024
 /** Calls of one batch: the common limit of public endpoints. */
 export const RPC_BATCH_MAX = 50
+
+/** Quiet for an endpoint that refuses requests without saying for how long. */
+const QUIET_MS = { minMs: 1_000, maxMs: 60_000 }
+/** An endpoint may ask for so much quiet at most: one that asks for days is as good as down. */
+const QUIET_MS_MAX = 300_000
+/** Codes of "too many requests" inside an answer: as of HTTP, and of EIP-1474. */
+const LIMIT_CODES: ReadonlySet<number> = new Set([429, -32_005])
 
 /** What an endpoint answered instead of a result. */
 export interface RpcFailure {
@@ -31,8 +39,11 @@ export class JsonRpc {
   readonly name: string
   readonly #url: string
   readonly #authorization: string | undefined
+  readonly #backoff = new Backoff(QUIET_MS)
   #queue: Pending[] = []
   #lastId = 0
+  /** Until then nothing is sent: milliseconds of `performance.now`. */
+  #quietUntil = 0
 
   /**
    * @param url - `http://` or `https://`; credentials in it are sent as basic authorization.
@@ -58,12 +69,14 @@ export class JsonRpc {
    * @param params - `[n]` parameters, as JSON.
    * @param signal - Aborts the wait.
    * @returns The result as the endpoint gave it.
-   * @throws NodeError `LEDGER_UNREACHABLE`, `LEDGER_RESPONSE_INVALID`, `LEDGER_RESPONSE_TOO_LARGE`, or
-   *   `LEDGER_RPC_FAILED` with the {@link RpcFailure} as `details.failure`.
+   * @throws NodeError `LEDGER_UNREACHABLE`, `LEDGER_RATE_LIMITED` with `retryAfterMs`, `LEDGER_RESPONSE_INVALID`,
+   *   `LEDGER_RESPONSE_TOO_LARGE`, or `LEDGER_RPC_FAILED` with the {@link RpcFailure} as `details.failure`.
    * @example
    * await rpc.call('eth_chainId', [], signal) // '0x7a69'
    */
   call(method: string, params: readonly unknown[], signal: AbortSignal): Promise<unknown> {
+    const quietMs = this.#quietUntil - performance.now()
+    if (quietMs > 0) return Promise.reject(this.#limited(quietMs))
     const answer = Promise.withResolvers<unknown>()
     if (this.#queue.length === 0) queueMicrotask(() => this.#flush())
     this.#queue.push({ method, params, signal, answer })
@@ -90,8 +103,9 @@ export class JsonRpc {
     }))
     const [first] = requests
     const body = JSON.stringify(requests.length === 1 ? first : requests)
-    const text = await this.#post(body, batch)
-    const answers = parseAnswers(text)
+    const answers = await this.#post(body, batch)
+    if (answers.some(isLimit)) throw this.#quiet(undefined)
+    this.#backoff.reset()
     for (const [index, { id, method }] of requests.entries()) {
       const pending = batch[index]
       const found =
@@ -100,7 +114,22 @@ export class JsonRpc {
     }
   }
 
-  async #post(body: string, batch: readonly Pending[]): Promise<string> {
+  /** Keeps quiet from now on. @param header - What the endpoint asked for. */
+  #quiet(header: string | undefined | null): NodeError {
+    const ownMs = this.#backoff.next()
+    const quietMs = Math.min(QUIET_MS_MAX, retryAfterMs(header) ?? ownMs)
+    this.#quietUntil = performance.now() + quietMs
+    return this.#limited(quietMs)
+  }
+
+  #limited(quietMs: number): NodeError {
+    const seconds = Math.ceil(quietMs / 1000)
+    return new NodeError('LEDGER_RATE_LIMITED', `${this.name} asks for ${seconds} s of quiet`, {
+      retryAfterMs: quietMs,
+    })
+  }
+
+  async #post(body: string, batch: readonly Pending[]): Promise<Record<string, unknown>[]> {
     const timeout = AbortSignal.timeout(RPC_TIMEOUT_MS)
     const [only] = batch
     const signals =
@@ -116,7 +145,11 @@ export class JsonRpc {
         redirect: 'error',
         signal: AbortSignal.any([timeout, ...signals]),
       })
-      return await readLimited(response, this.name)
+      const text = await readLimited(response, this.name)
+      if (response.status === 429 || response.status === 503) {
+        throw this.#quiet(response.headers.get('retry-after'))
+      }
+      return parseAnswers(text, response.status)
     } catch (caught) {
       for (const signal of signals) signal.throwIfAborted()
       if (caught instanceof NodeError) throw caught
@@ -151,7 +184,7 @@ async function readLimited(response: Response, name: string): Promise<string> {
   return Buffer.concat(parts).toString('utf8')
 }
 
-function parseAnswers(text: string): Record<string, unknown>[] {
+function parseAnswers(text: string, status: number): Record<string, unknown>[] {
   try {
     const value: unknown = JSON.parse(text)
     const list: unknown[] = Array.isArray(value) ? value : [value]
@@ -159,8 +192,23 @@ function parseAnswers(text: string): Record<string, unknown>[] {
       (one): one is Record<string, unknown> => typeof one === 'object' && one !== null,
     )
   } catch (cause) {
+    if (status >= 400) {
+      throw new NodeError('LEDGER_RPC_FAILED', `the endpoint answered with HTTP ${status}`)
+    }
     throw new NodeError('LEDGER_RESPONSE_INVALID', 'the endpoint did not answer JSON', { cause })
   }
+}
+
+/** What `Retry-After` asks for: seconds, or a date. */
+function retryAfterMs(header: string | undefined | null): number | undefined {
+  if (header === undefined || header === null) return undefined
+  if (/^\d{1,6}$/.test(header)) return Number(header) * 1000
+  const ms = Date.parse(header) - Date.now()
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
+}
+
+function isLimit(answer: Record<string, unknown>): boolean {
+  return LIMIT_CODES.has(failureFrom(answer['error'])?.code ?? 0)
 }
 
 function settle(

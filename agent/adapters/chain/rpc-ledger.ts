@@ -28,8 +28,9 @@ export function rpcLedger(url: string, headers: HeaderFormat): LedgerSource & Le
     name: rpc.name,
     chainId: async (signal) => quantity(await rpc.call('eth_chainId', [], signal)),
     block: (which, signal) => readBlock(rpc, headers, which, signal),
-    async call(to, data, blockHash, signal) {
-      return hex(await rpc.call('eth_call', [{ to, data }, { blockHash }], signal))
+    async call(to, data, block, signal) {
+      const at = block === 'latest' ? block : { blockHash: block }
+      return hex(await rpc.call('eth_call', [{ to, data }, at], signal))
     },
     async code(address, blockHash, signal) {
       return hex(await rpc.call('eth_getCode', [address, { blockHash }], signal))
@@ -144,7 +145,10 @@ async function sendSigned(rpc: JsonRpc, signed: string, signal: AbortSignal): Pr
   } catch (caught) {
     const failure = failureOf(caught)
     if (!failure) throw caught
-    if (/already known|already imported|known transaction/i.test(failure.message)) return
+    // Of the second nobody can say more than that it is too late: what became of it is asked anyway.
+    if (/already known|already imported|known transaction|nonce too low/i.test(failure.message)) {
+      return
+    }
     if (/insufficient funds/i.test(failure.message)) {
       throw new NodeError('TRANSACTION_UNFUNDED', failure.message)
     }

@@ -15,10 +15,14 @@ describe('the JSON-RPC client', () => {
   let bodies: string[]
   let authorizations: (string | undefined)[]
   let reply: (body: string) => string | undefined
+  let status: number
+  let headers: Record<string, string>
 
   beforeEach(async () => {
     bodies = []
     authorizations = []
+    status = 200
+    headers = {}
     server = createServer(async (request, response) => {
       const parts: Buffer[] = []
       for await (const part of request) parts.push(part as Buffer)
@@ -27,7 +31,7 @@ describe('the JSON-RPC client', () => {
       authorizations.push(request.headers.authorization)
       const text = reply(body)
       if (text === undefined) request.socket.destroy()
-      else response.end(text)
+      else response.writeHead(status, headers).end(text)
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -76,6 +80,53 @@ describe('the JSON-RPC client', () => {
       assert.equal(await codeOfCall(new JsonRpc(url).call('a', [], signal)), want)
     })
   }
+
+  // biome-ignore format: a table
+  const QUIET: [why: string, status: number, header: string | undefined, answer: string, fromMs: number, toMs: number][] = [
+    ['429 and a number of seconds', 429, '7',                             'slow down',                                               6_500, 7_000],
+    ['429 and a date long past',    429, 'Thu, 01 Jan 1970 00:00:00 GMT', '<html>',                                                      0,    10],
+    ['429 and nothing',             429, undefined,                       '',                                                          500, 1_000],
+    ['429 and years',               429, '999999',                        '',                                                      290_000, 300_000],
+    ['503 and nonsense',            503, 'soon',                          '',                                                          500, 1_000],
+    ['EIP-1474 "limit exceeded"',   200, undefined, '{"id":1,"error":{"code":-32005,"message":"limit exceeded"}}',                     500, 1_000],
+  ]
+  for (const [why, code, header, answer, fromMs, toMs] of QUIET) {
+    it(`is quiet for as long as it was asked with ${why}`, async () => {
+      status = code
+      headers = header === undefined ? {} : { 'retry-after': header }
+      reply = () => answer
+      const rpc = new JsonRpc(url)
+      const failure = await rpc.call('a', [], signal).catch((caught: unknown) => caught)
+      assert.equal(codeOf(failure), 'LEDGER_RATE_LIMITED')
+      const waitMs = (failure as { retryAfterMs: number }).retryAfterMs
+      assert.isAtLeast(waitMs, fromMs)
+      assert.isAtMost(waitMs, toMs)
+      status = 200
+      reply = echo
+      if (toMs < 100) return
+      // Nothing is sent meanwhile.
+      assert.equal(await codeOfCall(rpc.call('b', [], signal)), 'LEDGER_RATE_LIMITED')
+      assert.lengthOf(bodies, 1)
+    })
+  }
+
+  it('says that an endpoint failed which answers with an HTTP error and no JSON', async () => {
+    status = 502
+    reply = () => '<html>'
+    assert.equal(await codeOfCall(new JsonRpc(url).call('a', [], signal)), 'LEDGER_RPC_FAILED')
+  })
+
+  it('takes a transaction that is mined or known already for handed over', async () => {
+    for (const message of ['nonce too low: next nonce 8, tx nonce 7', 'already known']) {
+      reply = () => JSON.stringify({ id: 1, error: { code: -32_000, message } })
+      assert.equal(await codeOfCall(rpcLedger(url, 'unchecked').send('0x02', signal)), 'answered')
+    }
+    reply = () => JSON.stringify({ id: 1, error: { code: -32_000, message: 'underpriced' } })
+    assert.equal(
+      await codeOfCall(rpcLedger(url, 'unchecked').send('0x02', signal)),
+      'TRANSACTION_REFUSED',
+    )
+  })
 
   it('believes only answers of the asked form', async () => {
     const ledger = rpcLedger(url, 'unchecked')

@@ -131,12 +131,12 @@ describe('LedgerFollower, one endpoint', () => {
     assert.equal(f.orders(), '1 store live, 2 store live')
   })
 
-  it('reads nothing twice: an idle ledger costs three questions a poll', async () => {
+  it('reads nothing twice: an idle ledger costs seven questions in one batch a poll', async () => {
     const f = new Following()
     await f.settle()
     const before = f.sources[0]!.calls
     assert.equal(await f.poll(), 'idle')
-    assert.equal(f.sources[0]!.calls - before, 3)
+    assert.equal(f.sources[0]!.calls - before, 7)
   })
 
   it('keeps its number and its orders when it has left the registry', async () => {

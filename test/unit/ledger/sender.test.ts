@@ -119,7 +119,7 @@ describe('LedgerSender', () => {
     assert.equal(transaction?.chainId, 7n)
     assert.equal(transaction?.to?.toLowerCase(), PIN.nodes)
     assert.equal(transaction?.from?.toLowerCase(), identityOf(1).account)
-    assert.equal(transaction?.gasLimit, 62_500n)
+    assert.equal(transaction?.gasLimit, 112_500n)
   })
 
   it('does one after another', async () => {

@@ -6,7 +6,7 @@ import { assert } from 'chai'
 import fc from 'fast-check'
 import { writeProbe } from '../../../agent/adapters/disk/write-probe.ts'
 import { codeOf, NodeError } from '../../../agent/base/errors.ts'
-import { nodeId, orderId } from '../../../agent/base/ids.ts'
+import { orderId } from '../../../agent/base/ids.ts'
 import type { LedgerNode } from '../../../agent/ledger/types.ts'
 import { type HeartbeatsWorld, planHeartbeats } from '../../../agent/plan/heartbeats.ts'
 import { anyController, viewOf } from '../../../agent/reconcile/controller.ts'
@@ -173,15 +173,8 @@ describe('a heartbeat', () => {
 describe('the controller of heartbeats', () => {
   async function run(disk: DiskProbe, clock: VirtualClock) {
     const state = await State.open(memoryJournal())
-    const self = {
-      account: aNode(1).account,
-      node: nodeId(1),
-      sponsor: undefined,
-      sponsoredStake: 0n,
-    }
     await state.apply([
-      put('registry.self', self),
-      put('registry.node', aNode(1, { lastHeartbeat: NOW - 9 })),
+      put('registry.own', aNode(1, { lastHeartbeat: NOW - 9 })),
       put('policy', aPolicy()),
       put('ledger.status', {
         ...{ state: 'following', code: undefined, message: undefined, hint: undefined },

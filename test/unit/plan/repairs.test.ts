@@ -9,13 +9,15 @@ const DEAD = { lastSeen: NOW - 31 }
 const deadNode = (n: number) => aNode(n, { lastHeartbeat: NOW - 31 })
 
 function world(more: Partial<RepairsWorld>): RepairsWorld {
+  const nodes = more.nodes ?? [aNode(1), deadNode(2), aNode(3), aNode(4), aNode(5)]
   return {
+    own: nodes.find(({ id }) => id === 1),
     self: nodeId(1),
     now: NOW,
     nodesReadAt: NOW,
     volumes: [aVolume(1, { slots: [aSlot(2, DEAD), aSlot(3), aSlot(4)] })],
     mounts: [aMount(9, 1, 1)],
-    nodes: [aNode(1), deadNode(2), aNode(3), aNode(4), aNode(5)],
+    nodes,
     policy: aPolicy(),
     ...more,
   }
