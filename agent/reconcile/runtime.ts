@@ -5,6 +5,7 @@
  * run went is itself a resource (`status.controller`).
  */
 import { AssertionError } from '../base/assert.ts'
+import { backoffMs } from '../base/backoff.ts'
 import { codeOf, describeError, isNodeError, NodeError } from '../base/errors.ts'
 import { linkedAbort } from '../base/linked-abort.ts'
 import type { Clock, Log } from '../base/ports.ts'
@@ -16,6 +17,7 @@ import { type AnyController, viewOf } from './controller.ts'
 export const BACKOFF_MS_MIN = 200
 /** Longest wait after failures: an outage that ends is noticed within it. */
 export const BACKOFF_MS_MAX = 15_000
+const BACKOFF_MS = { minMs: BACKOFF_MS_MIN, maxMs: BACKOFF_MS_MAX }
 
 /** What the runtime needs. */
 export interface RuntimePorts {
@@ -92,8 +94,8 @@ async function runLoop(
       if (signal.aborted || status.state === 'stopped') break
       failuresInRow = status.state === 'failing' ? failuresInRow + 1 : 0
       if (failuresInRow > 0) {
-        const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (failuresInRow - 1))
-        await ports.clock.sleep(backoffMs, signal).catch(() => undefined)
+        const waitMs = backoffMs(failuresInRow, BACKOFF_MS)
+        await ports.clock.sleep(waitMs, signal).catch(() => undefined)
       } else {
         await firstOf(signal, (until) => [
           watch.next(until),

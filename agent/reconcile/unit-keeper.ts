@@ -2,6 +2,7 @@
  * Keeps one unit as it is wanted: finds it running and adopts it, or starts it; configures it; asks after its health;
  * starts it again when it dies, with back-off; stops it when its order says so. Never gives up.
  */
+import { Backoff } from '../base/backoff.ts'
 import { codeOf, describeError, isNodeError, NodeError } from '../base/errors.ts'
 import { type LinkedAbort, linkedAbort } from '../base/linked-abort.ts'
 import type { Clock, Log } from '../base/ports.ts'
@@ -77,7 +78,7 @@ export class UnitKeeper {
   #isWoken = false
   #rest: LinkedAbort | undefined
   #status: UnitStatus
-  #backoffMs = BACKOFF_MS_MIN
+  readonly #backoff = new Backoff({ minMs: BACKOFF_MS_MIN, maxMs: BACKOFF_MS_MAX })
   #child: UnitProcess | undefined
 
   constructor(
@@ -134,7 +135,7 @@ export class UnitKeeper {
       if (!this.#wanted.run) {
         await this.#stopped(this.#wanted.discard)
         await this.#restFor(IDLE_MS, signal)
-        this.#backoffMs = BACKOFF_MS_MIN
+        this.#backoff.reset()
         starts = 0
         continue
       }
@@ -147,10 +148,9 @@ export class UnitKeeper {
         if (connection) await this.#serve(connection, signal)
       } catch (caught) {
         if (signal.aborted) return
+        if (this.#ports.clock.monotonic() - beganAt >= WELL_MS) this.#backoff.reset()
         this.#failed(caught)
-        if (this.#ports.clock.monotonic() - beganAt >= WELL_MS) this.#backoffMs = BACKOFF_MS_MIN
-        await this.#pause(this.#backoffMs, signal)
-        this.#backoffMs = Math.min(BACKOFF_MS_MAX, this.#backoffMs * 2)
+        await this.#pause(this.#backoff.next(), signal)
       }
     }
   }
@@ -306,7 +306,7 @@ export class UnitKeeper {
 
   #failed(caught: unknown): void {
     const { log } = this.#ports
-    const fields = { unit: this.#name, err: describeError(caught), backoffMs: this.#backoffMs }
+    const fields = { unit: this.#name, err: describeError(caught) }
     log.warn(fields, 'a unit failed')
     this.#set({
       state: 'backing-off',

@@ -4,6 +4,7 @@
  * Backing off is what keeps one dead store from costing every write its time limit: after a failure the slot is skipped for
  * 200 ms, doubling to 30 s, and then a single call finds out.
  */
+import { backoffMs } from '../../base/backoff.ts'
 import { NodeError } from '../../base/errors.ts'
 import { linkedAbort, NOT_NEEDED } from '../../base/linked-abort.ts'
 import type { Clock } from '../../base/ports.ts'
@@ -177,8 +178,8 @@ export class SlotLink {
       this.#failures = 0
       return
     }
-    const pauseMs = Math.min(BACK_OFF_MS_MIN * 2 ** this.#failures, BACK_OFF_MS_MAX)
-    this.#failures = Math.min(this.#failures + 1, 30)
+    this.#failures++
+    const pauseMs = backoffMs(this.#failures, { minMs: BACK_OFF_MS_MIN, maxMs: BACK_OFF_MS_MAX })
     this.#retryAtMs = this.#clock.monotonic() + pauseMs
   }
 }

@@ -5,7 +5,9 @@
  * Level-triggered: each round looks at the ledger's facts as configured last and at what is at hand, and plans anew. All
  * that must not be forgotten is on disk before anybody hears of it.
  */
+
 import type { RespNamespace } from '../../adapters/socket/resp-namespace.ts'
+import { backoffMs } from '../../base/backoff.ts'
 import { fromHex } from '../../base/bytes.ts'
 import type { Disk } from '../../base/disk.ts'
 import { codeOf, describeError, NodeError } from '../../base/errors.ts'
@@ -278,8 +280,8 @@ export class AuditKeeper {
       log.info({ epoch: duty.epoch, units: accumulator.units, tookMs }, 'an epoch is proved')
     } catch (caught) {
       if (this.#stop.signal.aborted) throw caught
-      const pauseMs = PROVE_RETRY_MS_MIN * 2 ** Math.min(this.#proveFailures++, 5)
-      this.#proveRetryAt = clock.monotonic() + Math.min(PROVE_RETRY_MS_MAX, pauseMs)
+      const range = { minMs: PROVE_RETRY_MS_MIN, maxMs: PROVE_RETRY_MS_MAX }
+      this.#proveRetryAt = clock.monotonic() + backoffMs(++this.#proveFailures, range)
       this.#note(caught)
     }
   }

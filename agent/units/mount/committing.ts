@@ -6,10 +6,12 @@
  * else from what the store gives back, which must be what the table of packs says. So a node cannot have bytes signed that
  * the volume never had.
  */
+
 import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { RespNamespace } from '../../adapters/socket/resp-namespace.ts'
 import { respShardSource, storeKeyOf } from '../../adapters/socket/resp-shard-source.ts'
+import { backoffMs } from '../../base/backoff.ts'
 import { bytesEqual, fromHex, toHex } from '../../base/bytes.ts'
 import type { Disk } from '../../base/disk.ts'
 import { codeOf, describeError, isNodeError, NodeError } from '../../base/errors.ts'
@@ -138,7 +140,8 @@ export class Committing {
     } catch (caught) {
       if (this.#stop.signal.aborted) return
       if (!isNodeError(caught)) throw caught
-      const pauseMs = caught.retryAfterMs ?? RETRY_MS_MIN * 2 ** Math.min(progress.failures++, 8)
+      const range = { minMs: RETRY_MS_MIN, maxMs: RETRY_MS_MAX }
+      const pauseMs = caught.retryAfterMs ?? backoffMs(++progress.failures, range)
       progress.retryAtMs = clock.monotonic() + Math.min(RETRY_MS_MAX, pauseMs)
       if (progress.problem?.code !== codeOf(caught)) {
         log.warn({ slot: slot.index, err: describeError(caught) }, 'a slot is not committed yet')
