@@ -57,6 +57,10 @@ export interface FollowerInit {
 
 /** Wait between polls that fail: an endpoint that comes back is noticed within it. */
 const BACKOFF_MS = { minMs: 250, maxMs: 15 * SECOND_MS }
+/** Blocks that may come between two polls that fail. */
+const FAILING_BLOCKS_MAX = 2
+/** What a block takes as long as nobody knows. */
+const PACE_MS_UNKNOWN = 2 * SECOND_MS
 /** Failures after which an endpoint may be another than it was, so that its contracts are compared anew. */
 const SUSPICIOUS: ReadonlySet<string> = new Set([
   ...['LEDGER_WRONG_CHAIN', 'LEDGER_WRONG_GRID', 'LEDGER_FORKED', 'LEDGER_RESPONSE_INVALID'],
@@ -137,10 +141,17 @@ export class LedgerFollower {
     const polled = await this.#poll(known, signal)
     const { state, code } = polled.status
     if (state === 'waiting' && code !== 'LEDGER_STALLED') {
-      return { ...polled, nextMs: this.#backoff.next() }
+      const nextMs = Math.min(this.#backoff.next(), this.#patienceMs)
+      return { ...polled, nextMs }
     }
     this.#backoff.reset()
     return { ...polled, nextMs: this.#pace.waitMs(this.#init.clock.monotonic()) }
+  }
+
+  /** Longest wait between polls that fail: a chain that is quick is not to be left for many of its blocks. */
+  get #patienceMs(): number {
+    const paceMs = this.#pace.paceMs ?? PACE_MS_UNKNOWN
+    return Math.max(this.#init.pollMs, SECOND_MS, FAILING_BLOCKS_MAX * paceMs)
   }
 
   async #poll(known: LedgerView | undefined, signal: AbortSignal): Promise<Polled> {
