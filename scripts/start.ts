@@ -25,7 +25,7 @@ interface Options {
 
 const values = new Command('npm start --')
   .description(
-    'Brings up a local ledger, the contracts and nine agents, keeps history on a 4+2 volume, loses two stores, heals, votes.',
+    'Brings up a local ledger, the contracts and nine agents, keeps history on a 4+2 volume, loses two stores, repairs, votes.',
   )
   .option('--history <dir>', "files to keep (default: the ledger's own blocks, exported)")
   .option('--once', 'clean up and exit; exit code 0 only if all of it held')

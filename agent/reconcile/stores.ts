@@ -6,7 +6,7 @@ import type { Controller, View } from './controller.ts'
 /** Name of the store unit. */
 export const STORE_UNIT = 'store'
 
-/** Once in a while even if nothing changed: cheap, and it heals what a bug may have left. */
+/** Once in a while even if nothing changed: cheap, and it repairs what a bug may have left. */
 const PERIOD_MS = 10_000
 
 type In =

@@ -136,7 +136,7 @@ function codec(
   ]
 }
 
-/** Whole packs: encode, hash, put; get ranges; get ranges with two stores lost; heal. Stores copy into memory. */
+/** Whole packs: encode, hash, put; get ranges; get ranges with two stores lost; repair. Stores copy into memory. */
 async function packs(k: number, m: number, workBytes: number): Promise<Figure[]> {
   const PACK_BYTES = 4 * MIB
   const RANGE_BYTES = 64 * 1024
@@ -174,13 +174,13 @@ async function packs(k: number, m: number, workBytes: number): Promise<Figure[]>
   const lost = [0, 1].slice(0, m)
   dispersal.setSlots(slots().filter(({ index }) => !lost.includes(index)))
   const degraded = await cpuSeconds(readAll)
-  const healing = await cpuSeconds(async () => {
+  const repair = await cpuSeconds(async () => {
     for (const index of lost) {
       stores[index]?.values.clear()
       if (stores[index]) stores[index].generation++
     }
     dispersal.setSlots(slots())
-    await dispersal.heal(never)
+    await dispersal.repair(never)
   })
   await dispersal.close()
   const megabytes = (count * PACK_BYTES) / 1e6
@@ -193,7 +193,7 @@ async function packs(k: number, m: number, workBytes: number): Promise<Figure[]>
     figure('Packs written (encode, SHA-256 of shards, put)', writing),
     figure('Packs read in ranges of 64 KiB', reading),
     figure(`Packs read in ranges of 64 KiB, ${lost.length} stores lost`, degraded),
-    figure(`Packs healed, ${lost.length} slots moved`, healing),
+    figure(`Packs repaired, ${lost.length} slots moved`, repair),
   ]
 }
 

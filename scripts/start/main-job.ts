@@ -76,7 +76,7 @@ export class MainJob {
     const ordered = await this.#order(directory)
     const files = await this.#fill(ordered)
     const lost = await this.#loseTwoStores(ordered, files)
-    await this.#heal(ordered, lost)
+    await this.#repair(ordered, lost)
     await this.#vote()
     this.#report.add({ name: 'gas spent by the tenant', value: Number(this.#gas), unit: 'gas' })
     this.#report.add({ name: 'cost of the orders', value: tokens(this.#price), unit: 'tokens' })
@@ -249,11 +249,11 @@ export class MainJob {
     )
   }
 
-  async #heal(ordered: MainJobState, lost: readonly number[]): Promise<void> {
-    this.#say('waiting until the volume has healed on spare nodes')
+  async #repair(ordered: MainJobState, lost: readonly number[]): Promise<void> {
+    this.#say('waiting until the volume is repaired on spare nodes')
     const started = performance.now()
     await until(
-      'the volume to be healed',
+      'the volume to be repaired',
       async () => {
         const holders = await this.#dataNodes(ordered)
         if (holders.some((node) => lost.includes(node))) return false
@@ -264,9 +264,9 @@ export class MainJob {
     )
     const seconds = (performance.now() - started) / 1000
     const whole = new Set(await this.#dataNodes(ordered)).size
-    this.#report.add({ name: 'seconds to heal', value: seconds, unit: 'seconds' })
+    this.#report.add({ name: 'seconds to repair', value: seconds, unit: 'seconds' })
     this.#report.add({
-      ...{ name: 'stores after healing', value: whole, unit: 'count' },
+      ...{ name: 'stores after repair', value: whole, unit: 'count' },
       goal: { text: `${SLOTS} of ${SLOTS}`, met: whole === SLOTS },
     })
   }

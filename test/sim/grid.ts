@@ -64,7 +64,7 @@ const SILENT_SECONDS = 15
 const MOVE_MS_MAX = 40_000
 /** An endpoint tells false times for so long: two polls and the time to become final. */
 const FALSE_TIME_MS = 15_000
-/** Time that quiet is given to heal everything. */
+/** Time that quiet is given to repair everything. */
 const QUIET_SECONDS_MAX = 400
 /** A reader looks every 2 s, and after a minute of trouble every minute. */
 const FOLLOW_SECONDS_MAX = 130
@@ -360,7 +360,7 @@ class GridRun {
       const found = await this.#drive(this.#oracle.readRemote(volume, [meta]))
       this.#mustBe(found.digest, `an empty machine with metadata store ${meta} alone`)
       if (found.shardsLacking === 0) continue
-      throw new Violation(`healed, and ${found.shardsLacking} shards are not there`)
+      throw new Violation(`repaired, and ${found.shardsLacking} shards are not there`)
     }
     for (const shown of this.#followers()) await this.#verifyFollower(shown)
     this.#note('verified', `${this.#history.newest} ${this.#history.digest}`)

@@ -3,18 +3,18 @@ import { NodeError } from '../../base/errors.ts'
 import { whileLinked } from '../../base/linked-abort.ts'
 import type { Chance, Clock, Log } from '../../base/ports.ts'
 import { ErasureCode } from './erasure-code.ts'
-import { Healer, type HealProgress, type ScrubResult } from './healer.ts'
 import { PACK_BYTES_MAX, type PackRecord } from './pack-format.ts'
 import { type PackReadCounters, PackReader } from './pack-reader.ts'
 import { PackTable } from './pack-table.ts'
 import { PackWriter, type WriteCounters } from './pack-writer.ts'
 import type { RecordSeal, Slot } from './ports.ts'
+import { Repairer, type RepairProgress, type ScrubResult } from './repairer.ts'
 import { ReplicatedLog } from './replicated-log.ts'
 import { SHARDS } from './shard-key.ts'
 import type { SlotStatus } from './slot-link.ts'
 import { SlotSet } from './slot-set.ts'
 
-/** Damaged packs that wait for repair at once; more are left to the next `heal`. */
+/** Damaged packs that wait for repair at once; more are left to the next `repair`. */
 const REPAIRS_MAX = 64
 /** Time for a look whether a slot holds anything. */
 const LOOK_MS_MAX = 10_000
@@ -65,7 +65,7 @@ export class Dispersal {
   readonly #slots: SlotSet
   readonly #writer: PackWriter
   readonly #reader: PackReader
-  readonly #healer: Healer
+  readonly #repairer: Repairer
   readonly #log: Log
   readonly #isWriter: boolean
   readonly #closing = new AbortController()
@@ -92,12 +92,12 @@ export class Dispersal {
     const { signal } = this.#closing
     this.#writer = new PackWriter({ ...parts, chance, signal })
     this.#reader = new PackReader({ ...parts, onDamage: (pack) => this.#noteDamage(pack) })
-    this.#healer = new Healer({ ...parts, reader: this.#reader })
+    this.#repairer = new Repairer({ ...parts, reader: this.#reader })
     this.setSlots(init.slots)
   }
 
   /**
-   * Takes over the slots as they are now; a greater generation means a new, empty store, to be filled by {@link heal}.
+   * Takes over the slots as they are now; a greater generation means a new, empty store, to be filled by {@link repair}.
    *
    * @param slots - All slots that have a store; positions not named have none.
    */
@@ -175,8 +175,13 @@ export class Dispersal {
    * @param onProgress - Called after each pack.
    * @throws The reason of `signal`; what was done stays done.
    */
-  heal(signal: AbortSignal, onProgress?: (progress: HealProgress) => void): Promise<HealProgress> {
-    return whileLinked([signal, this.#closing.signal], (own) => this.#healer.heal(own, onProgress))
+  repair(
+    signal: AbortSignal,
+    onProgress?: (progress: RepairProgress) => void,
+  ): Promise<RepairProgress> {
+    return whileLinked([signal, this.#closing.signal], (own) =>
+      this.#repairer.repair(own, onProgress),
+    )
   }
 
   /**
@@ -186,7 +191,7 @@ export class Dispersal {
    */
   scrub(signal: AbortSignal, bytesPerSecond: number): Promise<ScrubResult> {
     return whileLinked([signal, this.#closing.signal], (own) =>
-      this.#healer.scrub(own, bytesPerSecond),
+      this.#repairer.scrub(own, bytesPerSecond),
     )
   }
 
@@ -196,7 +201,7 @@ export class Dispersal {
    * @returns Packs erased.
    */
   sweep(signal: AbortSignal): Promise<number> {
-    return whileLinked([signal, this.#closing.signal], (own) => this.#healer.sweep(own))
+    return whileLinked([signal, this.#closing.signal], (own) => this.#repairer.sweep(own))
   }
 
   /** State for status and metrics. */
@@ -259,21 +264,21 @@ export class Dispersal {
   #noteDamage(pack: PackRecord): void {
     if (!this.#isWriter || this.#damaged.size >= REPAIRS_MAX) return
     this.#damaged.add(pack.number)
-    this.#repairing ??= this.#repair()
+    this.#repairing ??= this.#repairDamaged()
       .catch(() => undefined)
       .finally(() => {
         this.#repairing = undefined
       })
   }
 
-  async #repair(): Promise<void> {
+  async #repairDamaged(): Promise<void> {
     const { signal } = this.#closing
     for (const number of this.#damaged) {
       const pack = this.section.get(number)
       if (pack !== undefined && !pack.isReleased) {
-        const progress = await this.#healer.repair(pack, signal)
-        this.#shardsRepaired += progress.shardsHealed
-        this.#log.warn({ pack: number, healed: progress.shardsHealed }, 'pack repaired')
+        const progress = await this.#repairer.repairPack(pack, signal)
+        this.#shardsRepaired += progress.shardsRepaired
+        this.#log.warn({ pack: number, repaired: progress.shardsRepaired }, 'pack repaired')
       }
       this.#damaged.delete(number)
     }

@@ -3,9 +3,9 @@ import { Dispersal, type DispersalInit } from './dispersal.ts'
 
 export type { Dispersal, DispersalInit, DispersalStatus } from './dispersal.ts'
 export { DISPERSE_ERRORS, type DisperseErrorCode } from './errors.ts'
-export type { HealProgress, ScrubResult } from './healer.ts'
 export { PACK_BYTES_MAX } from './pack-format.ts'
 export type { OwnHistory, RecordPlace, RecordSeal, ShardStore, Slot } from './ports.ts'
+export type { RepairProgress, ScrubResult } from './repairer.ts'
 export { COMMIT_BYTES_MAX } from './replicated-log.ts'
 export { SNAPSHOT_BYTES_MAX } from './snapshot-parts.ts'
 export { shardBytesOf } from './stripe.ts'
@@ -19,7 +19,7 @@ export { shardBytesOf } from './stripe.ts'
  * const dispersal = openDispersal({ dataShards: 4, parityShards: 2, slots, clock, chance, log, isWriter: true })
  * const pack = await dispersal.write(bytes, signal)
  * dispersal.setSlots(slotsAfterReplace)
- * await dispersal.heal(signal)
+ * await dispersal.repair(signal)
  */
 export function openDispersal(init: DispersalInit): Dispersal {
   return new Dispersal(init)

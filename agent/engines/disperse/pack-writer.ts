@@ -3,7 +3,7 @@
  *
  * A pack's memory (its stripe) is busy until its last shard was sent or given up. A store that hangs would hold all stripes,
  * so after acceptance it has five seconds more, and from then on it backs off and is skipped: its shards are missing until
- * healed.
+ * repaired.
  */
 import { hash } from 'node:crypto'
 import { concatBytes } from '../../base/bytes.ts'

@@ -163,7 +163,7 @@ export class Disperser {
     this.#wakeUp()
   }
 
-  /** Called when tables of other engines may have changed by themselves (a shard healed): a commit soon makes it known. */
+  /** Called when tables of other engines may have changed by themselves (a shard was repaired): a commit soon makes it known. */
   noticedTables(): void {
     this.#isUrgent = true
     this.#wakeUp()

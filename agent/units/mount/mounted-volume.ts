@@ -14,9 +14,9 @@ import { recordSeal, Volume } from '../../engines/files/index.ts'
 import type { Mount } from '../../engines/fuse/index.ts'
 import type { MountUnitConfig } from '../../state/unit-config.ts'
 import { Committing } from './committing.ts'
-import { Healing } from './healing.ts'
 import { type MountOutside, machineOutside, type PointReport, type SlotStores } from './outside.ts'
 import { RecentRoots } from './recent-roots.ts'
+import { Repairing } from './repairing.ts'
 
 /** What a mounted volume is made with. */
 export interface MountedVolumeInit {
@@ -44,7 +44,7 @@ export class MountedVolume {
   readonly #sealer: VolumeCommitSealer
   readonly #volume: Volume
   readonly #mount: Mount
-  readonly #healing: Healing | undefined
+  readonly #repairing: Repairing | undefined
   readonly #roots: RecentRoots
   readonly #committing: Committing | undefined
   readonly #point: PointReport | undefined
@@ -72,10 +72,10 @@ export class MountedVolume {
     this.#mount = parts.mount
     this.#roots = parts.roots
     this.#committing = committingOf(parts)
-    // Only the writer repairs: it alone may write to the stores, and its commits carry what was healed.
-    this.#healing = parts.config.readOnly
+    // Only the writer repairs: it alone may write to the stores, and its commits carry what was repaired.
+    this.#repairing = parts.config.readOnly
       ? undefined
-      : new Healing({
+      : new Repairing({
           dispersal: parts.dispersal,
           clock: parts.outside.clock,
           log: parts.log,
@@ -166,7 +166,7 @@ export class MountedVolume {
     this.#roots.isEnabled = config.audits !== undefined && !config.readOnly
     this.#dispersal.setSlots(this.#roots.wrap(this.#connections.set(config.slots)))
     this.#committing?.update(config)
-    this.#healing?.update(config.scrubMs)
+    this.#repairing?.update(config.scrubMs)
   }
 
   /** How it is, for the agent's status. */
@@ -178,7 +178,7 @@ export class MountedVolume {
       volume: this.#volume.figures(),
       chunks,
       dispersal,
-      healing: this.#healing?.status(),
+      repair: this.#repairing?.status(),
       ...(this.#committing && { commitments: this.#committing.status() }),
       fuse: this.#mount.figures,
       ...(this.#point && { point: this.#point }),
@@ -189,7 +189,7 @@ export class MountedVolume {
 
   /** Takes the directory away and closes all; what was acknowledged is durable afterwards. */
   async close(): Promise<void> {
-    await Promise.all([this.#healing?.stop(), this.#committing?.stop()])
+    await Promise.all([this.#repairing?.stop(), this.#committing?.stop()])
     await this.#mount.unmount('clean').catch(() => this.#mount.unmount('detach'))
     await this.#volume.close()
     await this.#chunks.close()

@@ -182,7 +182,7 @@ class Storm {
     }
   }
 
-  /** No faults: everything heals. */
+  /** No faults: everything is repaired. */
   async #calm(): Promise<void> {
     const { dispersal, clock, stores } = this.#world
     for (const store of stores) {
@@ -199,7 +199,7 @@ class Storm {
     await this.#world.run(dispersal.settled())
     await this.#world.run(dispersal.scrub(never, 1e12))
     await this.#world.run(dispersal.settled())
-    await this.#world.run(dispersal.heal(never))
+    await this.#world.run(dispersal.repair(never))
     // A pack in which nothing lives may be beyond repair: its release was on its way when a crash forgot that.
     const live = this.#world.chunks.section.liveBytesByPack
     const lacking = dispersal.section.incomplete.filter((pack) => live.has(pack))

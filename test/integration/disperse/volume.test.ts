@@ -49,7 +49,7 @@ describe('a volume', () => {
     assertSame(await world.run(readRuns(world.chunks, runs)), bytes)
   })
 
-  it('is read by another mount that has the tables, and healed onto new stores', async () => {
+  it('is read by another mount that has the tables, and repaired onto new stores', async () => {
     const first = openWorld()
     const bytes = noise(6 * MIB, 6)
     const runs = await storeOne(first, bytes)
@@ -61,8 +61,8 @@ describe('a volume', () => {
     assertSame(await world.run(readRuns(world.chunks, runs)), bytes)
     const packs = world.dispersal.status().packs
     assert.deepEqual(world.dispersal.status().shardsMissing, [0, packs, 0, 0, packs, 0])
-    const healed = await world.run(world.dispersal.heal(never))
-    assert.equal(healed.shardsHealed, 2 * packs)
+    const repaired = await world.run(world.dispersal.repair(never))
+    assert.equal(repaired.shardsRepaired, 2 * packs)
     assert.deepEqual(world.dispersal.status().shardsMissing, [0, 0, 0, 0, 0, 0])
     for (const index of [0, 5]) world.stores[index]!.faults.isAway = true
     assertSame(await world.run(readRuns(world.chunks, runs)), bytes)

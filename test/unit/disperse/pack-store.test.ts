@@ -79,7 +79,7 @@ describe('writing packs', () => {
     world.replace(0)
     await world.run(world.dispersal.settled())
     assert.equal(world.dispersal.status().shardsMissing[0], 1)
-    await world.run(world.dispersal.heal(never))
+    await world.run(world.dispersal.repair(never))
     assert.equal(world.dispersal.status().shardsMissing[0], 0)
     assert.lengthOf(world.stores[0]!.keys, 1)
   })
@@ -231,7 +231,7 @@ describe('reading packs', () => {
   })
 })
 
-describe('healing', () => {
+describe('repair', () => {
   it('fills a slot that moved, may be stopped at any pack, and goes on', async () => {
     const world = openWorld()
     const packs = 6
@@ -239,18 +239,18 @@ describe('healing', () => {
     await world.run(world.dispersal.settled())
     world.replace(4)
     const abort = new AbortController()
-    const stopped = world.dispersal.heal(abort.signal, ({ shardsHealed }) => {
-      if (shardsHealed >= 3) abort.abort(new Error('stop'))
+    const stopped = world.dispersal.repair(abort.signal, ({ shardsRepaired }) => {
+      if (shardsRepaired >= 3) abort.abort(new Error('stop'))
     })
     await world.run(stopped).catch(() => undefined)
     const left = world.dispersal.status().shardsMissing[4]!
     assert.isAbove(left, 0)
     assert.isBelow(left, packs)
-    const result = await world.run(world.dispersal.heal(never))
-    assert.equal(result.shardsHealed, left)
+    const result = await world.run(world.dispersal.repair(never))
+    assert.equal(result.shardsRepaired, left)
     assert.lengthOf(world.stores[4]!.keys, packs)
-    const again = await world.run(world.dispersal.heal(never))
-    assert.equal(again.shardsHealed, 0)
+    const again = await world.run(world.dispersal.repair(never))
+    assert.equal(again.shardsRepaired, 0)
   })
 
   it('writes the very bytes that were lost', async () => {
@@ -259,7 +259,7 @@ describe('healing', () => {
     await world.run(world.dispersal.settled())
     const before = [0, 5].map((index) => firstValue(world, index))
     for (const index of [0, 5]) world.replace(index)
-    await world.run(world.dispersal.heal(never))
+    await world.run(world.dispersal.repair(never))
     const after = [0, 5].map((index) => firstValue(world, index))
     before.forEach((want, at) => {
       assert.ok(bytesEqual(after[at]!, want))
@@ -274,7 +274,7 @@ describe('healing', () => {
     const changes = world.dispersal.section.takeChanges()
     for (const index of [0, 1, 2]) {
       world.replace(index)
-      await world.run(world.dispersal.heal(never))
+      await world.run(world.dispersal.repair(never))
     }
     // The crash forgets all three repairs: by the table, half of the shards are on no slot.
     const again = world.fresh()
@@ -283,7 +283,7 @@ describe('healing', () => {
     const got = await again.run(again.dispersal.read(pack, 0, bytes.length, never))
     assert.ok(bytesEqual(got, bytes))
     const puts = world.stores.map((store) => store.calls.put)
-    const result = await again.run(again.dispersal.heal(never))
+    const result = await again.run(again.dispersal.repair(never))
     assert.equal(result.shardsFound, 3)
     assert.deepEqual(
       world.stores.map((store) => store.calls.put),
@@ -297,15 +297,15 @@ describe('healing', () => {
     for (let n = 0; n < 4; n++) await write(world, noise(100_000, n))
     await world.run(world.dispersal.settled())
     world.replace(1).faults.isFull = true
-    const full = await world.run(world.dispersal.heal(never))
+    const full = await world.run(world.dispersal.repair(never))
     assert.equal(full.shardsSkipped, 4)
     assert.isAtMost(world.stores[1]!.calls.put, 2, 'it is not tried for every pack')
     world.stores[1]!.faults.isFull = false
     away(world, 2, 3)
-    const unread = await world.run(world.dispersal.heal(never))
+    const unread = await world.run(world.dispersal.repair(never))
     assert.equal(unread.packsUnreadable, 4)
     back(world)
-    assert.equal((await world.run(world.dispersal.heal(never))).shardsHealed, 4)
+    assert.equal((await world.run(world.dispersal.repair(never))).shardsRepaired, 4)
   })
 
   it('scrubs at the rate asked for, finds what rotted, and repairs it', async () => {

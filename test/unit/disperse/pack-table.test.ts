@@ -74,7 +74,7 @@ describe('the table of packs', () => {
     for (let n = 0; n < 3; n++) writer.add(contentOf(n), all())
     reader.applyChanges(writer.takeChanges())
     assert.deepEqual(reader.missingBySlot, [0, 0, 0, 3, 0, 0])
-    // The writer learns of the move and heals one pack.
+    // The writer learns of the move and repairs one pack.
     writer.setGenerations(new Map([[3, 2]]))
     writer.setMissing(writer.get(1)!, 3, false)
     reader.applyChanges(writer.takeChanges())

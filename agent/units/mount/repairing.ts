@@ -1,5 +1,5 @@
 /**
- * Keeps a volume whole in the background: heals what is missing as soon as a slot can take it, sweeps what was released, and
+ * Keeps a volume whole in the background: repairs what is missing as soon as a slot can take it, sweeps what was released, and
  * reads every shard at rest now and then.
  */
 import { describeError } from '../../base/errors.ts'
@@ -7,8 +7,8 @@ import type { Clock, Log } from '../../base/ports.ts'
 import { MIB, SECOND_MS } from '../../base/units.ts'
 import {
   type Dispersal,
-  type HealProgress,
   PACK_BYTES_MAX,
+  type RepairProgress,
   type ScrubResult,
 } from '../../engines/disperse/index.ts'
 
@@ -23,8 +23,8 @@ const CATCH_UP_MS = 15_000
 /** A shorter period takes effect within this time. */
 const SCRUB_LOOK_MS = 10_000
 
-/** What a {@link Healing} works with. */
-export interface HealingParts {
+/** What a {@link Repairing} works with. */
+export interface RepairingParts {
   readonly dispersal: Dispersal
   readonly clock: Clock
   readonly log: Log
@@ -35,24 +35,24 @@ export interface HealingParts {
 }
 
 /** See the file's comment. */
-export class Healing {
-  readonly #parts: HealingParts
+export class Repairing {
+  readonly #parts: RepairingParts
   readonly #stop = new AbortController()
   readonly #loops: readonly Promise<void>[]
   #sleep = new AbortController()
-  #progress: HealProgress | undefined
+  #progress: RepairProgress | undefined
   #lastScrub: ScrubResult | undefined
   #problem: string | undefined
   #scrubMs: number
   #caughtUpAtMs: number | undefined
 
-  constructor(parts: HealingParts) {
+  constructor(parts: RepairingParts) {
     this.#parts = parts
     this.#scrubMs = parts.scrubMs
-    this.#loops = [this.#heal(), this.#scrub()]
+    this.#loops = [this.#repair(), this.#scrub()]
   }
 
-  /** Takes over how often to scrub, and looks at once whether something can be healed. */
+  /** Takes over how often to scrub, and looks at once whether something can be repaired. */
   update(scrubMs: number): void {
     this.#scrubMs = scrubMs
     this.#caughtUpAtMs = undefined
@@ -69,17 +69,17 @@ export class Healing {
     await Promise.all(this.#loops)
   }
 
-  async #heal(): Promise<void> {
+  async #repair(): Promise<void> {
     const { dispersal, log, commitTables } = this.#parts
     let missingBefore = 0
     while (!this.#stop.signal.aborted) {
       await this.#attempt(async () => {
         if (this.#missing() > 0) {
-          const done = await dispersal.heal(this.#stop.signal, (progress) => {
+          const done = await dispersal.repair(this.#stop.signal, (progress) => {
             this.#progress = progress
           })
           this.#progress = done
-          if (done.shardsHealed > 0) log.info({ ...done }, 'shards healed')
+          if (done.shardsRepaired > 0) log.info({ ...done }, 'shards repaired')
         }
         const erased = await dispersal.sweep(this.#stop.signal)
         await this.#catchUp()
@@ -133,7 +133,7 @@ export class Healing {
     } catch (caught) {
       if (this.#stop.signal.aborted) return
       this.#problem = describeError(caught)
-      this.#parts.log.warn({ err: caught }, 'healing failed')
+      this.#parts.log.warn({ err: caught }, 'repair failed')
     }
   }
 

@@ -18,18 +18,18 @@ import type { SlotLink } from './slot-link.ts'
 import type { SlotSet } from './slot-set.ts'
 import { shardBytesOf } from './stripe.ts'
 
-/** Packs healed at once: one is read while another is written; 16 MiB at most with 4 + 2. */
+/** Packs repaired at once: one is read while another is written; 16 MiB at most with 4 + 2. */
 const PACKS_AT_ONCE = 2
 /** Time for one shard. */
 const PUT_MS_MAX = 30_000
 
-/** How far healing is. */
-export interface HealProgress {
+/** How far repair is. */
+export interface RepairProgress {
   /** Shards that were missing when it began. */
   readonly shardsTotal: number
   /** Shards stored since. */
-  readonly shardsHealed: number
-  readonly bytesHealed: number
+  readonly shardsRepaired: number
+  readonly bytesRepaired: number
   /** Shards that were there after all: a repair that no commit had written down. */
   readonly shardsFound: number
   /** Shards that could not be stored now: the slot has no store, or it does not take them. */
@@ -46,11 +46,11 @@ export interface ScrubResult {
   readonly shardsAbsent: number
   /** Shards whose store did not answer. */
   readonly shardsUnanswered: number
-  readonly shardsHealed: number
+  readonly shardsRepaired: number
 }
 
-/** What the healer works with. */
-export interface HealerParts {
+/** What the repairer works with. */
+export interface RepairerParts {
   readonly code: ErasureCode
   readonly slots: SlotSet
   readonly table: PackTable
@@ -61,12 +61,12 @@ export interface HealerParts {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** Repairs packs. */
-export class Healer {
-  readonly #parts: HealerParts
+export class Repairer {
+  readonly #parts: RepairerParts
   /** Where the next scrub goes on: the pack after this. */
   #scrubbed = -1
 
-  constructor(parts: HealerParts) {
+  constructor(parts: RepairerParts) {
     this.#parts = parts
   }
 
@@ -77,10 +77,10 @@ export class Healer {
    * @returns What was done; `shardsSkipped` and `packsUnreadable` are for another time.
    * @throws The reason of `signal`.
    */
-  async heal(
+  async repair(
     signal: AbortSignal,
-    onProgress: (progress: HealProgress) => void = () => undefined,
-  ): Promise<HealProgress> {
+    onProgress: (progress: RepairProgress) => void = () => undefined,
+  ): Promise<RepairProgress> {
     const { table } = this.#parts
     const progress = emptyProgress()
     progress.shardsTotal = table.missingBySlot.reduce((sum, count) => sum + count, 0)
@@ -91,7 +91,7 @@ export class Healer {
         signal.throwIfAborted()
         const pack = table.get(number)
         if (pack === undefined || pack.isReleased) continue
-        await this.#healPack(pack, failed, progress, signal)
+        await this.#fillPack(pack, failed, progress, signal)
         onProgress({ ...progress })
       }
     }
@@ -100,17 +100,17 @@ export class Healer {
   }
 
   /** Stores the missing shards of one pack as far as that can be done now. */
-  async repair(pack: PackRecord, signal: AbortSignal): Promise<HealProgress> {
+  async repairPack(pack: PackRecord, signal: AbortSignal): Promise<RepairProgress> {
     const progress = emptyProgress()
-    await this.#healPack(pack, new Set(), progress, signal)
+    await this.#fillPack(pack, new Set(), progress, signal)
     return progress
   }
 
   /** @param failed - Slots not to try, and to which those that fail are added. */
-  async #healPack(
+  async #fillPack(
     pack: PackRecord,
     failed: Set<SlotLink>,
-    progress: Mutable<HealProgress>,
+    progress: Mutable<RepairProgress>,
     signal: AbortSignal,
   ): Promise<void> {
     const { code, table, slots, reader } = this.#parts
@@ -138,8 +138,8 @@ export class Healer {
       wanted.map(async (link, index) => {
         const bytes = shards[index] ?? new Uint8Array()
         if (await this.#store(pack, link, bytes, signal)) {
-          progress.shardsHealed++
-          progress.bytesHealed += bytes.byteLength
+          progress.shardsRepaired++
+          progress.bytesRepaired += bytes.byteLength
         } else {
           failed.add(link)
           progress.shardsSkipped++
@@ -163,7 +163,7 @@ export class Healer {
       shardsCorrupt: 0,
       shardsAbsent: 0,
       shardsUnanswered: 0,
-      shardsHealed: 0,
+      shardsRepaired: 0,
     }
     for (const number of table.numbers.filter((known) => known > this.#scrubbed)) {
       const pack = table.get(number)
@@ -173,7 +173,7 @@ export class Healer {
       result.shardsCorrupt += reader.counters.shardsCorrupt - before.shardsCorrupt
       result.shardsAbsent += reader.counters.shardsAbsent - before.shardsAbsent
       if (isDamaged) {
-        result.shardsHealed += (await this.repair(pack, signal)).shardsHealed
+        result.shardsRepaired += (await this.repairPack(pack, signal)).shardsRepaired
       }
       this.#scrubbed = number
     }
@@ -292,11 +292,11 @@ export class Healer {
   }
 }
 
-function emptyProgress(): Mutable<HealProgress> {
+function emptyProgress(): Mutable<RepairProgress> {
   return {
     shardsTotal: 0,
-    shardsHealed: 0,
-    bytesHealed: 0,
+    shardsRepaired: 0,
+    bytesRepaired: 0,
     shardsFound: 0,
     shardsSkipped: 0,
     packsUnreadable: 0,
