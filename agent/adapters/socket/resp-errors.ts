@@ -8,7 +8,7 @@ export type StoreErrorCode = 'STORE_UNREACHABLE' | 'STORE_REFUSED' | 'STORE_FULL
 export const STORE_ERRORS: ErrorCatalogue<StoreErrorCode> = {
   STORE_UNREACHABLE: {
     means: 'A store did not answer: no link, a link that broke, or no reply in time.',
-    hint: '& the node stays away.',
+    hint: 'It is tried again; the volume is repaired if the node stays away.',
   },
   STORE_REFUSED: {
     means: 'A store answered that this node may not do this, or that it has no such namespace.',
