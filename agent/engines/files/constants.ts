@@ -83,6 +83,13 @@ export const FOLLOW_MS_MAX = MINUTE_MS
 
 /** Plain bytes of chunks kept for the next read and for read-ahead; the chunk store has its own cache below. */
 export const PLAIN_CACHE_BYTES = 32 * MIB
+/**
+ * How long a chunk that could not be had is not asked for again: the kernel asks a second time for a page whose read-ahead
+ * failed, at once, and a program shall wait for the stores only once. Stores that come back are noticed as much later.
+ */
+export const FAILED_MS = 2 * SECOND_MS
+/** Chunks remembered so: as many as a few dozen readers have under way. */
+export const FAILED_CHUNKS_MAX = 4096
 /** Bytes read ahead of a sequential reader. */
 export const READ_AHEAD_BYTES = 2 * MIB
 /** Chunks being read ahead at once in a volume. */

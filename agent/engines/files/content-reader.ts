@@ -5,8 +5,14 @@
  * that goes forward has the following ones fetched while it works.
  */
 import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
-import type { Log } from '../../base/ports.ts'
-import { PLAIN_CACHE_BYTES, READ_AHEAD_BYTES, READ_AHEAD_CHUNKS_MAX } from './constants.ts'
+import type { Clock, Log } from '../../base/ports.ts'
+import {
+  FAILED_CHUNKS_MAX,
+  FAILED_MS,
+  PLAIN_CACHE_BYTES,
+  READ_AHEAD_BYTES,
+  READ_AHEAD_CHUNKS_MAX,
+} from './constants.ts'
 import { CHUNK, type Extent, type ExtentList, extentAt, JOURNAL, STRIDE } from './extent-list.ts'
 import type { Reply } from './file-system.ts'
 import type { ChunkNumber, ChunkStore } from './ports.ts'
@@ -24,11 +30,15 @@ export class ContentReader {
   readonly #abort = new AbortController()
   readonly #plain = new Map<ChunkNumber, Uint8Array>()
   readonly #pending = new Map<ChunkNumber, Promise<Uint8Array>>()
+  /** Chunks that could not be had just now, with the moment until which nobody asks again. */
+  readonly #failed = new Map<ChunkNumber, number>()
+  readonly #clock: Clock
   #plainBytes = 0
   #readingAhead = 0
   #generation = 0
 
-  constructor(chunks: ChunkStore, journal: JournalReader | undefined, log: Log) {
+  constructor(chunks: ChunkStore, journal: JournalReader | undefined, clock: Clock, log: Log) {
+    this.#clock = clock
     this.#chunks = chunks
     this.#journal = journal
     this.#log = log
@@ -76,6 +86,7 @@ export class ContentReader {
   drop(): void {
     this.#plain.clear()
     this.#pending.clear()
+    this.#failed.clear()
     this.#plainBytes = 0
     this.#generation++
   }
@@ -115,6 +126,7 @@ export class ContentReader {
     }
     const pending = this.#pending.get(chunk)
     if (pending) return pending
+    this.#checkNotFailed(chunk)
     let reply: Reply<Uint8Array>
     try {
       reply = this.#chunks.read(chunk, this.#abort.signal)
@@ -133,6 +145,7 @@ export class ContentReader {
           return bytes
         },
         (caught: unknown) => {
+          if (generation === this.#generation) this.#failedNow(chunk)
           throw this.#asIo(caught)
         },
       )
@@ -141,6 +154,22 @@ export class ContentReader {
       })
     this.#pending.set(chunk, reading)
     return reading
+  }
+
+  /** The kernel asks for a page again whose read-ahead failed: that second question must not wait for the stores once more. */
+  #checkNotFailed(chunk: ChunkNumber): void {
+    const until = this.#failed.get(chunk)
+    if (until === undefined) return
+    if (this.#clock.monotonic() < until) throw new NodeError('IO', 'the bytes could not be had')
+    this.#failed.delete(chunk)
+  }
+
+  #failedNow(chunk: ChunkNumber): void {
+    this.#failed.set(chunk, this.#clock.monotonic() + FAILED_MS)
+    for (const oldest of this.#failed.keys()) {
+      if (this.#failed.size <= FAILED_CHUNKS_MAX) break
+      this.#failed.delete(oldest)
+    }
   }
 
   #fetchAhead(chunk: ChunkNumber): void {

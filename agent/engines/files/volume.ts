@@ -112,7 +112,7 @@ export class Volume {
     this.#options = options
     this.#tree = state.tree
     this.#writer = writer
-    this.#reader = new ContentReader(ports.chunks, writer?.journal, ports.log)
+    this.#reader = new ContentReader(ports.chunks, writer?.journal, ports.clock, ports.log)
     this.#follower = writer
       ? undefined
       : new Follower(ports, sections, state, options.upToSequence, {

@@ -2,6 +2,7 @@
 import { nodeDisk } from '../../../agent/adapters/disk/node-disk.ts'
 import { systemClock } from '../../../agent/adapters/time/system-clock.ts'
 import { Volume } from '../../../agent/engines/files/index.ts'
+import type { ChunkStore } from '../../../agent/engines/files/ports.ts'
 import { ChunkWorld, MemoryChunkStore } from '../../support/memory-chunk-store.ts'
 import { CommitWorld, MemoryCommitStore, plainSealer } from '../../support/memory-commit-store.ts'
 import { quietLog } from '../../support/volume-world.ts'
@@ -11,13 +12,13 @@ export class TestStores {
   readonly chunks = new ChunkWorld()
   readonly commits = new CommitWorld(3)
 
-  /** Opens the volume as the writer of the epoch. @param root - Local directory of the machine. */
-  open(root: string): Promise<Volume> {
+  /** Opens the volume as the writer of the epoch. @param root - Local directory of the machine. @param around - Wraps the store. */
+  open(root: string, around = (chunks: ChunkStore): ChunkStore => chunks): Promise<Volume> {
     const chunks = new MemoryChunkStore(this.chunks)
     return Volume.open(
       {
         disk: nodeDisk(root),
-        chunks,
+        chunks: around(chunks),
         sections: [chunks.section],
         commits: new MemoryCommitStore(this.commits, this.commits.epoch),
         sealer: plainSealer(),
