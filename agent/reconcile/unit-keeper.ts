@@ -41,8 +41,8 @@ export interface UnitHost {
 
 export const BACKOFF_MS_MIN = 100
 export const BACKOFF_MS_MAX = 10 * SECOND_MS
-/** A unit that was well for so long starts its back-off anew. */
-const WELL_MS = MINUTE_MS
+/** A unit that was well for so long starts its back-off anew: programs wait for a mount that is killed now and then. */
+const WELL_MS = 3 * SECOND_MS
 /** A unit opens its control socket first of all; a slow disk may take a while. */
 const START_MS_MAX = 30 * SECOND_MS
 const CONNECT_EVERY_MS = 20

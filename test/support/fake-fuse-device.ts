@@ -10,6 +10,8 @@ import type { FuseDevice, RequestReceiver } from '../../agent/engines/fuse/ports
 const IN_HEADER_BYTES = 40
 const OUT_HEADER_BYTES = 16
 const ERRNO_MAX = 511
+/** FUSE_UNIQUE_RESEND. */
+const RESENT = 1n << 63n
 
 /** A reply as the kernel reads it. */
 export interface FakeReply {
@@ -24,6 +26,8 @@ export interface RequestFields {
   readonly uid?: number
   readonly gid?: number
   readonly pid?: number
+  /** Sends a request of this number again, with the kernel's mark. */
+  readonly again?: number
   /** Overrides the true length. */
   readonly statedBytes?: number
 }
@@ -34,6 +38,8 @@ export class FakeFuseDevice implements FuseDevice {
   readonly replies = new Map<number, FakeReply>()
   /** Requests whose buffer has not come back. */
   readonly held = new Set<number>()
+  /** Codes of notifications that were sent. */
+  readonly notifications: number[] = []
   /** Threads that are being killed. */
   readonly ending = new Set<number>()
   isPaused = false
@@ -44,6 +50,7 @@ export class FakeFuseDevice implements FuseDevice {
   #receiver: RequestReceiver | undefined
   #unique = 0
   readonly #open = new Set<number>()
+  readonly #resent = new Set<number>()
 
   start(receiver: RequestReceiver): void {
     this.#receiver = receiver
@@ -51,7 +58,13 @@ export class FakeFuseDevice implements FuseDevice {
 
   send(bytes: Uint8Array): void {
     const reply = Buffer.from(bytes)
-    const unique = Number(reply.readBigUInt64LE(8))
+    if (reply.readBigUInt64LE(8) === 0n) {
+      this.notifications.push(reply.readInt32LE(4))
+      return
+    }
+    const unique = Number(reply.readBigUInt64LE(8) & ~RESENT)
+    const isResent = (reply.readBigUInt64LE(8) & RESENT) !== 0n
+    assert(isResent === this.#resent.has(unique), 'a reply carries the mark of its request')
     const errno = 0 - reply.readInt32LE(4)
     const isSound = reply.readUInt32LE(0) === reply.length && errno >= 0 && errno <= ERRNO_MAX
     if (!isSound || (this.refusesReplies && errno === 0)) {
@@ -97,17 +110,18 @@ export class FakeFuseDevice implements FuseDevice {
    * @returns Number of the request.
    */
   request(opcode: number, body: Uint8Array = Buffer.alloc(0), fields: RequestFields = {}): number {
-    this.#unique += 2
-    const unique = this.#unique
+    if (fields.again === undefined) this.#unique += 2
+    const unique = fields.again ?? this.#unique
     const bytes = Buffer.alloc(IN_HEADER_BYTES + body.byteLength)
     bytes.writeUInt32LE(fields.statedBytes ?? bytes.length, 0)
     bytes.writeUInt32LE(opcode >>> 0, 4)
-    bytes.writeBigUInt64LE(BigInt(unique), 8)
+    bytes.writeBigUInt64LE(BigInt(unique) | (fields.again === undefined ? 0n : RESENT), 8)
     bytes.writeBigUInt64LE(BigInt(fields.ino ?? 1), 16)
     bytes.writeUInt32LE(fields.uid ?? 0, 24)
     bytes.writeUInt32LE(fields.gid ?? 0, 28)
     bytes.writeUInt32LE(fields.pid ?? 0, 32)
     bytes.set(body, IN_HEADER_BYTES)
+    if (fields.again !== undefined) this.#resent.add(unique)
     this.deliver(bytes, unique)
     return unique
   }

@@ -366,6 +366,7 @@ export class SimMachine implements SimPeer {
     process.onDeath(hide)
     return {
       path: config.path,
+      canResume: false,
       closed: closed.promise,
       figures: { requests: 0, failures: 0, pending: 0, inodesKnown: 0, handlesOpen: 0 },
       unmount: async () => {

@@ -68,6 +68,21 @@ export class KernelFuseDevice implements FuseDevice {
     live.add(this)
   }
 
+  /** `/dev/fuse`, for who holds the connection besides; stays the device's. */
+  get fd(): number {
+    return this.#init.fd
+  }
+
+  /** `major:minor` of what is mounted. */
+  get device(): string {
+    return this.#init.device
+  }
+
+  /** Somebody else holds the connection: it stays when this process exits. */
+  outliveProcess(): void {
+    live.delete(this)
+  }
+
   start(receiver: RequestReceiver): void {
     this.#receiver = receiver
     const data: WaitWorkerData = {

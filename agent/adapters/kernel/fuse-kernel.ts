@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { required } from '../../base/assert.ts'
 import { NodeError } from '../../base/errors.ts'
-import type { FuseDevice, FuseKernel, FuseMountOptions } from '../../engines/fuse/ports.ts'
+import type { FuseKernel, FuseMountOptions } from '../../engines/fuse/ports.ts'
 import type { KernelErrorCode } from './errors.ts'
 import { KernelFuseDevice } from './fuse-device.ts'
 import { MS_NODEV, MS_NOSUID, MS_RDONLY, mount } from './libc.ts'
@@ -25,7 +25,10 @@ export const fuseKernel: FuseKernel = { mount: (options) => mountFuse(options) }
  * @returns The device.
  * @throws NodeError `MOUNT_*`.
  */
-export async function mountFuse(options: FuseMountOptions, stayUs?: number): Promise<FuseDevice> {
+export async function mountFuse(
+  options: FuseMountOptions,
+  stayUs?: number,
+): Promise<KernelFuseDevice> {
   const path = await canonicalPath(options.path)
   await cleanStaleMount(path)
   await checkMountPoint(path)

@@ -6,7 +6,7 @@
  * machine. Where the file system has no such flag, a read-only file system without a byte is mounted beneath instead.
  * What lies there all the same (made before the guard) is moved aside, whole, and reported; nothing is removed.
  */
-import { lstat, mkdir, readdir, rename, rmdir } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, rename, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf, NodeError } from '../../base/errors.ts'
 import type { KernelErrorCode } from './errors.ts'
@@ -61,6 +61,8 @@ export async function guardMountPoint(options: {
       const isImmutable = setImmutable(path, true)
       if ((await readdir(path)).length === 0) return { guard: guardOf(path, isImmutable), moved }
       if (isImmutable) setImmutable(path, false)
+      // A directory that changes its parent must be writable, for who has no rights beyond its owner's.
+      await chmod(path, 0o755).catch(() => undefined)
     }
     try {
       moved.push(await moveAside(options, attempt))
@@ -110,7 +112,8 @@ async function moveAside(
     const isMoved = await rename(path, to).then(
       () => true,
       (caught: unknown) => {
-        if (codeOf(caught) !== 'EXDEV') throw caught
+        // Another disk, or a directory of somebody else that may only be moved where it is.
+        if (!['EXDEV', 'EACCES', 'EPERM'].includes(codeOf(caught) ?? '')) throw caught
         return false
       },
     )

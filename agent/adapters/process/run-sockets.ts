@@ -15,6 +15,11 @@ export function controlSocket(dataDir: string, name: string): string {
   return join(dataDir, 'run', name, 'control.sock')
 }
 
+/** Where the holder of a mount unit's connection to the kernel is asked. @param name - `mount-<order>`. */
+export function holderSocket(dataDir: string, name: string): string {
+  return join(dataDir, 'run', name, 'hold.sock')
+}
+
 /** A socket that units of other kinds dial. */
 export interface SharedPlace {
   readonly path: string

@@ -10,8 +10,9 @@ import type { Readable } from 'node:stream'
 import { codeOf } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import type { UnitConnection, UnitHost } from '../../reconcile/unit-keeper.ts'
+import { isFuseHolderThere } from '../kernel/fuse-holder.ts'
 import { discardMount } from './data-directory.ts'
-import { controlSocket } from './run-sockets.ts'
+import { controlSocket, holderSocket } from './run-sockets.ts'
 
 /** Longer lines are cut: a log line is for people. */
 const LINE_CHARACTERS_MAX = 8_192
@@ -40,6 +41,8 @@ export function unitHost(init: UnitHostInit): UnitHost {
     connect: (name) => init.connect(controlSocket(dataDir, name)),
     start(kind, name) {
       const args = [program, 'unit', kind, '--data', dataDir, '--name', name]
+      // The unit itself may start no process.
+      if (kind === 'mount') startHolder(init, name)
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
       const unitLog = log.child({ unit: name })
       forwardLines(child.stdout, unitLog, 'info')
@@ -64,6 +67,15 @@ export function unitHost(init: UnitHostInit): UnitHost {
       await discardMount(dataDir, name)
     },
   }
+}
+
+/** A mount outlives its unit as long as this process holds it; one that runs already goes on. */
+function startHolder({ program, dataDir }: UnitHostInit, name: string): void {
+  if (isFuseHolderThere(holderSocket(dataDir, name))) return
+  const args = [program, 'unit', 'hold', '--data', dataDir, '--name', name]
+  const child = spawn(process.execPath, args, { cwd: '/', stdio: 'ignore' })
+  child.once('error', () => undefined)
+  child.unref()
 }
 
 function exitOf(child: ChildProcess): Promise<string> {

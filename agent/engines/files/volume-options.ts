@@ -22,6 +22,11 @@ export interface VolumePorts {
 /** How a volume is opened. */
 export interface VolumeOptions {
   readonly readOnly: boolean
+  /**
+   * The kernel still knows inodes and handles of a process before this one that showed the same volume here: they are served, and
+   * files without a name are kept until it forgets them.
+   */
+  readonly isResumed?: boolean
   /** The writer's epoch on the ledger, `>= 1`; ignored when read-only. */
   readonly epoch: number
   /** Bytes that the order pays for. */

@@ -57,6 +57,7 @@ import {
 import { withinTime } from './file-time.ts'
 import { Follower } from './follower.ts'
 import type { Journal } from './journal.ts'
+import { indexAfter, listingOf } from './listing.ts'
 import type { LocalArchive } from './local-archive.ts'
 import { OpenHandles } from './open-handles.ts'
 import { type AsideReport, openReader, openWriter, type VolumeState } from './opening.ts'
@@ -93,7 +94,7 @@ export class Volume {
   readonly #reader: ContentReader
   readonly #writer: Writer | undefined
   readonly #follower: Follower | undefined
-  readonly #handles = new OpenHandles()
+  readonly #handles: OpenHandles
   readonly #forgotten = new Set<Ino>()
   readonly #uncollected = new Set<Ino>()
   /** Files of O_TMPFILE, which may still be given a name. */
@@ -110,6 +111,7 @@ export class Volume {
   ) {
     this.#ports = ports
     this.#options = options
+    this.#handles = new OpenHandles(options.isResumed)
     this.#tree = state.tree
     this.#writer = writer
     this.#reader = new ContentReader(ports.chunks, writer?.journal, ports.clock, ports.log)
@@ -211,6 +213,22 @@ export class Volume {
   /** Takes over another bound on the age of undispersed bytes, as policy changes it. @param ms - `>= 0`. */
   setDispersalAge(ms: number): void {
     this.#writer?.disperser.setDispersalAge(ms)
+  }
+
+  /** Which history the local journal continues, as text: a process that finds another one serves another state. */
+  get continuity(): string {
+    const id = this.#writer?.journal.base?.id
+    return id ? Buffer.from(id).toString('hex') : ''
+  }
+
+  /** Where the journal records the next change; 0 of a reader, which changes nothing. */
+  position(): number {
+    return this.#writer?.journal.end ?? 0
+  }
+
+  /** Whether a change was recorded at or behind a position. */
+  hasChangedSince(position: number): boolean {
+    return this.#writer?.journal.hasRecordsFrom(position) ?? false
   }
 
   /** True if a file here or in the newest commit holds the chunk. */
@@ -478,13 +496,13 @@ export class Volume {
     const open = this.#handles.directory(handle)
     const directory = directoryOf(this.#tree, open.ino)
     // Names are listed once, at the start: cookies stay valid whatever is made or removed meanwhile.
-    if (cookie === 0) open.names = [...directory.keys()]
+    if (cookie === 0 || !open.names) open.names = listingOf(directory)
     const entries: DirectoryEntry[] = []
-    for (let at = cookie; at < open.names.length && entries.length < limit; at++) {
-      const name = open.names[at]
-      const ino = name === undefined ? undefined : directory.get(name)
-      if (name === undefined || ino === undefined) continue
-      entries.push({ name, attributes: this.#tree.attributes(ino), cookie: at + 1 })
+    for (let at = indexAfter(open.names, cookie); entries.length < limit; at++) {
+      const listed = open.names[at]
+      if (!listed) break
+      const ino = directory.get(listed.name)
+      if (ino !== undefined) entries.push({ ...listed, attributes: this.#tree.attributes(ino) })
     }
     return entries
   }
@@ -549,7 +567,9 @@ export class Volume {
       const changes = { accessedNs: timeNs, modifiedNs: timeNs }
       recorder.append({ kind: 'attributes', ino: ROOT, changes, timeNs })
     }
-    for (const ino of [...this.#tree.orphans]) recorder.append({ kind: 'purge', ino })
+    if (!this.#options.isResumed) {
+      for (const ino of [...this.#tree.orphans]) recorder.append({ kind: 'purge', ino })
+    }
     await journal.sync()
     disperser.run()
   }

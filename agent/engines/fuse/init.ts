@@ -98,6 +98,7 @@ function wanted(policy: CachePolicy): bigint {
     INIT.HANDLE_KILLPRIV_V2,
     INIT.INIT_EXT,
     INIT.NO_EXPORT_SUPPORT,
+    INIT.HAS_RESEND,
   ]
   const bits = policy === 'shared' ? [...always, INIT.AUTO_INVAL_DATA] : always
   return bits.reduce((flags, number) => flags | bit(number), 0n)

@@ -17,6 +17,12 @@ export class Inodes {
   readonly #parents = new Map<Ino, Ino>()
   readonly #files = new Set<Handle>()
   readonly #directories = new Set<Handle>()
+  readonly #isResumed: boolean
+
+  /** @param isResumed - The kernel was told things by a process before this one, which are not known here. */
+  constructor(isResumed = false) {
+    this.#isResumed = isResumed
+  }
 
   get known(): number {
     return this.#lookups.size
@@ -41,10 +47,10 @@ export class Inodes {
   forgotten(ino: Ino, times: number): boolean {
     if (ino === ROOT) return false
     const left = (this.#lookups.get(ino) ?? 0) - times
-    assert(left >= 0, 'the kernel forgets only what it was told')
+    assert(left >= 0 || this.#isResumed, 'the kernel forgets only what it was told')
     if (left > 0) this.#lookups.set(ino, left)
     else this.#drop(ino)
-    return left === 0
+    return left <= 0
   }
 
   /** Parent of a directory; the root is its own. A directory whose parent is not known answers for itself. */
@@ -63,7 +69,7 @@ export class Inodes {
 
   /** @returns True if the handle was open. */
   closed(kind: 'file' | 'directory', handle: Handle): boolean {
-    return this.#of(kind).delete(handle)
+    return this.#of(kind).delete(handle) || this.#isResumed
   }
 
   /** Empties the tables. @returns What was in them. */

@@ -3,7 +3,7 @@ import { NodeError } from '../../base/errors.ts'
 import type { Clock, Log } from '../../base/ports.ts'
 import { MIB, SECOND_MS } from '../../base/units.ts'
 import type { CachePolicy } from './init.ts'
-import type { FileSystem, FuseDevice, FuseKernel } from './ports.ts'
+import type { FileSystem, FuseDevice, FuseKernel, LastChange, ResumedConnection } from './ports.ts'
 import { TRANSFER_BYTES_MAX } from './protocol.ts'
 import { type FuseFigures, FuseSession } from './session.ts'
 
@@ -27,6 +27,10 @@ export interface MountInit {
   /** How long the kernel may believe answers: `exclusive` for the only writer, `frozen` for a snapshot, else `shared`. */
   readonly cache: CachePolicy
   readonly readAheadBytes?: number
+  /** Where the last change is noted, if somebody holds the connection; see {@link Mount.canResume}. */
+  readonly lastChange?: LastChange
+  /** A connection to go on with, instead of a new mount. */
+  readonly resumed?: ResumedConnection
 }
 
 /** A file system that is shown. */
@@ -35,6 +39,8 @@ export interface Mount {
   /** Resolves when it is no longer shown, by whomever it was unmounted, and all is given back to the file system. */
   readonly closed: Promise<void>
   readonly figures: FuseFigures
+  /** Whether another process can go on with the connection if this one dies: the kernel sends requests again, nothing is lost. */
+  readonly canResume: boolean
   /**
    * Takes it away.
    *
@@ -58,22 +64,32 @@ export interface Mount {
 export async function mountFileSystem(init: MountInit): Promise<Mount> {
   const { path, readOnly, kernel, fileSystem, cache } = init
   const log = init.log.child({ mount: path })
-  const device = await kernel.mount({ path, readOnly, readBytesMax: TRANSFER_BYTES_MAX })
-  const session = new FuseSession({ fileSystem, device, cache, clock: init.clock, log })
+  const { clock, lastChange, resumed } = init
+  const device =
+    resumed?.device ?? (await kernel.mount({ path, readOnly, readBytesMax: TRANSFER_BYTES_MAX }))
+  const session = new FuseSession({
+    ...{ fileSystem, device, cache, clock, log },
+    ...(lastChange && { lastChange }),
+    ...(resumed && { resumed }),
+  })
   device.start(session)
   try {
-    await within(session.ready, init.clock)
+    if (resumed) session.resend()
+    await within(session.ready, clock)
     device.setReadAhead(init.readAheadBytes ?? READ_AHEAD_BYTES)
   } catch (caught) {
     await device.unmount('abort')
     throw caught
   }
-  log.info({ readOnly, cache }, 'fuse: mounted')
+  log.info({ readOnly, cache }, resumed ? 'fuse: goes on' : 'fuse: mounted')
   return {
     path,
     closed: session.closed,
     get figures() {
       return session.figures
+    },
+    get canResume() {
+      return session.canResend && fileSystem.position !== undefined
     },
     unmount: (how) => unmount(device, session, how),
   }

@@ -33,6 +33,11 @@ export interface Operation {
   /** True if the file system is handed bytes of the request's buffer, which then must wait for the answer. */
   readonly holdsRequest: boolean
   begin(serving: Serving, header: RequestHeader, reader: RequestReader): Reply<Encode>
+  /**
+   * Of a change that cannot be done twice (a name is made, moved or removed): the answer to one that was done by a process before
+   * this one, which did not live to answer. The file system does such changes at once, never with a promise.
+   */
+  readonly again?: Operation['begin']
 }
 
 /**
@@ -45,12 +50,13 @@ export interface Operation {
 export function operation(
   name: string,
   begin: Operation['begin'],
-  traits: { stoppable?: boolean; holdsRequest?: boolean } = {},
+  traits: { stoppable?: boolean; holdsRequest?: boolean; again?: Operation['begin'] } = {},
 ): Operation {
   return {
     name,
     stoppable: traits.stoppable ?? false,
     holdsRequest: traits.holdsRequest ?? false,
+    ...(traits.again && { again: traits.again }),
     begin,
   }
 }

@@ -167,6 +167,11 @@ export interface FileSystem {
   ): Reply<void>
   listExtended(ino: Ino): Reply<readonly string[]>
   removeExtended(ino: Ino, name: string): Reply<void>
+  /**
+   * Where the next change will be recorded; grows with each. Left out by a file system that does not outlive its process: its
+   * mounts then end with it.
+   */
+  position?(): number
   /** The kernel forgot the inode: what had no name and no handle may go. */
   forget(ino: Ino): void
 }
@@ -217,6 +222,23 @@ export interface FuseDevice {
    * @throws NodeError `MOUNT_BUSY` (only `clean`).
    */
   unmount(how: 'clean' | 'detach' | 'abort'): Promise<void>
+}
+
+/** The last change that cannot be done twice, in memory that outlives the process. */
+export interface LastChange {
+  /** Number of the request, without its mark; 0 if there was none. */
+  readonly unique: number
+  /** Where the file system would record it. */
+  readonly position: number
+  /** Notes the next one, before it is done. */
+  note(unique: number, position: number): void
+}
+
+/** A connection that a process before this one served, with its requests under way. */
+export interface ResumedConnection {
+  readonly device: FuseDevice
+  /** Whether the file system recorded the last change. */
+  readonly isLastChangeDone: boolean
 }
 
 /** What a mount shows to the kernel. */

@@ -88,7 +88,11 @@ export const INIT = {
   HANDLE_KILLPRIV_V2: 28,
   INIT_EXT: 30,
   NO_EXPORT_SUPPORT: 38,
+  HAS_RESEND: 39,
 } as const
+
+/** Notifications to the kernel, in the place of an error number. */
+export const NOTIFY = { RESEND: 7 } as const
 
 /** Which fields of SETATTR are meant. */
 export const FATTR = {

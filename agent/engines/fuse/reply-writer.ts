@@ -6,6 +6,7 @@
 import { bytesOfName } from '../../base/name-text.ts'
 import type { Attributes } from './ports.ts'
 import { OUT_HEADER_BYTES } from './protocol.ts'
+import { writeUnique } from './unique.ts'
 
 const HIGH_WORD = 2 ** 32
 const NS_PER_SECOND = 1_000_000_000n
@@ -158,6 +159,5 @@ export function writeOutHeader(
 ): void {
   bytes.writeUInt32LE(lengthBytes, 0)
   bytes.writeInt32LE(-errno, 4)
-  bytes.writeUInt32LE(unique % HIGH_WORD, 8)
-  bytes.writeUInt32LE(Math.floor(unique / HIGH_WORD), 12)
+  writeUnique(bytes, 8, unique)
 }

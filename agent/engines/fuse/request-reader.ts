@@ -7,6 +7,7 @@
 import { NodeError } from '../../base/errors.ts'
 import { nameOfBytes } from '../../base/name-text.ts'
 import { IN_HEADER_BYTES, NAME_BYTES_MAX } from './protocol.ts'
+import { readUnique } from './unique.ts'
 
 const HIGH_WORD = 2 ** 32
 const SLASH = 0x2f
@@ -15,7 +16,7 @@ const DOT = 0x2e
 /** The header of a request. */
 export interface RequestHeader {
   readonly opcode: number
-  /** Names the request in its reply, `< 2^53`. */
+  /** Names the request in its reply; negative if it is sent again (`unique.ts`). */
   readonly unique: number
   readonly ino: number
   readonly uid: number
@@ -43,7 +44,7 @@ export class RequestReader {
     this.#at = IN_HEADER_BYTES
     return {
       opcode: bytes.readUInt32LE(4),
-      unique: bytes.readUInt32LE(8) + bytes.readUInt32LE(12) * HIGH_WORD,
+      unique: readUnique(bytes, 8),
       ino: bytes.readUInt32LE(16) + bytes.readUInt32LE(20) * HIGH_WORD,
       uid: bytes.readUInt32LE(24),
       gid: bytes.readUInt32LE(28),
@@ -66,6 +67,11 @@ export class RequestReader {
     const value = this.#bytes.readUInt32LE(at) + this.#bytes.readUInt32LE(at + 4) * HIGH_WORD
     if (!Number.isSafeInteger(value)) throw new NodeError('INVALID', 'number beyond 2^53')
     return value
+  }
+
+  /** The number of another request. */
+  unique(): number {
+    return readUnique(this.#bytes, this.#take(8))
   }
 
   /**

@@ -14,8 +14,16 @@ import { ATTRIBUTES } from './operations/attributes.ts'
 import { DIRECTORIES } from './operations/directories.ts'
 import { FILES } from './operations/files.ts'
 import { NAMES } from './operations/names.ts'
-import type { FileSystem, FuseDevice, RequestBuffer, RequestReceiver } from './ports.ts'
-import { FOPEN, OP, OUT_HEADER_BYTES } from './protocol.ts'
+import type {
+  FileSystem,
+  FuseDevice,
+  LastChange,
+  Reply,
+  RequestBuffer,
+  RequestReceiver,
+  ResumedConnection,
+} from './ports.ts'
+import { FOPEN, INIT, NOTIFY, OP, OUT_HEADER_BYTES } from './protocol.ts'
 import { type ReadReply, Reads } from './reads.ts'
 import { ReplyWriter, writeOutHeader } from './reply-writer.ts'
 import { type RequestHeader, RequestReader } from './request-reader.ts'
@@ -48,6 +56,10 @@ export interface FuseSessionInit {
   readonly cache: CachePolicy
   readonly clock: Clock
   readonly log: Log
+  /** Where the last change is noted; absent where nobody can take over. */
+  readonly lastChange?: LastChange
+  /** The connection was served before, by a process that is gone. */
+  readonly resumed?: Pick<ResumedConnection, 'isLastChangeDone'>
 }
 
 /** What a session has done and holds. */
@@ -92,6 +104,9 @@ export class FuseSession implements RequestReceiver {
   #isPaused = false
   #isGone = false
   #isWatchingInterrupted = false
+  #canResend = false
+  /** Number of the change that a process before this one did and did not answer; 0 if there is none. */
+  readonly #doneBefore: number
 
   constructor(init: FuseSessionInit) {
     this.#init = init
@@ -100,6 +115,9 @@ export class FuseSession implements RequestReceiver {
     this.ready = this.#ready.promise
     this.closed = this.#closed.promise
     this.ready.catch(() => {}) // whoever waits sees it; nobody waiting is no crash
+    this.#doneBefore = init.resumed?.isLastChangeDone ? (init.lastChange?.unique ?? 0) : 0
+    this.#canResend = init.resumed !== undefined
+    if (init.resumed) this.#ready.resolve()
   }
 
   get figures(): FuseFigures {
@@ -110,6 +128,17 @@ export class FuseSession implements RequestReceiver {
       inodesKnown: this.#serving.inodes.known,
       handlesOpen: this.#serving.inodes.open,
     }
+  }
+
+  /** Whether the kernel sends requests under way again: only then may another process take over. */
+  get canResend(): boolean {
+    return this.#canResend
+  }
+
+  /** Asks for all requests again that the process before this one had taken and not answered. */
+  resend(): void {
+    this.#writer.begin()
+    this.#init.device.send(this.#writer.finish(0, -NOTIFY.RESEND))
   }
 
   request(buffer: RequestBuffer): boolean {
@@ -156,7 +185,7 @@ export class FuseSession implements RequestReceiver {
         this.#forgetMany()
         return false
       case OP.INTERRUPT:
-        this.#interrupt(this.#reader.u64())
+        this.#interrupt(this.#reader.unique())
         return false
       case OP.INIT:
         this.#open(header)
@@ -176,7 +205,7 @@ export class FuseSession implements RequestReceiver {
     if (operation === undefined) {
       throw new NodeError('NOT_IMPLEMENTED', `operation ${header.opcode} is not served`)
     }
-    const outcome = operation.begin(this.#serving, header, this.#reader)
+    const outcome = this.#begin(operation, header)
     if (!(outcome instanceof Promise)) {
       this.#answer(header, operation.name, outcome)
       return false
@@ -192,6 +221,17 @@ export class FuseSession implements RequestReceiver {
     )
     if (holds) void settled.then(() => buffer.release())
     return holds
+  }
+
+  /** Changes that cannot be done twice are noted before they are done, and only answered if they were done before. */
+  #begin(operation: Operation, header: RequestHeader): Reply<Encode> {
+    const { lastChange, fileSystem } = this.#init
+    if (operation.again && lastChange) {
+      const isDone = header.unique < 0 && -header.unique === this.#doneBefore
+      if (isDone) return operation.again(this.#serving, header, this.#reader)
+      lastChange.note(Math.abs(header.unique), fileSystem.position?.() ?? 0)
+    }
+    return operation.begin(this.#serving, header, this.#reader)
   }
 
   #read(header: RequestHeader): void {
@@ -251,6 +291,7 @@ export class FuseSession implements RequestReceiver {
     try {
       const agreement = agree(decodeInit(this.#reader), this.#init.cache)
       this.#answer(header, 'init', (out) => encodeInit(out, agreement))
+      this.#canResend = (agreement.flags & (1n << BigInt(INIT.HAS_RESEND))) !== 0n
       if (agreement.flags !== 0n) this.#ready.resolve()
     } catch (caught) {
       this.#ready.reject(caught)
@@ -370,7 +411,7 @@ export class FuseSession implements RequestReceiver {
   }
 }
 
-function servingOf({ fileSystem, cache }: FuseSessionInit): Serving {
+function servingOf({ fileSystem, cache, resumed }: FuseSessionInit): Serving {
   const seconds = { exclusive: EXCLUSIVE_SECONDS, frozen: FROZEN_SECONDS, shared: SHARED_SECONDS }[
     cache
   ]
@@ -378,7 +419,7 @@ function servingOf({ fileSystem, cache }: FuseSessionInit): Serving {
   const cachesLists = cache === 'shared' ? 0 : FOPEN.CACHE_DIR | FOPEN.KEEP_CACHE
   return {
     fileSystem,
-    inodes: new Inodes(),
+    inodes: new Inodes(resumed !== undefined),
     lifetimes: { entrySeconds: seconds, attributesSeconds: seconds },
     // Pages stay over close and open: with AUTO_INVAL_DATA (`shared`) the kernel drops those of files that changed.
     openFileFlags: FOPEN.KEEP_CACHE | (fileSystem.flush === undefined ? FOPEN.NOFLUSH : 0),

@@ -1,7 +1,11 @@
 /** `varve-agent unit mount`: the process that shows one volume as a directory. */
 import { pino } from 'pino'
+import { holderSocket } from '../../adapters/process/run-sockets.ts'
+import { systemClock } from '../../adapters/time/system-clock.ts'
 import type { Log } from '../../base/ports.ts'
+import { Holding } from './holding.ts'
 import { startMountUnit } from './mount-unit.ts'
+import { machineOutside } from './outside.ts'
 
 /**
  * Runs a mount unit until it is told to stop, by the control socket or by SIGTERM.
@@ -20,7 +24,13 @@ export async function runMountUnit(options: {
   readonly log?: Log
 }): Promise<void> {
   const { dataDir, name, log = pino({ name }) } = options
-  const unit = await startMountUnit({ dataDir, name, log })
+  const holding = new Holding(holderSocket(dataDir, name), systemClock(), log)
+  const unit = await startMountUnit({
+    dataDir,
+    name,
+    log,
+    outside: machineOutside(dataDir, holding),
+  })
   process.once('SIGTERM', () => void unit.stop())
   process.once('SIGINT', () => void unit.stop())
   await unit.closed

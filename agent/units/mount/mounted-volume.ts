@@ -14,6 +14,7 @@ import { recordSeal, Volume } from '../../engines/files/index.ts'
 import type { Mount } from '../../engines/fuse/index.ts'
 import type { MountUnitConfig } from '../../state/unit-config.ts'
 import { Committing } from './committing.ts'
+import type { Holding } from './holding.ts'
 import { type MountOutside, machineOutside, type PointReport, type SlotStores } from './outside.ts'
 import { RecentRoots } from './recent-roots.ts'
 import { Repairing } from './repairing.ts'
@@ -48,6 +49,7 @@ export class MountedVolume {
   readonly #roots: RecentRoots
   readonly #committing: Committing | undefined
   readonly #point: PointReport | undefined
+  readonly #holding: Holding | undefined
 
   private constructor(parts: {
     readonly config: MountUnitConfig
@@ -64,6 +66,7 @@ export class MountedVolume {
   }) {
     this.config = parts.config
     this.#point = parts.point
+    this.#holding = parts.outside.holding
     this.#connections = parts.connections
     this.#dispersal = parts.dispersal
     this.#chunks = parts.chunks
@@ -119,6 +122,7 @@ export class MountedVolume {
       cache: new DiskChunkCache(disk, 'cache', config.cacheBytes, log),
     })
     let volume: Volume | undefined
+    const held = outside.holding?.take()
     try {
       volume = await Volume.open(
         {
@@ -135,6 +139,7 @@ export class MountedVolume {
           epoch: config.writerEpoch,
           sizeBytes: config.sizeBytes,
           dispersalAgeMs: config.dispersalAgeMs,
+          isResumed: held !== undefined,
           ...outside.sizes,
         },
         signal,
@@ -142,10 +147,11 @@ export class MountedVolume {
       // What a writer stored and did not live to commit is free again.
       const opened = volume
       if (!config.readOnly) chunks.releaseUnreferenced((chunk) => opened.refersTo(chunk))
-      const shown = await outside.show(config, volume, log)
+      const shown = await outside.show(config, volume, log, held)
       const parts = { config, connections, roots, dispersal, chunks, sealer, volume, ...shown }
       return new MountedVolume({ ...parts, log, outside })
     } catch (caught) {
+      if (!volume) outside.holding?.giveBack(held)
       await volume?.close()
       await chunks.close()
       await dispersal.close()
@@ -191,6 +197,7 @@ export class MountedVolume {
   async close(): Promise<void> {
     await Promise.all([this.#repairing?.stop(), this.#committing?.stop()])
     await this.#mount.unmount('clean').catch(() => this.#mount.unmount('detach'))
+    this.#holding?.drop()
     await this.#volume.close()
     await this.#chunks.close()
     await this.#dispersal.close()

@@ -7,7 +7,7 @@ import { CommitWorld, MemoryCommitStore, plainSealer } from '../../support/memor
 import { CALLER, pattern, quietLog } from '../../support/volume-world.ts'
 
 /** Opens the volume of the test; its stores are away, so all that it has is the local disk. */
-export async function openAlone(root: string): Promise<Volume> {
+export async function openAlone(root: string, isResumed = false): Promise<Volume> {
   const world = new ChunkWorld()
   world.isAway = true
   const chunks = new MemoryChunkStore(world)
@@ -21,7 +21,16 @@ export async function openAlone(root: string): Promise<Volume> {
       clock: systemClock(),
       log: quietLog(),
     },
-    { readOnly: false, epoch: 1, sizeBytes: 2 ** 40, dispersalAgeMs: 20, segmentBytes: 300_000 },
+    {
+      ...{
+        readOnly: false,
+        epoch: 1,
+        sizeBytes: 2 ** 40,
+        dispersalAgeMs: 20,
+        segmentBytes: 300_000,
+      },
+      isResumed,
+    },
     new AbortController().signal,
   )
 }

@@ -180,11 +180,14 @@ const setExtended = operation(
       (flags & XATTR.CREATE) !== 0 ? 'create' : (flags & XATTR.REPLACE) !== 0 ? 'replace' : 'any'
     return then(fileSystem.setExtended(ino, name, value, how), () => nothing)
   },
-  { holdsRequest: true },
+  { holdsRequest: true, again: () => nothing },
 )
 
-const removeExtended = operation('removexattr', ({ fileSystem }, { ino }, reader) =>
-  then(fileSystem.removeExtended(ino, reader.text()), () => nothing),
+const removeExtended = operation(
+  'removexattr',
+  ({ fileSystem }, { ino }, reader) =>
+    then(fileSystem.removeExtended(ino, reader.text()), () => nothing),
+  { again: () => nothing },
 )
 
 /** By operation code. */

@@ -42,14 +42,33 @@ const open = operation('open', (serving, { ino }, reader) => {
   )
 })
 
-const create = operation('create', (serving, header, reader) => {
-  const flags = reader.u32()
-  const mode = reader.u32()
-  reader.skip(8) // the umask, which the kernel applied, and flags that mean nothing for a new file
-  const name = reader.name()
-  const { uid, gid, pid, ino } = header
-  return created(serving, ino, serving.fileSystem.create(ino, name, mode, flags, { uid, gid, pid }))
-})
+const create = operation(
+  'create',
+  (serving, header, reader) => {
+    const flags = reader.u32()
+    const mode = reader.u32()
+    reader.skip(8) // the umask, which the kernel applied, and flags that mean nothing for a new file
+    const name = reader.name()
+    const { uid, gid, pid, ino } = header
+    return created(
+      serving,
+      ino,
+      serving.fileSystem.create(ino, name, mode, flags, { uid, gid, pid }),
+    )
+  },
+  {
+    again(serving, { ino }, reader) {
+      const flags = reader.u32()
+      reader.skip(12)
+      const { fileSystem } = serving
+      return then(fileSystem.lookup(ino, reader.name()), (attributes) =>
+        then(fileSystem.open(attributes.ino, flags & ~O_TRUNC), (handle) =>
+          created(serving, ino, { attributes, handle }),
+        ),
+      )
+    },
+  },
+)
 
 const createTemporary = operation('tmpfile', (serving, header, reader) => {
   reader.skip(4) // flags

@@ -12,6 +12,8 @@ import type { Attributes, Caller, Ino, RenameOptions, Reply } from '../ports.ts'
 import { OP, RENAME } from '../protocol.ts'
 import type { RequestHeader } from '../request-reader.ts'
 
+type Traits = Pick<Operation, 'again'>
+
 const callerOf = ({ uid, gid, pid }: RequestHeader): Caller => ({ uid, gid, pid })
 
 /** Answers with an inode as the entry of `parent`. */
@@ -41,41 +43,94 @@ const lookup = operation(
   { stoppable: true },
 )
 
-const makeNode = operation('mknod', (serving, header, reader) => {
-  const mode = reader.u32()
-  const device = reader.u32()
-  reader.skip(8) // the umask, which the kernel applied, and padding
-  const name = reader.name()
-  const made = serving.fileSystem.makeNode(header.ino, name, mode, device, callerOf(header))
-  return entry(serving, header.ino, made)
-})
+/** What was made is there under its name: nobody else's change came between, because the directory was locked. */
+const found = (serving: Serving, parent: Ino, name: string): Reply<Encode> =>
+  entry(serving, parent, serving.fileSystem.lookup(parent, name))
 
-const makeDirectory = operation('mkdir', (serving, header, reader) => {
-  const mode = reader.u32()
-  reader.skip(4)
-  const name = reader.name()
-  const made = serving.fileSystem.makeDirectory(header.ino, name, mode, callerOf(header))
-  return entry(serving, header.ino, made)
-})
+const MADE_NODE: Traits = {
+  again(serving, { ino }, reader) {
+    reader.skip(16)
+    return found(serving, ino, reader.name())
+  },
+}
 
-const makeSymlink = operation('symlink', (serving, header, reader) => {
-  const name = reader.name()
-  const target = reader.text()
-  const made = serving.fileSystem.makeSymlink(header.ino, name, target, callerOf(header))
-  return entry(serving, header.ino, made)
-})
+const MADE_DIRECTORY: Traits = {
+  again(serving, { ino }, reader) {
+    reader.skip(8)
+    return found(serving, ino, reader.name())
+  },
+}
 
-const link = operation('link', (serving, { ino }, reader) => {
-  const from = reader.u64()
-  return entry(serving, ino, serving.fileSystem.link(from, ino, reader.name()))
-})
+const MADE_SYMLINK: Traits = {
+  again: (serving, { ino }, reader) => found(serving, ino, reader.name()),
+}
 
-const unlink = operation('unlink', ({ fileSystem }, { ino }, reader) =>
-  then(fileSystem.unlink(ino, reader.name()), () => nothing),
+const MADE_LINK: Traits = {
+  again(serving, { ino }, reader) {
+    reader.skip(8)
+    return found(serving, ino, reader.name())
+  },
+}
+
+/** The kernel wants to know no more than that it is done. */
+const DONE: Traits = { again: () => nothing }
+
+const makeNode = operation(
+  'mknod',
+  (serving, header, reader) => {
+    const mode = reader.u32()
+    const device = reader.u32()
+    reader.skip(8) // the umask, which the kernel applied, and padding
+    const name = reader.name()
+    const made = serving.fileSystem.makeNode(header.ino, name, mode, device, callerOf(header))
+    return entry(serving, header.ino, made)
+  },
+  MADE_NODE,
 )
 
-const removeDirectory = operation('rmdir', ({ fileSystem }, { ino }, reader) =>
-  then(fileSystem.removeDirectory(ino, reader.name()), () => nothing),
+const makeDirectory = operation(
+  'mkdir',
+  (serving, header, reader) => {
+    const mode = reader.u32()
+    reader.skip(4)
+    const name = reader.name()
+    const made = serving.fileSystem.makeDirectory(header.ino, name, mode, callerOf(header))
+    return entry(serving, header.ino, made)
+  },
+  MADE_DIRECTORY,
+)
+
+const makeSymlink = operation(
+  'symlink',
+  (serving, header, reader) => {
+    const name = reader.name()
+    const target = reader.text()
+    const made = serving.fileSystem.makeSymlink(header.ino, name, target, callerOf(header))
+    return entry(serving, header.ino, made)
+  },
+  MADE_SYMLINK,
+)
+
+const link = operation(
+  'link',
+  (serving, { ino }, reader) => {
+    const from = reader.u64()
+    return entry(serving, ino, serving.fileSystem.link(from, ino, reader.name()))
+  },
+  MADE_LINK,
+)
+
+const unlink = operation(
+  'unlink',
+  ({ fileSystem }, { ino }, reader) => then(fileSystem.unlink(ino, reader.name()), () => nothing),
+  DONE,
+)
+
+const removeDirectory = operation(
+  'rmdir',
+  ({ fileSystem }, { ino }, reader) =>
+    then(fileSystem.removeDirectory(ino, reader.name()), () => nothing),
+  DONE,
 )
 
 const readLink = operation(
@@ -90,19 +145,27 @@ const readLink = operation(
   { stoppable: true },
 )
 
-const rename = operation('rename', (serving, { ino }, reader) => {
-  const to = reader.u64()
-  const [oldName, newName] = [reader.name(), reader.name()]
-  return move(serving, { parent: ino, name: oldName }, { parent: to, name: newName }, 0)
-})
+const rename = operation(
+  'rename',
+  (serving, { ino }, reader) => {
+    const to = reader.u64()
+    const [oldName, newName] = [reader.name(), reader.name()]
+    return move(serving, { parent: ino, name: oldName }, { parent: to, name: newName }, 0)
+  },
+  DONE,
+)
 
-const rename2 = operation('rename2', (serving, { ino }, reader) => {
-  const to = reader.u64()
-  const flags = reader.u32()
-  reader.skip(4)
-  const [oldName, newName] = [reader.name(), reader.name()]
-  return move(serving, { parent: ino, name: oldName }, { parent: to, name: newName }, flags)
-})
+const rename2 = operation(
+  'rename2',
+  (serving, { ino }, reader) => {
+    const to = reader.u64()
+    const flags = reader.u32()
+    reader.skip(4)
+    const [oldName, newName] = [reader.name(), reader.name()]
+    return move(serving, { parent: ino, name: oldName }, { parent: to, name: newName }, flags)
+  },
+  DONE,
+)
 
 interface Place {
   parent: Ino
