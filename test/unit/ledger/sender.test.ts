@@ -111,6 +111,33 @@ describe('LedgerSender', () => {
     assert.equal(t.gate.pool.size, 1)
   })
 
+  it('offers what waits once, and again only after a while', async () => {
+    const t = setUp()
+    const { gate, clock } = t
+    let offers = 0
+    const { send } = gate
+    gate.send = (signed) => {
+      offers++
+      return send.call(gate, signed)
+    }
+    const sender = new LedgerSender({ gates: [gate], key: identityOf(1), clock })
+    let sent: readonly SentTransaction[] = []
+    const step = async () => {
+      sent = await sender.step([beat(1)], sent, { pin: PIN, finalNumber: 0 }, signal)
+    }
+    for (let look = 0; look < 10; look++) await step()
+    assert.equal(offers, 1)
+    // The endpoint lost it.
+    gate.pool.clear()
+    await clock.advance(10_000)
+    await step()
+    assert.equal(offers, 2)
+    gate.mine()
+    await step()
+    assert.equal(sent[0]?.state, 'mined')
+    assert.equal(offers, 2)
+  })
+
   it('signs for the pinned chain, contract and account', async () => {
     const t = setUp()
     await t.step(beat(1))

@@ -84,6 +84,27 @@ describe('State', () => {
     )
   })
 
+  it('gives the same list until something of the kind changes', async () => {
+    const state = await State.open(memoryJournal())
+    const node = aNode(1)
+    await state.apply([put('registry.node', node), put('registry.node', aNode(2))])
+    const list = state.list('registry.node')
+    await state.apply([
+      put('registry.node', node),
+      put('registry.node', aNode(1)),
+      put('policy', aPolicy()),
+    ])
+    assert.equal(state.list('registry.node'), list)
+    await state.apply([put('registry.node', aNode(1, { stake: 9n }))])
+    assert.notEqual(state.list('registry.node'), list)
+    assert.equal(list[0], node)
+    await state.apply([{ kind: 'registry.node', id: '1', resource: undefined }])
+    assert.deepEqual(
+      state.list('registry.node').map(({ id }) => Number(id)),
+      [2],
+    )
+  })
+
   it('applies all changes or none', async () => {
     const journal: Journal = {
       ...memoryJournal(),
