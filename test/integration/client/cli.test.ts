@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { assert } from 'chai'
-import { type GridFixture, gridFixture } from './grid-fixture.ts'
+import { type GridFixture, gridFixture, VOTING_SECONDS } from './grid-fixture.ts'
 
 const MAIN = join(import.meta.dirname, '../../../client/cli/main.ts')
 
@@ -198,7 +198,10 @@ describe('varve on a grid of seven nodes', () => {
       assert.equal(state, 'pending')
     }
     assert.equal((await varve(['vote', short, 'for', ...mined], asHolder())).code, 0)
-    const queued = await varve(['queue', short, '--wait', ...mined], asHolder())
+    const queueing = varve(['queue', short, '--wait', ...mined], asHolder())
+    await fixture.devnet.advance(VOTING_SECONDS)
+    const queued = await queueing
+    await fixture.beat()
     assert.equal(queued.code, 0, queued.err)
     assert.include(queued.err, 'proposal is succeeded')
     assert.equal((await varve(['execute', short, '--wait', ...mined], asHolder())).code, 0)

@@ -12,6 +12,8 @@ import { type DeployedGrid, deployGrid } from '../../../scripts/deploy.ts'
 import { type Devnet, startDevnet } from '../../../scripts/devnet/devnet.ts'
 
 export const GIB = 2 ** 30
+/** How long a vote is open: longer than any machine needs to vote, because tests move the clock on once they have. */
+export const VOTING_SECONDS = 300
 /** What every node of the fixture offers and asks. */
 export const CAPACITY_BYTES = 8 * GIB
 export const PRICE = 1_000_000n
@@ -54,7 +56,7 @@ async function build(count: number, directory: string, devnet: Devnet): Promise<
     // Blocks come four times faster than the chain's clock counts, so times are longer.
     parameters: {
       ...usual,
-      votingPeriodSeconds: 20,
+      votingPeriodSeconds: VOTING_SECONDS,
       policy: { ...usual.policy, HeartbeatSeconds: 600n, LostSeconds: 1300n },
     },
     deploymentDir: join(directory, 'deployment'),

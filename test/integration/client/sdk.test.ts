@@ -10,7 +10,14 @@ import {
   slotSizes,
   type TransactionProgress,
 } from '../../../client/sdk/index.ts'
-import { CAPACITY_BYTES, GIB, type GridFixture, gridFixture, PRICE } from './grid-fixture.ts'
+import {
+  CAPACITY_BYTES,
+  GIB,
+  type GridFixture,
+  gridFixture,
+  PRICE,
+  VOTING_SECONDS,
+} from './grid-fixture.ts'
 
 const DAY = 86_400
 const mined = { until: 'mined' } as const
@@ -151,7 +158,7 @@ describe('SDK on a grid of seven nodes', () => {
   })
 
   it('moves a slot of a volume to another node', async () => {
-    const shape = { sizeBytes: GIB / 4, dataShards: 2, parityShards: 1, metaStores: 2 }
+    const shape = { sizeBytes: GIB / 4, dataShards: 2, parityShards: 1, metaStores: 3 }
     const { order } = await tenant.orderVolume({ ...shape, seconds: DAY }, mined)
     const { slots } = await tenant.order(order)
     const used = new Set(slots.slice(0, 3).map(({ node }) => Number(node)))
@@ -176,8 +183,13 @@ describe('SDK on a grid of seven nodes', () => {
     await holder.untilProposal(id, 'active')
     await holder.vote(id, 'for', 'scrub less', mined)
     const states: string[] = []
-    await holder.untilProposal(id, 'succeeded', { onState: ({ state }) => states.push(state) })
+    const onState = ({ state }: { readonly state: string }) => {
+      states.push(state)
+      if (state === 'active') void fixture.devnet.advance(VOTING_SECONDS)
+    }
+    await holder.untilProposal(id, 'succeeded', { onState })
     assert.deepEqual(states, ['active', 'succeeded'])
+    await fixture.beat()
     await holder.queue(id, mined)
     await holder.untilProposal(id, 'executable')
     await holder.execute(id, mined)
@@ -200,7 +212,9 @@ describe('SDK on a grid of seven nodes', () => {
     const id = proposal ?? 0n
     await holder.untilProposal(id, 'active')
     await holder.vote(id, 'for', '', mined)
+    await fixture.devnet.advance(VOTING_SECONDS)
     await holder.untilProposal(id, 'succeeded')
+    await fixture.beat()
     await holder.queue(id, mined)
     await holder.untilProposal(id, 'executable')
     await holder.execute(id, mined)
