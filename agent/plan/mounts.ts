@@ -15,7 +15,7 @@ import type { AuditFacts, LedgerNode, MountOrder, Policy, VolumeOrder } from '..
 import type { OrderStatus, UnitWanted } from '../state/kinds.ts'
 import type { MountUnitConfig, SlotConfig } from '../state/unit-config.ts'
 import type { MountRefusalCode } from './errors.ts'
-import { namespaceName, writingMount } from './stores.ts'
+import { namespaceName, outgoingMount, writingMount } from './stores.ts'
 
 /** What the planner looks at. */
 export interface MountsWorld {
@@ -208,6 +208,8 @@ function configOf(
     dispersalAgeMs: world.policy.values.dispersalAgeSeconds * SECOND_MS,
     scrubMs: world.policy.values.scrubSeconds * SECOND_MS,
     cacheBytes: world.cacheBytes,
+    ...(isWriter &&
+      outgoingMount(volume.id, world.mounts) && { outgoingEpoch: volume.writerEpoch - 1 }),
     ...(world.audits && {
       audits: {
         chainId: world.chainId,

@@ -100,6 +100,22 @@ export function writingMount(
     .at(-1)
 }
 
+/**
+ * Ledger seconds for which the writer that a newer one replaced may still store what it had not dispersed. The newer one claims the
+ * metadata stores before it reads them, so this can never let both be acknowledged.
+ */
+const HANDOVER_SECONDS = 60
+
+/** The writing mount that the newest one replaced, if its order still lives: it disperses what it has before the other begins. */
+export function outgoingMount(
+  volume: number,
+  mounts: readonly MountOrder[],
+): MountOrder | undefined {
+  return liveMounts(volume, mounts)
+    .filter(({ readOnly }) => !readOnly)
+    .at(-2)
+}
+
 function liveMounts(volume: number, mounts: readonly MountOrder[]): MountOrder[] {
   return mounts
     .filter((mount) => mount.volume === volume && mount.state === 'live')
@@ -189,7 +205,10 @@ function rightsOf(
     const found = node === undefined ? undefined : accounts.get(node)
     return found === undefined ? [] : [found]
   }
-  const writers = accountOf(writingMount(order.id, world.mounts))
+  const writing = writingMount(order.id, world.mounts)
+  const isHandedOver = (writing?.placedAt ?? 0) + HANDOVER_SECONDS <= world.now
+  const outgoing = isHandedOver ? undefined : outgoingMount(order.id, world.mounts)
+  const writers = [...new Set([writing, outgoing].flatMap(accountOf))]
   const mounting = liveMounts(order.id, world.mounts).flatMap(accountOf)
   const readers = [...new Set(mounting)].filter((account) => !writers.includes(account))
   return { writers, readers }

@@ -119,6 +119,8 @@ export interface MountUnitConfig {
   /** Time in which every shard is to be read and verified once. */
   readonly scrubMs: number
   readonly cacheBytes: number
+  /** Epoch of the writer that this one replaces, while its order lives: it is given time to disperse what it has. */
+  readonly outgoingEpoch?: number
   /** Absent while policy has audits switched off. */
   readonly audits?: MountAuditConfig
 }

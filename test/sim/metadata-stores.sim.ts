@@ -6,6 +6,7 @@ import { assert } from 'chai'
 import { codeOf } from '../../agent/base/errors.ts'
 import { seededChance } from '../support/virtual-clock.ts'
 import { type Machine, type StoresShape, VolumeStores } from '../support/volume-stores.ts'
+import { pattern, readFile, writeFile } from '../support/volume-world.ts'
 
 const SHAPES: readonly StoresShape[] = [
   { k: 1, m: 1, metas: 3 },
@@ -234,3 +235,72 @@ describe('the histories that were lost once', () => {
     })
   }
 })
+
+describe('a hand-over to a newer writer', () => {
+  const shape: StoresShape = { k: 2, m: 1, metas: 3 }
+
+  it('loses none of what was synced, twenty times', async () => {
+    const world = new VolumeStores(shape)
+    const synced = new Map<string, Uint8Array>()
+    let machine = await world.open(world.disk())
+    for (let move = 0; move < 20; move++) {
+      for (let file = 0; file < 5; file++) {
+        const [name, bytes] = [`m${move}-${file}`, pattern(3000, move * 10 + file)]
+        const ino = await writeFile(machine.volume, name, bytes)
+        await world.run(Promise.resolve(machine.volume.sync(ino, false)))
+        synced.set(name, bytes)
+      }
+      const before = machine
+      const outgoing = { epoch: world.epoch, untilMs: world.clock.monotonic() + 20_000 }
+      const beganAtMs = world.clock.monotonic()
+      const opening = world.openAnew({ outgoing })
+      assert.equal(await world.run(before.volume.handOver(20_000)), 0)
+      machine = await opening
+      assert.isBelow(world.clock.monotonic() - beganAtMs, 5000, 'it need not wait any longer')
+      assert.equal(await failureOf(() => writeFile(before.volume, 'late', pattern(1))), 'READ_ONLY')
+      await world.close(before)
+      for (const [name, bytes] of synced) {
+        assert.deepEqual(await world.run(readFile(machine.volume, name)), bytes, name)
+      }
+    }
+    await world.close(machine)
+  })
+
+  it('says on both sides what did not reach the stores in time', async () => {
+    const world = new VolumeStores(shape)
+    const old = await world.open(world.disk())
+    await world.write(old)
+    for (const { store } of world.slots) store.faults.isAway = true
+    const ino = await writeFile(old.volume, 'tail', pattern(5000, 7))
+    await world.run(Promise.resolve(old.volume.sync(ino, false)))
+    const left = await world.run(old.volume.handOver(2000))
+    assert.isAtLeast(left, 5000)
+    await world.close(old)
+    for (const { store } of world.slots) store.faults.isAway = false
+    await world.clock.advance(60_000)
+    const outgoing = { epoch: world.epoch, untilMs: world.clock.monotonic() + 1000 }
+    const next = await world.openAnew({ outgoing })
+    assert.deepEqual(await world.lacking(next), [])
+    assert.isTrue(world.log.some((line) => /did not say that it ended/.test(line)))
+    await world.write(next)
+    const reader = await world.open(old.disk, { readOnly: true })
+    assert.equal(reader.volume.figures().leftBehindBytes, left)
+    await world.close(reader)
+    await world.close(next)
+  })
+
+  it('shows nothing left behind where all was dispersed', async () => {
+    const world = new VolumeStores(shape)
+    const old = await world.open(world.disk())
+    await world.write(old)
+    assert.equal(await world.run(old.volume.handOver(20_000)), 0)
+    await world.close(old)
+    const reader = await world.open(old.disk, { readOnly: true })
+    assert.equal(reader.volume.figures().leftBehindBytes, 0)
+    await world.close(reader)
+  })
+})
+
+async function failureOf(work: () => Promise<unknown>): Promise<string | undefined> {
+  return work().then(() => undefined, codeOf)
+}

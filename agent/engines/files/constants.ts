@@ -76,6 +76,8 @@ export const COMMITS_READ_AHEAD = 16
 export const BRANCHES_MAX = 64
 /** Commits of rival histories held in memory while it is undecided which one wins. */
 export const FORK_COMMITS_MAX = 4096
+/** How often a new writer looks whether the one before ended. */
+export const HANDOVER_LOOK_MS = 250
 /** How often a read-only volume looks for new commits. */
 export const FOLLOW_MS = 2 * SECOND_MS
 /** Longest wait of a follower whose stores do not answer. */

@@ -22,7 +22,8 @@ export const JOURNAL_DIRECTORY = 'journal'
 
 const MAGIC = Buffer.from('VARVEJ01')
 const HEADER_BYTES = 96
-const RECORD_HEADER_BYTES = 8
+/** Bytes before each record: its checksum and its length. */
+export const RECORD_HEADER_BYTES = 8
 
 /** Which history a journal continues. */
 export interface JournalBase {

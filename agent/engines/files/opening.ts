@@ -12,7 +12,7 @@ import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import type { Clock, Log } from '../../base/ports.ts'
 import { ChunkReferences } from './chunk-references.ts'
 import { applyCommit, JOURNAL_ID_BYTES, NO_HASH } from './commit-format.ts'
-import { COMMITS_READ_AHEAD } from './constants.ts'
+import { COMMITS_READ_AHEAD, HANDOVER_LOOK_MS } from './constants.ts'
 import {
   followHistory,
   type Head,
@@ -27,6 +27,7 @@ import type { ChunkNumber, CommitHead, CommitSealer, CommitStore } from './ports
 import type { Sections } from './sections.ts'
 import { decodeSnapshot, loadSnapshot, type Snapshot } from './snapshot-format.ts'
 import { Tree } from './tree.ts'
+import type { VolumeOptions } from './volume-options.ts'
 
 /** State after some commit. */
 export interface VolumeState {
@@ -89,7 +90,8 @@ interface Result {
  * Opens for writing.
  *
  * @param epoch - This writer's epoch on the ledger, `>= 1`.
- * @param storesNeeded - Metadata stores that must prove their history; undefined for what a commit needs.
+ * @param options.storesNeeded - Metadata stores that must prove their history; undefined for what a commit needs.
+ * @param options.outgoing - The writer before, which is given time to disperse what it has.
  * @throws NodeError `VOLUME_HEAD_UNKNOWN`, `VOLUME_HISTORY_INCOMPLETE`, `NOT_ENOUGH_STORES` (repeat later), `VOLUME_EPOCH_OLD`,
  *   `VOLUME_HISTORY_LOST`, `WRITER_FENCED`, `DISK_*`.
  */
@@ -97,7 +99,7 @@ export async function openWriter(
   parts: OpeningParts,
   epoch: number,
   segmentBytes: number,
-  storesNeeded: number | undefined,
+  { storesNeeded, outgoing }: Pick<VolumeOptions, 'storesNeeded' | 'outgoing'>,
   signal: AbortSignal,
 ): Promise<WriterOpening> {
   const { disk, log } = parts
@@ -119,6 +121,7 @@ export async function openWriter(
   const archive = LocalArchive.open(disk)
 
   const local = journal.base?.epoch === epoch ? await openLocal(parts, archive, journal) : undefined
+  if (!local && outgoing) await untilHandedOver(parts, outgoing, signal)
   const found = local ?? (await openRemote(parts, archive, epoch, storesNeeded, signal))
   const { state } = found
   if (state.head.epoch > epoch) {
@@ -265,6 +268,19 @@ async function provenHead(
   }
   await commits.begin(signal)
   return await commits.head(signal)
+}
+
+/** Waits until the writer before said that it ended, or its time is over. Stores that do not answer only cost that time. */
+async function untilHandedOver(
+  { commits, clock, log }: OpeningParts,
+  { epoch, untilMs }: { readonly epoch: number; readonly untilMs: number },
+  signal: AbortSignal,
+): Promise<void> {
+  while (clock.monotonic() < untilMs) {
+    if (await commits.isHandedOver(epoch, signal)) return
+    await clock.sleep(HANDOVER_LOOK_MS, signal)
+  }
+  log.warn({ epoch }, 'the writer before did not say that it ended')
 }
 
 async function claimed(commits: CommitStore, epoch: number, signal: AbortSignal): Promise<void> {

@@ -37,6 +37,8 @@ export interface VolumeOptions {
   readonly sync?: 'local' | 'dispersed'
   /** Metadata stores that must answer before a writer starts from them; default: what a majority write demands. */
   readonly storesNeeded?: number
+  /** The writer before this one, and until when (monotonic milliseconds) to wait for it to disperse what it has. */
+  readonly outgoing?: { readonly epoch: number; readonly untilMs: number } | undefined
   /** Read-only: the last commit to show, for a look at the past. */
   readonly upToSequence?: number
   readonly inodesMax?: number
@@ -62,6 +64,8 @@ export interface VolumeFigures {
   readonly journalBytes: number
   readonly commitSequence: number
   readonly commitEpoch: number
+  /** Bytes of an earlier time as writer that never reached the stores; in the journal below the local directory. */
+  readonly leftBehindBytes: number
   /** Journals that could not be continued, kept under the local directory. */
   readonly aside: readonly AsideReport[]
 }

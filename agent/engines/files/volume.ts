@@ -58,6 +58,7 @@ import { withinTime } from './file-time.ts'
 import { Follower } from './follower.ts'
 import type { Journal } from './journal.ts'
 import { indexAfter, listingOf } from './listing.ts'
+import { leftBehind } from './left-behind.ts'
 import type { LocalArchive } from './local-archive.ts'
 import { OpenHandles } from './open-handles.ts'
 import { type AsideReport, openReader, openWriter, type VolumeState } from './opening.ts'
@@ -101,6 +102,8 @@ export class Volume {
   readonly #temporary = new Set<Ino>()
   #tree: Tree
   #isClosed = false
+  #isHandingOver = false
+  #leftBehindBytes = 0
 
   private constructor(
     ports: VolumePorts,
@@ -143,6 +146,7 @@ export class Volume {
       const upTo = options.upToSequence ?? Number.MAX_SAFE_INTEGER
       const state = await openReader(parts, upTo, signal)
       const volume = new Volume(ports, options, state, undefined, sections)
+      volume.#leftBehindBytes = await leftBehind(ports, signal)
       volume.#follower?.run()
       return volume
     }
@@ -150,7 +154,7 @@ export class Volume {
       parts,
       options.epoch,
       options.segmentBytes ?? SEGMENT_BYTES,
-      options.storesNeeded,
+      options,
       signal,
     )
     const { state, journal, archive } = opening
@@ -201,6 +205,7 @@ export class Volume {
       journalBytes: writer?.journal.diskBytes ?? 0,
       commitSequence: head.sequence,
       commitEpoch: head.epoch,
+      leftBehindBytes: this.#leftBehindBytes,
       aside: writer?.aside ?? [],
     }
   }
@@ -239,6 +244,35 @@ export class Volume {
   /** Commits what tables of other engines have to say although no file changed; nothing if they have nothing to say. */
   commitTables(): void {
     this.#writer?.disperser.noticedTables()
+  }
+
+  /**
+   * Ends as a writer because a newer one is ordered: takes no more changes, disperses what there is, and says so to the newer one.
+   *
+   * @param limitMs - After this it gives up; what is left stays in the journal.
+   * @returns Bytes that did not reach the stores.
+   */
+  async handOver(limitMs: number): Promise<number> {
+    const { clock, commits, log } = this.#ports
+    const writer = required(this.#writer, 'a writer hands over')
+    this.#isHandingOver = true
+    const stop = new AbortController()
+    const late = clock.sleep(limitMs, stop.signal).then(
+      () => stop.abort(),
+      () => undefined,
+    )
+    const flushed = writer.journal
+      .sync()
+      .then(() => writer.disperser.flush())
+      .then(() => commits.handOver(stop.signal))
+      .catch((caught: unknown) => log.warn({ error: describeError(caught) }, 'hand-over failed'))
+    await Promise.race([flushed, late])
+    stop.abort()
+    const left = writer.disperser.undispersedBytes
+    const ageMs = writer.disperser.undispersedAgeMs
+    if (left > 0) log.error({ bytes: left, ageMs }, 'a newer writer begins without these bytes')
+    else log.info({ epoch: this.#options.epoch }, 'handed over to a newer writer')
+    return left
   }
 
   /** Read-only: looks for new commits at once. */
@@ -651,6 +685,7 @@ export class Volume {
     const writer = this.#writer
     if (!writer) throw failure('READ_ONLY', 'the volume is mounted read-only')
     const { state } = writer.disperser
+    if (this.#isHandingOver) throw failure('READ_ONLY', 'a newer writer takes the volume over')
     if (state === 'fenced') throw failure('READ_ONLY', 'a newer writer took the volume over')
     if (state === 'failed') throw failure('IO', 'the volume stopped; see the log')
     return writer

@@ -7,7 +7,7 @@ import { codeOf, describeError, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import type { MountUnitConfig } from '../../state/unit-config.ts'
 import { serveControl } from '../control.ts'
-import { MountedVolume } from './mounted-volume.ts'
+import { MountedVolume, type MountedVolumeInit } from './mounted-volume.ts'
 import { type MountOutside, machineOutside } from './outside.ts'
 
 /** First and longest pause between attempts to open: stores of a fresh order are there within a second. */
@@ -55,6 +55,9 @@ export async function startMountUnit(init: MountUnitInit): Promise<MountUnit> {
   return { closed: control.closed, stop: () => control.stop() }
 }
 
+/** Time in which a replaced writer disperses what it has, and for which the next one waits at most. */
+const HANDOVER_MS = 20_000
+
 type State = 'unconfigured' | 'opening' | 'mounted' | 'closing'
 
 /** What the unit does, without its socket: opens, follows the configuration, closes. */
@@ -67,6 +70,7 @@ export class MountKeeper {
   #mounted: MountedVolume | undefined
   #problem: { readonly code: string | undefined; readonly message: string } | undefined
   #loop: Promise<void> | undefined
+  #handOverUntilMs: number | undefined
   #changed = Promise.withResolvers<void>()
 
   constructor(init: MountUnitInit) {
@@ -112,6 +116,8 @@ export class MountKeeper {
       const wanted = this.#wanted
       if (wanted && fixedPart(wanted) === fixedPart(mounted.config)) mounted.update(wanted)
       await this.#untilOutdated(mounted)
+      const isReplaced = !mounted.config.readOnly && this.#wanted?.readOnly === true
+      if (isReplaced && !this.#stop.signal.aborted) await mounted.handOver(HANDOVER_MS)
       this.#state = 'closing'
       this.#mounted = undefined
       await mounted.close()
@@ -128,7 +134,7 @@ export class MountKeeper {
       this.#state = 'opening'
       try {
         return await MountedVolume.open(
-          { config, dataDir, log, outside: this.#outside },
+          { config, dataDir, log, outside: this.#outside, outgoing: this.#outgoing(config) },
           this.#stop.signal,
         )
       } catch (caught) {
@@ -143,6 +149,13 @@ export class MountKeeper {
       }
     }
     return undefined
+  }
+
+  /** The writer before this one, which has its time from the first attempt on. */
+  #outgoing({ outgoingEpoch: epoch }: MountUnitConfig): MountedVolumeInit['outgoing'] {
+    if (epoch === undefined) return undefined
+    this.#handOverUntilMs ??= this.#outside.clock.monotonic() + HANDOVER_MS
+    return { epoch, untilMs: this.#handOverUntilMs }
   }
 
   /** Resolves when the mount is to be closed: told to stop, configured anew, or taken away by somebody. */
@@ -162,6 +175,14 @@ export class MountKeeper {
 
 /** All that cannot change while the volume is open; a change of it closes the mount and opens it anew. */
 function fixedPart(config: MountUnitConfig): string {
-  const { slots: _1, dispersalAgeMs: _2, scrubMs: _3, writers: _4, audits: _5, ...fixed } = config
+  const {
+    slots: _1,
+    dispersalAgeMs: _2,
+    scrubMs: _3,
+    writers: _4,
+    audits: _5,
+    outgoingEpoch: _6,
+    ...fixed
+  } = config
   return JSON.stringify(fixed)
 }

@@ -27,6 +27,8 @@ export interface MountedVolumeInit {
   readonly log: Log
   /** The machine's if left out. */
   readonly outside?: MountOutside
+  /** The writer before this one, and until when (monotonic milliseconds) to wait for it. */
+  readonly outgoing?: { readonly epoch: number; readonly untilMs: number } | undefined
 }
 
 /** Of a snapshot that an older version stored, this is believed: 43 bytes an extent and 181 a file are far less. */
@@ -140,6 +142,7 @@ export class MountedVolume {
           sizeBytes: config.sizeBytes,
           dispersalAgeMs: config.dispersalAgeMs,
           isResumed: held !== undefined,
+          outgoing: init.outgoing,
           ...outside.sizes,
         },
         signal,
@@ -191,6 +194,11 @@ export class MountedVolume {
       missingShards: dispersal.shardsMissing.reduce((sum, count) => sum + count, 0),
       dedupRatio: unique === 0 ? 1 : chunks.bytesIn / unique,
     }
+  }
+
+  /** Ends as a writer, because a newer one is ordered. @returns Bytes that did not reach the stores in time. */
+  handOver(limitMs: number): Promise<number> {
+    return this.#volume.handOver(limitMs)
   }
 
   /** Takes the directory away and closes all; what was acknowledged is durable afterwards. */
