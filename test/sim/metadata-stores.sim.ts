@@ -4,9 +4,11 @@
  */
 import { assert } from 'chai'
 import { codeOf } from '../../agent/base/errors.ts'
+import { MIB } from '../../agent/base/units.ts'
 import { seededChance } from '../support/virtual-clock.ts'
 import { type Machine, type StoresShape, VolumeStores } from '../support/volume-stores.ts'
 import { pattern, readFile, writeFile } from '../support/volume-world.ts'
+import { noise } from '../unit/disperse/fixture.ts'
 
 const SHAPES: readonly StoresShape[] = [
   { k: 1, m: 1, metas: 3 },
@@ -298,6 +300,65 @@ describe('a hand-over to a newer writer', () => {
     const reader = await world.open(old.disk, { readOnly: true })
     assert.equal(reader.volume.figures().leftBehindBytes, 0)
     await world.close(reader)
+  })
+})
+
+describe('a volume whose disks get full', () => {
+  const shape: StoresShape = { k: 1, m: 1, metas: 3 }
+  const GIVEN = 600 * MIB
+
+  it('lets its own cache give way before it refuses data, and says in df what it takes', async () => {
+    const world = new VolumeStores(shape)
+    const disk = world.disk()
+    let cached = 4
+    const evictable = {
+      get sizeBytes() {
+        return cached * 64 * MIB
+      },
+      yieldSpace() {
+        if (cached === 0) return 0
+        cached--
+        disk.capacityBytes += 64 * MIB
+        return 64 * MIB
+      },
+    }
+    const machine = await world.open(disk, {}, { evictable })
+    disk.capacityBytes = 100 * MIB
+    await writeFile(machine.volume, 'a', pattern(1000))
+    assert.equal(cached, 3)
+    assert.isAbove(machine.volume.space().freeBytes, GIVEN, 'stores take it, so the quota counts')
+    for (const { store } of world.slots) store.faults.isAway = true
+    const flushing = machine.volume.syncDispersed().catch(() => undefined)
+    await world.clock.advance(30_000)
+    assert.equal(machine.volume.figures().state, 'waiting-for-stores')
+    const { freeBytes } = machine.volume.space()
+    assert.isAtMost(freeBytes, 4 * 64 * MIB, 'only what the journal can hold')
+    assert.isAbove(freeBytes, 0)
+    cached = 0
+    disk.capacityBytes = 50 * MIB
+    assert.equal(machine.volume.space().freeBytes, 0)
+    await world.close(machine)
+    await flushing
+  })
+
+  it('frees on the stores what was deleted although nothing is written afterwards', async () => {
+    const world = new VolumeStores(shape)
+    const machine = await world.open(world.disk())
+    await writeFile(machine.volume, 'big', noise(9 * MIB, 5))
+    await world.run(machine.volume.syncDispersed())
+    const shards = () => world.slots[0]!.store.keys.filter((key) => key.startsWith('70')).length
+    assert.isAtLeast(shards(), 2)
+    const { ino } = machine.volume.lookup(1, 'big')
+    machine.volume.unlink(1, 'big')
+    machine.volume.forget(ino)
+    for (let turn = 0; turn < 8; turn++) {
+      // As long as a round takes and the next is due.
+      for (let second = 0; second < 12; second++) await world.clock.advance(500)
+      const signal = new AbortController().signal
+      if ((await world.run(machine.dispersal.sweep(signal))) > 0) machine.volume.commitTables()
+    }
+    assert.equal(shards(), 0)
+    await world.close(machine)
   })
 })
 

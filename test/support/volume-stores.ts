@@ -4,7 +4,12 @@
  */
 import { type Chunks, openChunks } from '../../agent/engines/chunks/index.ts'
 import { type Dispersal, openDispersal, type Slot } from '../../agent/engines/disperse/index.ts'
-import { recordSeal, Volume, type VolumeOptions } from '../../agent/engines/files/index.ts'
+import {
+  recordSeal,
+  Volume,
+  type VolumeOptions,
+  type VolumePorts,
+} from '../../agent/engines/files/index.ts'
 import { testKey } from '../unit/disperse/fixture.ts'
 import { FakeShardStore } from './fake-shard-store.ts'
 import { type FaultDisk, faultDisk } from './fault-disk.ts'
@@ -68,7 +73,11 @@ export class VolumeStores {
   }
 
   /** Opens on a disk, as the newest writer unless told otherwise. @throws What opening throws, after everything is closed. */
-  async open(disk: FaultDisk, options: Partial<VolumeOptions> = {}): Promise<Machine> {
+  async open(
+    disk: FaultDisk,
+    options: Partial<VolumeOptions> = {},
+    ports: Partial<VolumePorts> = {},
+  ): Promise<Machine> {
     const epoch = options.epoch ?? this.epoch
     const { k, m } = this.shape
     const sealer = plainSealer()
@@ -89,6 +98,7 @@ export class VolumeStores {
             ...{ disk, chunks, sealer, clock, commits: dispersal.commits },
             sections: [dispersal.section, chunks.section],
             log: quietLog(this.log),
+            ...ports,
           },
           { readOnly: false, sizeBytes: 2 ** 40, dispersalAgeMs: 5000, ...options, epoch },
           new AbortController().signal,

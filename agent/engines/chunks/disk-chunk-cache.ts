@@ -23,6 +23,9 @@ const ID_BYTES = 16
 const MAGIC = 0x56434331
 const STORED_BYTES_MAX = CHUNK_BYTES_MAX + STORED_OVERHEAD_BYTES
 
+/** Free bytes of the disk below which the cache gives way: the journal refuses data below 128 MiB. */
+const KEPT_FREE_BYTES = 512 * MIB
+
 interface CacheFile {
   readonly path: string
   readonly file: DiskFile
@@ -107,6 +110,13 @@ export class DiskChunkCache implements ChunkCache {
     this.#isBroken = false
   }
 
+  /** Gives back the disk space of the oldest file, because something else needs it. @returns Bytes freed, 0 if there are none. */
+  yieldSpace(): number {
+    const before = this.sizeBytes
+    this.#removeOldest()
+    return before - this.sizeBytes
+  }
+
   /** Closes the files; what is in them is found again by the next run. */
   close(): void {
     for (const { file } of this.#files) this.#guard(() => file.close())
@@ -116,6 +126,8 @@ export class DiskChunkCache implements ChunkCache {
   }
 
   #addFile(): CacheFile {
+    // A disk that others fill is theirs: what is cached can be had again.
+    while (this.#disk.space().freeBytes < KEPT_FREE_BYTES && this.yieldSpace() > 0);
     const path = `${this.#directory}/${String(this.#nextFile++).padStart(12, '0')}.chunks`
     this.#disk.makeDirectory(this.#directory)
     const file = { path, file: this.#disk.open(path, 'new'), sizeBytes: 0, keys: [] }

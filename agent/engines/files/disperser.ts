@@ -21,7 +21,7 @@ import { CHUNK, extentAt, JOURNAL, pushExtent, STRIDE } from './extent-list.ts'
 import { type Head, openVersions } from './history.ts'
 import type { Journal } from './journal.ts'
 import type { LocalArchive } from './local-archive.ts'
-import type { ChunkNumber, ChunkStore, CommitSealer, CommitStore } from './ports.ts'
+import type { ChunkNumber, ChunkStore, CommitSealer, CommitStore, Evictable } from './ports.ts'
 import {
   checkRuns,
   chunksIn,
@@ -39,6 +39,9 @@ import type { Sections } from './sections.ts'
 import type { Snapshotter } from './snapshotter.ts'
 import type { Tree } from './tree.ts'
 
+/** Rounds that look at the tables after a commit that changed them: one more than there are tables that wait for each other. */
+const TABLE_LOOKS = 3
+
 /** How dispersal is going. */
 export type DispersalState = 'ok' | 'degraded' | 'waiting-for-stores' | 'fenced' | 'failed'
 
@@ -54,6 +57,7 @@ export interface DisperserParts {
   readonly sealer: CommitSealer
   readonly clock: Clock
   readonly log: Log
+  readonly evictable?: Evictable | undefined
 }
 
 /** Where it starts and how it is tuned. */
@@ -93,6 +97,9 @@ export class Disperser {
   #committedBytes = 0
   #cutBytes = 0
   #oldestMs: number | undefined
+  /** When to look again whether tables have more to say: what a commit released is freed by the commits after it. */
+  #tablesDueMs: number | undefined
+  #tableLooks = 0
   #roundOldestMs: number | undefined
   #dispersalAgeMs: number
   #isUrgent = false
@@ -218,13 +225,9 @@ export class Disperser {
 
   /** Waits until a round is due. */
   async #due(): Promise<void> {
-    const { clock } = this.#parts
     const { signal } = this.#abort
     while (!signal.aborted && !this.#isUrgent) {
-      const left =
-        this.#oldestMs === undefined
-          ? undefined
-          : this.#oldestMs + this.#dispersalAgeMs - clock.monotonic()
+      const left = this.#leftMs()
       if (left !== undefined && left <= 0) return
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve
@@ -232,6 +235,13 @@ export class Disperser {
       if (left === undefined) await woken
       else await this.#sleepOr(left, woken)
     }
+  }
+
+  /** Until the next round is due, undefined if none is. */
+  #leftMs(): number | undefined {
+    const since = [this.#oldestMs, this.#tablesDueMs].filter((ms) => ms !== undefined)
+    if (since.length === 0) return undefined
+    return Math.min(...since) + this.#dispersalAgeMs - this.#parts.clock.monotonic()
   }
 
   async #sleepOr(ms: number, woken: Promise<void>): Promise<void> {
@@ -248,6 +258,7 @@ export class Disperser {
     this.#isUrgent = false
     this.#roundOldestMs = this.#oldestMs
     this.#oldestMs = undefined
+    this.#tablesDueMs = undefined
     const cut = journal.end
     this.#cutBytes = journal.writtenBytes
     const timeMs = clock.now()
@@ -258,7 +269,10 @@ export class Disperser {
     const sequence = this.#head.sequence + 1
     const changes = sections.takeChanges()
     const isEmpty = !hasChanges && changes.length === 0 && plan.dropped.length === 0
-    if (isEmpty) return this.#finish(cut)
+    if (isEmpty) {
+      this.#finish(cut)
+      return this.#lookAtTablesAgain(this.#tableLooks - 1)
+    }
     const base = journal.base
     if (!base) throw new NodeError('IO', 'the journal was never begun')
     const header: CommitHeader = {
@@ -296,6 +310,13 @@ export class Disperser {
     await this.#free(cut)
     snapshotter.committed({ ...header, previous: this.#head.hash }, sealed.byteLength, tables)
     this.#finish(cut)
+    if (plan.dropped.length > 0 || changes.length > 0) this.#lookAtTablesAgain(TABLE_LOOKS)
+  }
+
+  /** One table may have something to say only after another was asked, so an empty round is not yet the last. */
+  #lookAtTablesAgain(looks: number): void {
+    this.#tableLooks = Math.max(0, looks)
+    if (this.#tableLooks > 0) this.#tablesDueMs = this.#parts.clock.monotonic()
   }
 
   /** Once per opening: makes sure that nobody wrote after the commit this writer builds on, and that a majority has it. */
@@ -425,6 +446,7 @@ export class Disperser {
   /** Tries again, later and later, until it works, the volume closes, or a newer writer is there. */
   async #retried(act: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const { signal } = this.#abort
+    const { evictable } = this.#parts
     for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
       signal.throwIfAborted()
       try {
@@ -436,6 +458,7 @@ export class Disperser {
         if (signal.aborted || !isNodeError(caught) || isFinal) {
           throw caught
         }
+        if (isNodeError(caught, 'DISK_FULL') && (evictable?.yieldSpace() ?? 0) > 0) continue
         this.#becomes('waiting-for-stores', describeError(caught))
         this.#releaseWriters()
         await this.#parts.clock.sleep(caught.retryAfterMs ?? waitMs, signal)

@@ -127,6 +127,13 @@ export interface CommitStore {
   ): Promise<readonly { sequence: number; load(): Promise<Uint8Array | undefined> }[]>
 }
 
+/** Bytes on the local disk that can all be had again. */
+export interface Evictable {
+  readonly sizeBytes: number
+  /** Gives the oldest of them back. @returns Bytes freed, 0 if there are none. */
+  yieldSpace(): number
+}
+
 /** Seals commits: AES-256-GCM under a key derived from the volume key, and the writer's signature. */
 export interface CommitSealer {
   /** @returns Ciphertext that binds `sequence` and is signed by this writer. */

@@ -16,10 +16,18 @@ import { withinTime } from './file-time.ts'
 import { IdleFlush } from './idle-flush.ts'
 import type { Journal } from './journal.ts'
 import { encodeOperation, type Operation } from './operations.ts'
+import type { Evictable } from './ports.ts'
 import type { Tree } from './tree.ts'
 
 /** Every operation but a write. */
 export type MetadataOperation = Exclude<Operation, { kind: 'write' }>
+
+/** What a recorder takes from outside. */
+export interface RecorderPorts {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly evictable?: Evictable | undefined
+}
 
 /** What a recorder is limited by. */
 export interface RecorderLimits {
@@ -32,7 +40,7 @@ export class Recorder {
   readonly #tree: Tree
   readonly #journal: Journal
   readonly #disperser: Disperser
-  readonly #ports: { readonly disk: Disk; readonly clock: Clock }
+  readonly #ports: RecorderPorts
   readonly #sizeBytes: number
   readonly #journalBytesMax: number
   readonly #encoder = new ByteWriter()
@@ -44,7 +52,7 @@ export class Recorder {
     tree: Tree,
     journal: Journal,
     disperser: Disperser,
-    ports: { readonly disk: Disk; readonly clock: Clock },
+    ports: RecorderPorts,
     limits: RecorderLimits,
   ) {
     this.#tree = tree
@@ -105,9 +113,25 @@ export class Recorder {
     }
     if (this.#journal.writtenBytes >= this.#nextDiskCheck || this.#isDiskLow) {
       this.#nextDiskCheck = this.#journal.writtenBytes + DISK_CHECK_BYTES
-      this.#isDiskLow = this.#ports.disk.space().freeBytes < DISK_RESERVE_BYTES
+      this.#isDiskLow = !this.#makeRoom()
     }
     if (this.#isDiskLow) throw failure('NO_SPACE', 'the local disk is nearly full')
+  }
+
+  /** Bytes of data that the local disk and the journal still take, what gives way to them included. */
+  get roomBytes(): number {
+    const { disk, evictable } = this.#ports
+    const free = disk.space().freeBytes + (evictable?.sizeBytes ?? 0) - DISK_RESERVE_BYTES
+    return Math.max(0, Math.min(free, this.#journalBytesMax - this.#journal.diskBytes))
+  }
+
+  /** What can be had again gives way. @returns Whether there is room for commits and checkpoints now. */
+  #makeRoom(): boolean {
+    const { disk, evictable } = this.#ports
+    while (disk.space().freeBytes < DISK_RESERVE_BYTES) {
+      if ((evictable?.yieldSpace() ?? 0) === 0) return false
+    }
+    return true
   }
 
   /** Nothing is made durable any more unless somebody asks. */
@@ -122,6 +146,8 @@ export class Recorder {
       return position
     } catch (caught) {
       if (isNodeError(caught, 'DISK_FULL')) {
+        // What can be had again gives way; each turn frees something, so this ends.
+        if ((this.#ports.evictable?.yieldSpace() ?? 0) > 0) return this.#appendBytes(data)
         throw new NodeError('NO_SPACE', 'the local disk is full', { cause: caught })
       }
       if (isNodeError(caught)) throw ioFailure(caught)

@@ -4,7 +4,7 @@ import type { Clock, Log } from '../../base/ports.ts'
 import type { DispersalState } from './disperser.ts'
 import type { Ino } from './file-system.ts'
 import type { AsideReport } from './opening.ts'
-import type { ChunkStore, CommitSealer, CommitStore, Section } from './ports.ts'
+import type { ChunkStore, CommitSealer, CommitStore, Evictable, Section } from './ports.ts'
 
 /** What a volume needs from outside. */
 export interface VolumePorts {
@@ -14,6 +14,8 @@ export interface VolumePorts {
   /** Tables of other engines, as they are for an empty volume. */
   readonly sections: readonly Section[]
   readonly commits: CommitStore
+  /** What lies on the same disk and may go at any time, to make room for the journal. */
+  readonly evictable?: Evictable | undefined
   readonly sealer: CommitSealer
   readonly clock: Clock
   readonly log: Log

@@ -307,12 +307,22 @@ export class Volume {
   space(): SpaceFigures {
     const { sizeBytes } = this.#options
     const inodesMax = this.#options.inodesMax ?? INODES_MAX
+    const quotaBytes = Math.max(0, sizeBytes - this.#tree.allocatedBytes)
     return {
       totalBytes: sizeBytes,
-      freeBytes: Math.max(0, sizeBytes - this.#tree.allocatedBytes),
+      freeBytes: Math.min(quotaBytes, this.#roomBytes()),
       files: inodesMax,
       filesFree: Math.max(0, inodesMax - this.#tree.inodes.count),
     }
+  }
+
+  /** What can be taken now: while stores take it the journal drains, so then only a disk that is full already limits. */
+  #roomBytes(): number {
+    const writer = this.#writer
+    if (!writer) return Number.POSITIVE_INFINITY
+    const { roomBytes } = writer.recorder
+    const isDraining = writer.disperser.state === 'ok' || writer.disperser.state === 'degraded'
+    return isDraining && roomBytes > 0 ? Number.POSITIVE_INFINITY : roomBytes
   }
 
   lookup(parent: Ino, name: string): Attributes {

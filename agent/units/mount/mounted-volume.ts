@@ -117,11 +117,12 @@ export class MountedVolume {
     })
     const local = localDirectory(config.order)
     const disk = outside.disk(local)
+    const cache = new DiskChunkCache(disk, 'cache', config.cacheBytes, log)
     const chunks = openChunks({
       keys: volumeKeysFrom(fromHex(config.volumeKey)),
       packs: dispersal,
       clock,
-      cache: new DiskChunkCache(disk, 'cache', config.cacheBytes, log),
+      cache,
     })
     let volume: Volume | undefined
     const held = outside.holding?.take()
@@ -132,6 +133,7 @@ export class MountedVolume {
           chunks,
           sections: [dispersal.section, chunks.section],
           commits: dispersal.commits,
+          evictable: cache,
           sealer,
           clock,
           log,
@@ -182,15 +184,20 @@ export class MountedVolume {
   status(): object {
     const chunks = this.#chunks.status()
     const dispersal = this.#dispersal.status()
+    const volume = this.#volume.figures()
     const unique = chunks.bytesIn - chunks.bytesDeduplicated
     return {
-      volume: this.#volume.figures(),
+      volume,
       chunks,
       dispersal,
       repair: this.#repairing?.status(),
       ...(this.#committing && { commitments: this.#committing.status() }),
       fuse: this.#mount.figures,
       ...(this.#point && { point: this.#point }),
+      undispersedBytes: volume.undispersedBytes,
+      undispersedAgeMs: volume.undispersedAgeMs,
+      leftBehindBytes: volume.leftBehindBytes,
+      storesFull: fullStores(dispersal.slots, this.#dispersal.commits.status().slots),
       missingShards: dispersal.shardsMissing.reduce((sum, count) => sum + count, 0),
       dedupRatio: unique === 0 ? 1 : chunks.bytesIn / unique,
     }
@@ -211,6 +218,11 @@ export class MountedVolume {
     await this.#dispersal.close()
     this.#connections.close()
   }
+}
+
+/** Stores that refused what they were last given because they have no room. */
+function fullStores(...slots: readonly (readonly { lastFailure: string | undefined }[])[]): number {
+  return slots.flat().filter(({ lastFailure }) => lastFailure === 'STORE_FULL').length
 }
 
 /** Only the writer commits, and only where there is a way to the auditors of its stores. */

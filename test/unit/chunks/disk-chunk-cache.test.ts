@@ -30,6 +30,23 @@ describe('the chunk cache', () => {
     for (const directory of directories) rmSync(directory, { recursive: true, force: true })
   })
 
+  it('gives way, oldest first, where the disk gets full, and to who asks', () => {
+    const disk = faultDisk(seededChance(1))
+    const cache = new DiskChunkCache(disk, 'cache', 16 * MIB)
+    for (let n = 0; n < 8; n++) cache.put(idOf(n), noise(MIB / 2, n))
+    const held = cache.sizeBytes
+    const freed = cache.yieldSpace()
+    assert.isAbove(freed, 0)
+    assert.equal(cache.sizeBytes, held - freed)
+    assert.isUndefined(cache.get(idOf(0)))
+    assert.isDefined(cache.get(idOf(7)))
+    disk.capacityBytes = 512 * MIB
+    for (let n = 8; n < 20; n++) cache.put(idOf(n), noise(MIB / 2, n))
+    assert.isAtMost(cache.sizeBytes, MIB)
+    while (cache.yieldSpace() > 0);
+    assert.equal(cache.sizeBytes, 0)
+  })
+
   for (const [where, newDisk] of disks) {
     it(`gives back what was put, also after a restart, on a disk ${where}`, () => {
       const disk = newDisk()
