@@ -1,5 +1,6 @@
 /**
  * `npm run campaign -- NAME [[--seeds] COUNT] [FIRST_SEED]`: a seeded test with many more seeds than CI has time for.
+ * `npm run campaign -- start [COUNT] [SEED]`: a grid of `npm start` that is ended and started again.
  * `npm run campaign -- law [--acts N] [--workers N] [--first BATCH]`: the contracts' world of invariants.
  *
  * A failure prints the seed; `SEED=n CAMPAIGN_SEEDS=1` before the test repeats it.
@@ -7,6 +8,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { runLawCampaign } from './law/campaign.ts'
+import { runKillCampaign } from './start/kill-campaign.ts'
 
 /** What can be run at length: the test, and how many seeds by default. */
 const CAMPAIGNS: Readonly<Record<string, { test: string; seeds: number }>> = {
@@ -21,11 +23,13 @@ const [name = '', count, firstSeed = '0'] = process.argv
 const campaign = CAMPAIGNS[name]
 const seeds = count === undefined ? campaign?.seeds : Number(count)
 const areNumbers = [seeds, Number(firstSeed)].every((one) => Number.isSafeInteger(one))
-if (name === 'law') {
+if (name === 'start') {
+  process.exitCode = await runKillCampaign(process.argv.slice(3))
+} else if (name === 'law') {
   process.exitCode = await runLawCampaign(process.argv.slice(3))
 } else if (!campaign || !areNumbers) {
   console.error(
-    `usage: npm run campaign -- ${Object.keys(CAMPAIGNS).join('|')} [[--seeds] COUNT] [FIRST_SEED], or law`,
+    `usage: npm run campaign -- ${Object.keys(CAMPAIGNS).join('|')} [[--seeds] COUNT] [FIRST_SEED], start [COUNT] [SEED], or law`,
   )
   process.exitCode = 2
 } else {

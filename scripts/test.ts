@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { check } from './check.ts'
-import { step } from './run/step.ts'
+import { buildContracts } from './run/build-contracts.ts'
 import { countTests, sumOf } from './test/count.ts'
 import { DURATIONS_PATH, readDurations, testItems } from './test/items.ts'
 import { type ItemResult, runItems } from './test/pool.ts'
@@ -22,7 +22,7 @@ const { values, positionals } = parseArgs({
 })
 
 const started = performance.now()
-const built = await step('build contracts and their types', 'hardhat', ['build'])
+const built = await buildContracts({ tests: true, say: console.log })
 const failedChecks = positionals.length > 0 ? [] : await check()
 const items = testItems(readDurations(), {
   ...{ isQuick: values.quick, words: positionals, isBundled: !values.record },

@@ -84,7 +84,7 @@ export async function startDevnet(options: DevnetOptions): Promise<Devnet> {
 }
 
 /** Keeps two supervisors off one ledger. @throws NodeError `DEVNET_IN_USE`. */
-function lockLedger(dataDir: string): () => void {
+export function lockLedger(dataDir: string): () => void {
   try {
     return lockDirectory(dataDir, 'ledger.lock')
   } catch (cause) {

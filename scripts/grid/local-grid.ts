@@ -3,14 +3,12 @@
  * group for each node. The main job and the end-to-end tests stand on it.
  */
 import { spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { lstatSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Wallet } from 'ethers'
-import { cleanStaleMount } from '../../agent/adapters/kernel/mount-point.ts'
-import { readMountTable } from '../../agent/adapters/kernel/mount-table.ts'
-import { describeError, NodeError } from '../../agent/base/errors.ts'
+import { describeError, isNodeError, NodeError } from '../../agent/base/errors.ts'
 import { GIB } from '../../agent/base/units.ts'
 import { Grid } from '../../client/sdk/index.ts'
 import { devnetParameters, type GridParameters } from '../deploy/parameters.ts'
@@ -18,6 +16,7 @@ import { type DeployedGrid, deployGrid } from '../deploy.ts'
 import { type DevnetProcess, spawnDevnet } from '../devnet/spawn-devnet.ts'
 import { root } from '../run/step.ts'
 import { AgentProcess, type AgentStatus } from './agent-process.ts'
+import { endLeftovers, machineDir } from './leftovers.ts'
 import { FIRST_FARMER, ROLES } from './roles.ts'
 
 /** What the local grid is made of. */
@@ -42,6 +41,10 @@ const TOKENS_EACH = 1_000_000n * TOKEN
 const GAS_WEI = 50n * TOKEN
 
 const POLL_MS = 100
+/** A ledger whose starter was killed notices it and ends within this time. */
+const LEDGER_FREE_MS_MAX = 20_000
+/** On a busy machine an agent takes a while to see that it is vouched for, and to register. */
+const REGISTERED_MS_MAX = 180_000
 /** Commands that change the ledger and so would ask. */
 const CHANGES: ReadonlySet<string> = new Set([
   ...['order', 'cancel', 'extend', 'replace', 'propose', 'vote', 'queue', 'execute', 'delegate'],
@@ -76,9 +79,10 @@ export class LocalGrid {
   static async start(options: LocalGridOptions): Promise<LocalGrid> {
     const say = options.say ?? (() => undefined)
     say('starting the ledger')
-    const ledger = await spawnDevnet({ dataDir: join(options.dataDir, 'ledger') })
+    const ledger = await ledgerOf(options.dataDir)
     const agents: AgentProcess[] = []
     try {
+      await endLeftovers(options.dataDir)
       say('deploying the contracts')
       const usual = devnetParameters(accountOf(ledger, ROLES.holder).address)
       const deployed = await deployGrid({
@@ -86,6 +90,7 @@ export class LocalGrid {
         deployerKey: accountOf(ledger, ROLES.deployer).privateKey,
         parameters: options.parameters?.(usual) ?? usual,
         deploymentDir: join(options.dataDir, 'deployment'),
+        say,
       })
       say(`starting ${options.agents} agents`)
       for (let index = 0; index < options.agents; index++) {
@@ -179,14 +184,20 @@ export class LocalGrid {
   async stop(): Promise<void> {
     await Promise.all(this.agents.map((agent) => agent.stop()))
     await this.ledger.stop()
-    for (const path of await mountsBelow(this.options.dataDir)) await cleanStaleMount(path)
+    await endLeftovers(this.options.dataDir)
   }
 
   /** Farms are made and nodes vouched for in parallel; each farmer is an account of its own. */
   async #sponsorAll(say: (what: string) => void): Promise<void> {
     await this.#shareTokens()
+    let registered = 0
     say('waiting until every node is registered')
-    await Promise.all(this.agents.map((agent, index) => this.#sponsor(agent, index)))
+    await Promise.all(
+      this.agents.map(async (agent, index) => {
+        nameByNumber(this.options.dataDir, await this.#sponsor(agent, index), agent)
+        say(`${++registered} of ${this.agents.length} nodes are registered`)
+      }),
+    )
   }
 
   async #shareTokens(): Promise<void> {
@@ -204,38 +215,47 @@ export class LocalGrid {
     }
   }
 
-  async #sponsor(agent: AgentProcess, index: number): Promise<void> {
+  /** Vouches for an agent unless that was done. @returns Its number on the ledger. */
+  async #sponsor(agent: AgentProcess, index: number): Promise<number> {
     const status = await until(
       `agent ${index} to say who it is`,
       async () => {
         const found = await agent.status()
         return found && typeof found['account'] === 'string' ? found : undefined
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs: REGISTERED_MS_MAX },
     )
     const account = String(status['account'])
+    // A start that was killed may have vouched already, and its transaction may be mined only now.
+    let refused: unknown
     if (nodeNumber(status) === undefined) {
-      const farmer = await this.connect(accountOf(this.ledger, FIRST_FARMER + index).privateKey)
-      try {
-        const known = (await farmer.nodes()).some((node) => node.account === account)
-        if (!known) {
-          const { farm } = await farmer.createFarm(`farm-${index}`, { until: 'mined' })
-          if (farm === undefined) throw new NodeError('FARM_UNKNOWN', 'the farm has no number')
-          const stake = await farmer.stakeFor(capacityBytes(this.options, index))
-          await farmer.sponsor({ farm, account, stake, gasWei: GAS_WEI }, { until: 'mined' })
-        }
-      } finally {
-        farmer.close()
-      }
+      refused = await this.#vouch(account, index).catch((caught: unknown) => caught)
     }
-    await until(
-      `agent ${index} to be registered`,
-      async () => {
-        const found = await agent.status()
-        return found && nodeNumber(found)
-      },
-      { timeoutMs: 90_000 },
-    )
+    try {
+      return await until(
+        `agent ${index} to be registered`,
+        async () => {
+          const found = await agent.status()
+          return found && nodeNumber(found)
+        },
+        { timeoutMs: REGISTERED_MS_MAX },
+      )
+    } catch (late) {
+      throw refused ?? late
+    }
+  }
+
+  async #vouch(account: string, index: number): Promise<void> {
+    const farmer = await this.connect(accountOf(this.ledger, FIRST_FARMER + index).privateKey)
+    try {
+      if ((await farmer.nodes()).some((node) => node.account === account)) return
+      const { farm } = await farmer.createFarm(`farm-${index}`, { until: 'mined' })
+      if (farm === undefined) throw new NodeError('FARM_UNKNOWN', 'the farm has no number')
+      const stake = await farmer.stakeFor(capacityBytes(this.options, index))
+      await farmer.sponsor({ farm, account, stake, gasWei: GAS_WEI }, { until: 'mined' })
+    } finally {
+      farmer.close()
+    }
   }
 }
 
@@ -282,9 +302,27 @@ export async function until<T>(
   }
 }
 
-async function mountsBelow(directory: string): Promise<string[]> {
-  const table = await readMountTable()
-  return table.map((entry) => entry.path).filter((path) => path.startsWith(`${directory}/`))
+/** Starts the ledger; one whose starter was killed a moment ago is waited for, for it is about to end. */
+async function ledgerOf(dataDir: string): Promise<DevnetProcess> {
+  const deadline = performance.now() + LEDGER_FREE_MS_MAX
+  for (;;) {
+    try {
+      return await spawnDevnet({ dataDir: join(dataDir, 'ledger') })
+    } catch (caught) {
+      if (!isNodeError(caught, 'DEVNET_IN_USE') || performance.now() > deadline) throw caught
+      await sleep(POLL_MS)
+    }
+  }
+}
+
+/** Folders `node<number>` lead to the agents by their numbers on the ledger, which nobody knows before they are registered. */
+function nameByNumber(dataDir: string, number: number, agent: AgentProcess): void {
+  const link = join(dataDir, `node${number}`)
+  const target = basename(agent.options.dataDir)
+  const found = lstatSync(link, { throwIfNoEntry: false })
+  if (found?.isSymbolicLink() && readlinkSync(link) === target) return
+  if (found?.isSymbolicLink()) rmSync(link)
+  symlinkSync(target, link)
 }
 
 const capacityBytes = (options: LocalGridOptions, agent: number): number =>
@@ -296,13 +334,13 @@ async function agentFor(
   deployed: DeployedGrid,
   index: number,
 ): Promise<AgentProcess> {
-  const dataDir = join(options.dataDir, `node${index + 1}`)
+  const dataDir = machineDir(options.dataDir, index)
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const ledgerUrls = options.ledgerUrlsFor?.(index, ledger.url) ?? [ledger.url]
   const listen = `/ip4/127.0.0.1/tcp/${await freePort()}`
   const extra = ['--capacity', String(capacityBytes(options, index))]
   return new AgentProcess({
-    ...{ name: `node${index + 1}`, dataDir, ledgerUrls, grid: deployed.grid, listen, extra },
+    ...{ name: `machine${index + 1}`, dataDir, ledgerUrls, grid: deployed.grid, listen, extra },
   })
 }
 

@@ -69,3 +69,18 @@ export function storedBytes(status: AgentStatus, volume: number): number {
     .filter((namespace) => String(namespace['name']).startsWith(`o${volume}.`))
     .reduce((sum, namespace) => sum + Number(namespace['dataBytes'] ?? 0), 0)
 }
+
+/**
+ * What an agent says of its audits.
+ *
+ * @param status - Its status, undefined while it does not answer.
+ * @returns The newest epoch in which it was proven and the units it stands for; undefined before the first.
+ */
+export function auditFigures(
+  status: AgentStatus | undefined,
+): { readonly epoch: number; readonly units: number } | undefined {
+  const told = fieldsOf(status?.['audits'])
+  const epoch = Number(told['provenEpoch'] ?? 0)
+  const units = Number(told['units'] ?? 0)
+  return epoch > 0 && units > 0 ? { epoch, units } : undefined
+}

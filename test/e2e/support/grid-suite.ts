@@ -13,6 +13,7 @@ import { controlSocket } from '../../../agent/adapters/process/run-sockets.ts'
 import type { StatusDocument } from '../../../agent/surfaces/status.ts'
 import { connectControl } from '../../../agent/units/control.ts'
 import type { AgentProcess } from '../../../scripts/grid/agent-process.ts'
+import { machineDir } from '../../../scripts/grid/leftovers.ts'
 import { LocalGrid, type LocalGridOptions, until } from '../../../scripts/grid/local-grid.ts'
 import { killProcessesOf } from '../../../scripts/grid/processes-of.ts'
 
@@ -51,7 +52,7 @@ export async function startSuiteGrid(
   // Crossed by the users that units have.
   chmodSync(dataDir, 0o711)
   const killAll = () => {
-    for (let node = 1; node <= options.agents; node++) killProcessesOf(join(dataDir, `node${node}`))
+    for (let index = 0; index < options.agents; index++) killProcessesOf(machineDir(dataDir, index))
   }
   running.add(killAll)
   const whole = { ...options, dataDir }
