@@ -8,7 +8,9 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { Command, CommanderError } from 'commander'
-import { codeOf, describeError, NodeError } from './base/errors.ts'
+import { printRemark, printResult } from './adapters/process/standard-streams.ts'
+import { codeOf, describeError, describeMessage, NodeError } from './base/errors.ts'
+import { EXIT, EXIT_HELP, exitCodeOf } from './base/exit-codes.ts'
 import {
   type Given,
   parseConfigFile,
@@ -16,6 +18,7 @@ import {
   SETTINGS,
   type Setting,
 } from './config/config.ts'
+import type { StatusDocument } from './surfaces/status.ts'
 
 interface RunFlags {
   readonly data: string
@@ -46,14 +49,15 @@ Examples:
 `
 
 async function main(argv: readonly string[]): Promise<void> {
-  // Whoever reads may go first, a pager or the agent itself: printing into a closed pipe ends nothing.
+  // Logs may lose their reader, a pager or the agent itself, which ends nothing; results are printed by `standard-streams`.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   // The store's command has options of its own, which its own parser reads.
   if (argv[0] === 'store') return runStore(argv.slice(1))
   const program = new Command('varve-agent')
     .description('Runs a machine of a Varve grid: obeys the ledger and nothing else.')
-    .addHelpText('after', EXAMPLES)
-    .exitOverride()
+    .version(readVersion())
+    .addHelpText('after', `${EXAMPLES}\n${EXIT_HELP}`)
+    .showHelpAfterError('(add --help for help)')
   const settings = (command: Command) =>
     command
       .option('--ledger <url...>', SETTINGS.ledger.about)
@@ -103,7 +107,20 @@ async function main(argv: readonly string[]): Promise<void> {
     .command('store')
     .description('runs the append-only store alone, without a ledger; see `store --help`')
     .allowUnknownOption()
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      writeOut: printResult,
+      writeErr: (text) => {
+        if (!argv.includes('--json')) printRemark(text)
+      },
+    })
+  }
   await program.parseAsync([...argv], { from: 'user' })
+}
+
+function readVersion(): string {
+  const manifest = new URL('../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
 }
 
 async function runStore(argv: readonly string[]): Promise<void> {
@@ -112,7 +129,7 @@ async function runStore(argv: readonly string[]): Promise<void> {
     import('./surfaces/log.ts'),
   ])
   const log = createLog({ level: 'info', json: !process.stderr.isTTY, to: process.stderr })
-  const out = (line: string) => void process.stdout.write(`${line}\n`)
+  const out = (line: string) => printResult(`${line}\n`)
   process.exitCode = await runStoreCommand(argv, out, log)
 }
 
@@ -200,18 +217,22 @@ async function runUnit(kind: string, flags: UnitFlags): Promise<void> {
 
 function showConfig(flags: Omit<RunFlags, 'data'>): void {
   const { origins } = readConfig(flags)
-  if (flags.json) return void process.stdout.write(`${JSON.stringify(origins, null, 2)}\n`)
+  if (flags.json) {
+    printResult(`${JSON.stringify(origins)}\n`)
+    return
+  }
   const names = Object.keys(SETTINGS) as Setting[]
   const width = Math.max(...names.map((name) => name.length))
-  for (const name of names) {
+  const lines = names.map((name) => {
     const { value, origin } = origins[name]
-    process.stdout.write(`${name.padEnd(width)}  ${JSON.stringify(value)}  (${origin})\n`)
-  }
+    return `${name.padEnd(width)}  ${JSON.stringify(value)}  (${origin})\n`
+  })
+  printResult(lines.join(''))
 }
 
 async function showGraph(): Promise<void> {
   const { agentGraph } = await import('./graph.ts')
-  process.stdout.write(`${agentGraph()}\n`)
+  printResult(`${agentGraph()}\n`)
 }
 
 async function showStatus(flags: { data: string; json?: boolean }): Promise<void> {
@@ -220,22 +241,43 @@ async function showStatus(flags: { data: string; json?: boolean }): Promise<void
     import('./surfaces/status-text.ts'),
   ])
   const json = await askStatus(join(resolve(flags.data), 'run', 'status.sock'))
-  process.stdout.write(flags.json ? `${json}\n` : statusText(JSON.parse(json)))
+  const status = JSON.parse(json) as StatusDocument
+  printResult(flags.json ? `${json}\n` : statusText(status))
+  if (status.health !== 'well') process.exitCode = EXIT.ill
 }
 
-async function explain(caught: unknown): Promise<number> {
+/** Says what went wrong, as one JSON document where one was asked for. @returns The exit code. */
+async function explain(caught: unknown, isJson: boolean): Promise<number> {
   const { AGENT_ERRORS } = await import('./error-hints.ts')
-  const code = codeOf(caught) ?? ''
+  if (caught instanceof CommanderError) {
+    if (caught.exitCode === 0) return EXIT.done
+    if (isJson) sayJson('USAGE_INVALID', caught.message, AGENT_ERRORS['USAGE_INVALID']?.hint)
+    return EXIT.usage
+  }
+  const code = codeOf(caught)
+  if (code === undefined) {
+    const said = caught instanceof Error ? String(caught.stack) : String(caught)
+    if (isJson) sayJson('BUG', said, 'Report it with the command you ran.')
+    else printRemark(`varve-agent: a bug: ${said}\n`)
+    return EXIT.bug
+  }
   const own = caught instanceof NodeError ? caught.hint : undefined
   const hint = own ?? AGENT_ERRORS[code]?.hint
-  process.stderr.write(`varve-agent: ${describeError(caught)}\n${hint ? `${hint}\n` : ''}`)
-  return code.startsWith('CONFIG_') ? 2 : 1
+  if (isJson) sayJson(code, describeMessage(caught), hint)
+  else printRemark(`varve-agent: ${describeError(caught)}\n${hint ? `  hint: ${hint}\n` : ''}`)
+  return exitCodeOf(code)
 }
 
-main(process.argv.slice(2)).then(
+function sayJson(code: string, message: string, hint: string | undefined): void {
+  printRemark(`${JSON.stringify({ error: { code, message, hint } })}\n`)
+}
+
+const argv = process.argv.slice(2)
+main(argv).then(
   () => process.exit(),
   (caught: unknown) => {
-    if (caught instanceof CommanderError) process.exit(caught.exitCode)
-    void explain(caught).then((exitCode) => process.exit(exitCode))
+    // The logs of `run` are lines, whatever its form: only what prints a document fails with one.
+    const isJson = argv.includes('--json') && argv[0] !== 'run'
+    void explain(caught, isJson).then((exitCode) => process.exit(exitCode))
   },
 )

@@ -1,6 +1,7 @@
 /**
  * The one place where the parts of the agent are wired together: ledger, state, planners, controllers, units, surfaces.
  */
+
 import { rpcLedger } from './adapters/chain/rpc-ledger.ts'
 import { writeProbe } from './adapters/disk/write-probe.ts'
 import { openDataDirectory } from './adapters/process/data-directory.ts'
@@ -10,6 +11,7 @@ import type { Identity } from './base/identity.ts'
 import type { Clock, Log } from './base/ports.ts'
 import { SECOND_MS } from './base/units.ts'
 import type { AgentConfig } from './config/config.ts'
+import { AGENT_ERRORS } from './error-hints.ts'
 import { encodeKeeperAct } from './ledger/calls.ts'
 import { LedgerFollower } from './ledger/follower.ts'
 import { LedgerSender } from './ledger/sender.ts'
@@ -125,7 +127,11 @@ export async function runAgent(options: {
   })
 
   const metrics = await servePages({ port: config.metricsPort }, [
-    { path: '/metrics', type: 'text/plain; version=0.0.4', body: agentMetrics(state) },
+    {
+      path: '/metrics',
+      type: 'text/plain; version=0.0.4',
+      body: agentMetrics(state, AGENT_ERRORS),
+    },
   ])
   const facts: StatusFacts = {
     account: identity.account,
@@ -141,7 +147,7 @@ export async function runAgent(options: {
     {
       path: '/status',
       type: 'application/json',
-      body: () => statusJson(statusDocument(state, facts)),
+      body: () => statusJson(statusDocument(state, facts, AGENT_ERRORS)),
     },
   ])
   try {

@@ -76,12 +76,24 @@ export function isNodeError<Code extends string>(
  * describeError(new NodeError('A', 'x', { cause: new NodeError('B', 'y') })) // 'A: x (because B: y)'
  */
 export function describeError(caught: unknown, depth = 0): string {
+  const message = describeMessage(caught, depth)
+  const code = codeOf(caught)
+  return code === undefined ? message : `${code}: ${message}`
+}
+
+/**
+ * The same line without the failure's own code, for where the code stands beside it.
+ *
+ * @param caught - Whatever a `catch` received.
+ * @returns `message (because CODE: message ...)`; at most 8 causes deep.
+ * @example
+ * describeMessage(new NodeError('A', 'x', { cause: new NodeError('B', 'y') })) // 'x (because B: y)'
+ */
+export function describeMessage(caught: unknown, depth = 0): string {
   const CAUSES_MAX = 8
   if (!(caught instanceof Error)) return String(caught)
-  const code = codeOf(caught)
-  const own = code === undefined ? caught.message : `${code}: ${caught.message}`
-  if (caught.cause === undefined || depth >= CAUSES_MAX) return own
-  return `${own} (because ${describeError(caught.cause, depth + 1)})`
+  if (caught.cause === undefined || depth >= CAUSES_MAX) return caught.message
+  return `${caught.message} (because ${describeError(caught.cause, depth + 1)})`
 }
 
 /**

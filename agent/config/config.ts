@@ -3,6 +3,7 @@
  * undefined, and the origin of every value.
  */
 import { z } from 'zod'
+import { accountProblem } from '../base/checksummed-account.ts'
 import { NodeError } from '../base/errors.ts'
 import { type Account, account } from '../base/ids.ts'
 import { parseBytes } from '../base/units.ts'
@@ -52,8 +53,9 @@ const url = z.string().refine((value) => /^https?:$/.test(URL.parse(value)?.prot
 })
 
 const address = z.string().transform((value, context): Account => {
-  if (!/^0x[0-9a-fA-F]{40}$/.test(value)) {
-    context.addIssue({ code: 'custom', message: 'is no address (0x and 40 hexadecimal digits)' })
+  const problem = accountProblem(value)
+  if (problem !== undefined) {
+    context.addIssue({ code: 'custom', message: problem })
     return account(`0x${'0'.repeat(40)}`)
   }
   return account(value)

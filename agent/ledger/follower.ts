@@ -11,7 +11,7 @@
 import { createHash } from 'node:crypto'
 import { assert } from '../base/assert.ts'
 import { Backoff } from '../base/backoff.ts'
-import { codeOf, describeError, NodeError } from '../base/errors.ts'
+import { codeOf, describeMessage, NodeError } from '../base/errors.ts'
 import type { Account } from '../base/ids.ts'
 import type { Clock } from '../base/ports.ts'
 import { SECOND_MS } from '../base/units.ts'
@@ -464,7 +464,7 @@ export class LedgerFollower {
       state,
       waitingSinceMs: this.#waitingSinceMs,
       code,
-      message: reason === undefined ? undefined : describeError(reason),
+      message: reason === undefined ? undefined : describeMessage(reason),
       hint: code === undefined ? undefined : LEDGER_ERRORS[code as LedgerErrorCode]?.hint,
       headNumber: headNumber < 0 ? undefined : headNumber,
       headTime: headTime < 0 ? undefined : headTime,
@@ -495,7 +495,7 @@ function sourceStatus(head: Answer<Head>, failures: readonly Answer<unknown>[]):
     headNumber: 'value' in head ? head.value.latest.number : undefined,
     finalNumber: 'value' in head ? head.value.finalized.number : undefined,
     code: isFailed ? (codeOf(failure) ?? 'LEDGER_RPC_FAILED') : undefined,
-    message: isFailed ? describeError(failure) : undefined,
+    message: isFailed ? describeMessage(failure) : undefined,
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { AssertionError } from '../base/assert.ts'
 import { backoffMs } from '../base/backoff.ts'
-import { codeOf, describeError, isNodeError, NodeError } from '../base/errors.ts'
+import { codeOf, describeError, describeMessage, isNodeError, NodeError } from '../base/errors.ts'
 import { linkedAbort } from '../base/linked-abort.ts'
 import type { Clock, Log } from '../base/ports.ts'
 import { ALL_KINDS, type ControllerStatus, type Kind } from '../state/kinds.ts'
@@ -136,7 +136,7 @@ async function runOnce(
       state: isBug ? 'stopped' : 'failing',
       failures: before.failures + 1,
       code,
-      message: describeError(caught),
+      message: describeMessage(caught),
     }
     const fields = { controller: controller.name, code, err: describeError(caught) }
     if (isBug) {

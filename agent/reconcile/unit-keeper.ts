@@ -3,9 +3,10 @@
  * starts it again when it dies, with back-off; stops it when its order says so. Never gives up.
  */
 import { Backoff } from '../base/backoff.ts'
-import { codeOf, describeError, isNodeError, NodeError } from '../base/errors.ts'
+import { codeOf, describeError, describeMessage, isNodeError, NodeError } from '../base/errors.ts'
 import { type LinkedAbort, linkedAbort } from '../base/linked-abort.ts'
 import type { Clock, Log } from '../base/ports.ts'
+import { reportedFailure } from '../base/reported-problem.ts'
 import { MINUTE_MS, SECOND_MS } from '../base/units.ts'
 import type { UnitKind, UnitStatus, UnitWanted } from '../state/kinds.ts'
 
@@ -221,7 +222,7 @@ export class UnitKeeper {
           this.#set({ configured: text === this.#wantedText, code: undefined, message: undefined })
         }
         const figures = await connection.call('status', {}, { timeoutMs: STATUS_MS_MAX })
-        this.#set({ state: 'running', figures: figures as UnitStatus['figures'] })
+        this.#told(figures as UnitStatus['figures'])
         if (isFirst) this.#ports.log.info({ unit: this.#name, pid: this.#status.pid }, 'unit runs')
         isFirst = false
         const isFresh = clock.monotonic() - configuredAt < AT_FIRST_MS
@@ -254,9 +255,16 @@ export class UnitKeeper {
       return true
     } catch (caught) {
       if (!isNodeError(caught, 'UNIT_STARTING')) throw caught
-      this.#set({ code: 'UNIT_STARTING', message: describeError(caught) })
+      this.#set({ code: 'UNIT_STARTING', message: describeMessage(caught) })
       return false
     }
+  }
+
+  /** Takes over what the unit says of itself: a unit that cannot do its work says why, and has failed although it runs. */
+  #told(figures: UnitStatus['figures']): void {
+    const failure = reportedFailure(figures)
+    const { code, message, hint } = failure ?? {}
+    this.#set({ state: failure ? 'failed' : 'running', figures, code, message, hint })
   }
 
   /** Stops the unit and waits for its end; call it when `run` has ended. */
@@ -279,7 +287,7 @@ export class UnitKeeper {
       }
       if (discard) await host.discard(this.#name)
       const nothing = { pid: undefined, figures: undefined, code: undefined, message: undefined }
-      this.#set({ state: 'stopped', configured: true, ...nothing })
+      this.#set({ state: 'stopped', configured: true, ...nothing, hint: undefined })
     } catch (caught) {
       this.#failed(caught)
     }
@@ -312,7 +320,8 @@ export class UnitKeeper {
       state: 'backing-off',
       configured: false,
       code: codeOf(caught) ?? 'UNIT_FAILED',
-      message: describeError(caught),
+      message: describeMessage(caught),
+      hint: caught instanceof NodeError ? caught.hint : undefined,
     })
   }
 

@@ -43,7 +43,8 @@ export type UnitWanted<Config> =
 export interface UnitStatus {
   readonly name: string
   readonly kind: UnitKind
-  readonly state: 'starting' | 'running' | 'backing-off' | 'stopping' | 'stopped'
+  /** `failed`: it runs and says that it cannot do its work; `backing-off`: it died, and is started again after a pause. */
+  readonly state: 'starting' | 'running' | 'failed' | 'backing-off' | 'stopping' | 'stopped'
   readonly pid: number | undefined
   /** True once the unit has taken over its newest configuration. */
   readonly configured: boolean
@@ -52,6 +53,8 @@ export interface UnitStatus {
   readonly restarts: number
   readonly code: string | undefined
   readonly message: string | undefined
+  /** Undefined where the catalogue's hint says all. */
+  readonly hint?: string | undefined
   /** What the unit last said of itself. */
   readonly figures: Readonly<Record<string, unknown>> | undefined
 }

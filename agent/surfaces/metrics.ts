@@ -1,17 +1,19 @@
 /** Prometheus metrics of the agent, taken from its state when somebody asks. */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { type Hints, problemsOf } from './health.ts'
 import type { StateReading } from './status.ts'
 
 /**
  * Makes the registry of metrics.
  *
  * @param state - The agent's state.
+ * @param hints - What to do about a failure, by its code.
  * @returns A function that writes all metrics in Prometheus' text format.
  * @example
- * const metrics = agentMetrics(state)
+ * const metrics = agentMetrics(state, AGENT_ERRORS)
  * await metrics()
  */
-export function agentMetrics(state: StateReading): () => Promise<string> {
+export function agentMetrics(state: StateReading, hints: Hints): () => Promise<string> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const gauge = <L extends string>(
@@ -31,6 +33,17 @@ export function agentMetrics(state: StateReading): () => Promise<string> {
       },
     })
 
+  gauge('well', '1 while nothing is wrong that this node has to mend', [], (set) => {
+    set({}, problemsOf(state, hints).some(({ level }) => level === 'alarm') ? 0 : 1)
+  })
+  gauge(
+    'problem',
+    '1 for each thing that is wrong, as `varve-agent status` lists it',
+    ['level', 'about', 'code'],
+    (set) => {
+      for (const { level, about, code } of problemsOf(state, hints)) set({ level, about, code }, 1)
+    },
+  )
   gauge(
     'ledger_following',
     '1 while the ledger is followed, 0 while it is waited for',

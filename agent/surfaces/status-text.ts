@@ -11,6 +11,8 @@ import type { StatusDocument } from './status.ts'
 export function statusText(status: StatusDocument): string {
   const { ledger, registration, own } = status
   const lines = [
+    ['health', status.health],
+    ...status.problems.map((one) => [`  ${one.level}`, `${one.about}: ${problemText(one)}`]),
     ['account', status.account],
     [
       'node',
@@ -27,11 +29,6 @@ export function statusText(status: StatusDocument): string {
       own ? `${formatBytes(own.usedBytes)} of ${formatBytes(own.capacityBytes)} ordered` : '-',
     ],
     ['metrics', status.metricsUrl ?? '-'],
-    ...ledger.sources.flatMap((source) =>
-      source.code === undefined
-        ? []
-        : [['  source', `${source.name}: ${source.code} ${source.message}`]],
-    ),
     ...status.units.map((unit) => [
       `unit ${unit.name}`,
       `${reason(unit)}${unit.restarts > 0 ? `, restarted ${unit.restarts} times` : ''}`,
@@ -59,15 +56,16 @@ function auditLine(audits: NonNullable<StatusDocument['audits']>): string {
   return `epoch ${epoch} ${reason(audits)}, last proven ${provenEpoch || '-'}${missed}${doubted}${due}`
 }
 
+function problemText({ code, message, hint }: StatusDocument['problems'][number]): string {
+  return `${code}: ${message}${hint === undefined ? '' : ` (${hint})`}`
+}
+
 interface Reason {
   readonly state: string
   readonly code?: string | undefined
-  readonly message?: string | undefined
-  readonly hint?: string | undefined
 }
 
 function reason(of: Reason | undefined): string {
   if (!of) return '-'
-  const why = of.code === undefined ? '' : ` (${of.code}: ${of.message ?? ''})`
-  return `${of.state}${why}${of.hint ? ` ${of.hint}` : ''}`
+  return of.code === undefined ? of.state : `${of.state} (${of.code})`
 }

@@ -4,6 +4,7 @@
  */
 import type { SentTransaction } from '../ledger/types.ts'
 import type { Kind, Kinds } from '../state/kinds.ts'
+import { type Hints, problemsOf } from './health.ts'
 
 /** What does not come out of the state. */
 export interface StatusFacts {
@@ -33,16 +34,20 @@ export type StatusDocument = ReturnType<typeof statusDocument>
  *
  * @param state - The agent's state.
  * @param facts - What else there is to say.
+ * @param hints - What to do about a failure, by its code.
  * @returns Plain data; bigints are decimal strings once written by {@link statusJson}.
  * @example
- * statusDocument(state, facts).registration?.state
+ * statusDocument(state, facts, AGENT_ERRORS).health // 'well'
  */
-export function statusDocument(state: StateReading, facts: StatusFacts) {
+export function statusDocument(state: StateReading, facts: StatusFacts, hints: Hints) {
   const [self] = state.list('registry.self')
   const [policy] = state.list('policy')
   const [own] = state.list('registry.own')
+  const problems = problemsOf(state, hints)
   return {
     ...facts,
+    health: problems.some(({ level }) => level === 'alarm') ? ('ill' as const) : ('well' as const),
+    problems,
     node: self?.node,
     farm: own?.farm,
     registration: state.list('status.registration')[0],
@@ -60,7 +65,7 @@ export function statusDocument(state: StateReading, facts: StatusFacts) {
     policy: policy && { version: policy.version, values: namedAsOnLedger(policy.values) },
     orders: [...state.list('status.store'), ...state.list('status.mount')],
     slots: state.list('status.slot'),
-    mounts: mountsPart(state, facts.mountRoot),
+    mounts: mountsPart(state, facts.mountRoot, hints),
     repairs: state.list('status.repair'),
     audits: state.list('status.audit')[0],
     units: state.list('status.unit').map(({ figures, ...unit }) => ({ ...unit, status: figures })),
@@ -113,21 +118,24 @@ function namedAsOnLedger(values: object): Readonly<Record<string, unknown>> {
 }
 
 /** Each mount order with the path it has, how its unit is, and what that says of itself. */
-function mountsPart(state: StateReading, mountRoot: string) {
+function mountsPart(state: StateReading, mountRoot: string, hints: Hints) {
   return state.list('status.mount').map((status) => {
     const order = state.get('order.mount', String(status.order))
     const unit = state.get('status.unit', `mount-${status.order}`)
     const isUp = unit?.state === 'running' && unit.configured
     const told = unit?.figures?.['state']
-    const running = isUp && typeof told === 'string' ? told : 'starting'
+    const isFailed = unit?.state === 'failed' || unit?.state === 'backing-off'
+    const running = isFailed ? 'failed' : isUp && typeof told === 'string' ? told : 'starting'
+    const code = status.code ?? unit?.code
     return {
       order: status.order,
       volume: order?.volume,
       path: order && `${mountRoot}/${order.name}`,
       readOnly: order?.readOnly,
       state: status.state === 'provisioned' ? running : status.state,
-      code: status.code ?? unit?.code,
+      code,
       message: status.message ?? unit?.message,
+      hint: unit?.hint ?? (code === undefined ? undefined : hints[code]?.hint),
       status: unit?.figures,
     }
   })

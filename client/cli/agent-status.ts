@@ -15,6 +15,8 @@ export interface AgentView {
   readonly slots: readonly Fields[]
   readonly mounts: readonly Fields[]
   readonly repairs: readonly Fields[]
+  /** What is wrong with the order there, and with the node as a whole. */
+  readonly problems: readonly Fields[]
 }
 
 /**
@@ -26,10 +28,12 @@ export interface AgentView {
  */
 export async function readAgentView(socketPath: string, order: number): Promise<AgentView> {
   const status = await ask(socketPath)
+  const list = (name: string): readonly Fields[] => {
+    const listed: unknown = status[name]
+    return Array.isArray(listed) ? (listed as Fields[]) : []
+  }
   const about = (name: string) => {
-    const list: unknown = status[name]
-    if (!Array.isArray(list)) return []
-    return (list as Fields[]).filter((one) => one['order'] === order || one['volume'] === order)
+    return list(name).filter((one) => one['order'] === order || one['volume'] === order)
   }
   return {
     ledger: (status['ledger'] ?? {}) as Fields,
@@ -37,6 +41,10 @@ export async function readAgentView(socketPath: string, order: number): Promise<
     slots: about('slots'),
     mounts: about('mounts'),
     repairs: about('repairs'),
+    problems: list('problems').filter((one) => {
+      // Of the node, only what it must mend itself; of the order, also what its tenant must.
+      return one['order'] === order || (one['order'] === undefined && one['level'] === 'alarm')
+    }),
   }
 }
 

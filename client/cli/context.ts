@@ -1,7 +1,8 @@
 /** What a command is run with: options, settings, terminal, and a grid that is let go of afterwards. */
 import type { Command } from 'commander'
+import { printResult } from '../../agent/adapters/process/standard-streams.ts'
 import { type FollowOptions, Grid } from '../sdk/index.ts'
-import { openWallet } from './keystore.ts'
+import { openWallet, ownAccount } from './keystore.ts'
 import { json } from './output.ts'
 import { type GlobalOptions, requiredSetting, resolveSettings, type Settings } from './settings.ts'
 import { type Terminal, terminal } from './terminal.ts'
@@ -24,6 +25,8 @@ export interface Context<Options> {
   reading<T>(task: (grid: Grid) => Promise<T>): Promise<T>
   /** Runs with a grid whose account can sign. */
   signing<T>(task: (grid: Grid) => Promise<T>): Promise<T>
+  /** The account whose key would sign, for commands that only read: needs no password. @throws NodeError `SIGNER_MISSING`. */
+  ownAccount(): string
   /** Prints the result: the text for people, or the value as JSON. */
   print(text: string, value: unknown): void
 }
@@ -37,7 +40,11 @@ export function contextOf<Options extends ChangeOptions>(command: Command): Cont
   const options = command.optsWithGlobals<Options & GlobalOptions>()
   const environment = process.env
   const settings = resolveSettings(options, environment)
-  const talk = terminal({ isQuiet: options.quiet ?? false, isYes: options.yes ?? false })
+  const talk = terminal({
+    isQuiet: options.quiet ?? options.json ?? false,
+    isYes: options.yes ?? false,
+    isAsking: !options.json,
+  })
   const within = async <T>(isSigning: boolean, task: (grid: Grid) => Promise<T>): Promise<T> => {
     const url = requiredSetting(settings, 'ledger')
     const address = requiredSetting(settings, 'grid')
@@ -57,8 +64,9 @@ export function contextOf<Options extends ChangeOptions>(command: Command): Cont
     follow: { until: options.until ?? 'final', onProgress: talk.onProgress },
     reading: (task) => within(false, task),
     signing: (task) => within(true, task),
+    ownAccount: () => ownAccount(settings, environment),
     print: (text, value) => {
-      process.stdout.write(`${options.json ? json(value) : text}\n`)
+      printResult(`${options.json ? json(value) : text}\n`)
     },
   }
 }

@@ -1,10 +1,12 @@
-/** What can go wrong at the command line itself, and which exit code each failure gives. */
+/** What can go wrong at the command line itself. */
 import type { ErrorCatalogue } from '../../agent/base/errors.ts'
 
 export type CliErrorCode =
   | 'USAGE_INVALID'
   | 'SETTING_MISSING'
+  | 'SETTING_INVALID'
   | 'CONFIG_INVALID'
+  | 'SYSTEM_REFUSED'
   | 'KEYSTORE_MISSING'
   | 'KEYSTORE_EXISTS'
   | 'KEYSTORE_BUSY'
@@ -24,6 +26,14 @@ export const CLI_ERRORS: ErrorCatalogue<CliErrorCode> = {
   SETTING_MISSING: {
     means: 'The command needs a setting that is nowhere: which ledger, or which grid.',
     hint: 'Give --ledger and --grid, set VARVE_LEDGER and VARVE_GRID, or run "varve config set".',
+  },
+  SETTING_INVALID: {
+    means: 'A setting cannot be what it says: an address is mistyped, or a URL is none.',
+    hint: 'Correct it where it comes from; "varve config" shows where that is.',
+  },
+  SYSTEM_REFUSED: {
+    means: 'The system refused to read or write a file.',
+    hint: 'Check that it is there, that it is yours, and that there is room.',
   },
   CONFIG_INVALID: {
     means: 'The configuration file is not what this program writes.',
@@ -69,62 +79,4 @@ export const CLI_ERRORS: ErrorCatalogue<CliErrorCode> = {
     means: 'You said no.',
     hint: 'Nothing was changed.',
   },
-}
-
-/** Exit codes, as `varve --help` lists them. */
-export const EXIT = {
-  done: 0,
-  refused: 1,
-  usage: 2,
-  unreachable: 3,
-  key: 4,
-  notYet: 5,
-  declined: 6,
-  bug: 70,
-} as const
-
-/** What each exit code means, for `--help`. */
-export const EXIT_TEXT: readonly (readonly [code: number, means: string])[] = [
-  [EXIT.done, 'done'],
-  [EXIT.refused, 'refused by a contract, or failed otherwise; nothing but gas is gone'],
-  [EXIT.usage, 'wrong usage, or a setting is missing'],
-  [EXIT.unreachable, 'no ledger, grid or agent answers'],
-  [EXIT.key, 'no key, or a wrong password'],
-  [EXIT.notYet, 'sent, but not mined or final in time: look before you repeat it'],
-  [EXIT.declined, 'you said no'],
-  [EXIT.bug, 'a bug in this program'],
-]
-
-const BY_CODE: Readonly<Record<string, number>> = {
-  USAGE_INVALID: EXIT.usage,
-  SETTING_MISSING: EXIT.usage,
-  CONFIG_INVALID: EXIT.usage,
-  CONFIRMATION_MISSING: EXIT.usage,
-  PARAMETER_UNKNOWN: EXIT.usage,
-  ID_INVALID: EXIT.usage,
-  LEDGER_UNREACHABLE: EXIT.unreachable,
-  GRID_MISSING: EXIT.unreachable,
-  STATUS_UNREACHABLE: EXIT.unreachable,
-  SIGNER_MISSING: EXIT.key,
-  KEYSTORE_MISSING: EXIT.key,
-  KEYSTORE_EXISTS: EXIT.key,
-  KEYSTORE_BUSY: EXIT.key,
-  KEYSTORE_INVALID: EXIT.key,
-  KEYSTORE_OPEN: EXIT.key,
-  PASSWORD_MISSING: EXIT.key,
-  PASSWORD_WRONG: EXIT.key,
-  KEY_UNREADABLE: EXIT.key,
-  TRANSACTION_NOT_MINED: EXIT.notYet,
-  TRANSACTION_NOT_FINAL: EXIT.notYet,
-  DECLINED: EXIT.declined,
-}
-
-/**
- * Exit code of a failure.
- *
- * @param code - Code of the failure.
- * @returns {@link EXIT}`.refused` for all that is not named here.
- */
-export function exitCodeOf(code: string): number {
-  return BY_CODE[code] ?? EXIT.refused
 }

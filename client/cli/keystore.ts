@@ -29,6 +29,7 @@ import {
 } from 'ethers'
 import { tryLockFile } from '../../agent/adapters/kernel/file-lock.ts'
 import { fromHex } from '../../agent/base/bytes.ts'
+import { accountProblem, checksummedAccount } from '../../agent/base/checksummed-account.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 import { requiredSetting, type Settings } from './settings.ts'
 import type { Terminal } from './terminal.ts'
@@ -225,7 +226,26 @@ function reserveKeystore(path: string): { publish(json: string): void; release()
 export function showKeystore(settings: Settings): { address: string; path: string } {
   const path = requiredSetting(settings, 'keystore')
   if (!existsSync(path)) throw new NodeError('KEYSTORE_MISSING', `there is no keystore at ${path}`)
-  const { address } = JSON.parse(readKeystore(path)) as { address?: string }
-  if (!address) throw new NodeError('KEYSTORE_INVALID', `${path} does not name its account`)
-  return { address: `0x${address.replace(/^0x/, '')}`, path }
+  const { address } = JSON.parse(readKeystore(path)) as { address?: unknown }
+  const named = `0x${String(address).replace(/^0x/, '')}`
+  if (accountProblem(named.toLowerCase()) !== undefined) {
+    throw new NodeError('KEYSTORE_INVALID', `${path} does not name its account`)
+  }
+  return { address: checksummedAccount(named), path }
+}
+
+/**
+ * The account whose key would sign, without opening anything.
+ *
+ * @param settings - Which keystore.
+ * @param environment - `VARVE_PRIVATE_KEY` is used instead of a keystore if set.
+ * @returns Its address.
+ * @throws NodeError `SIGNER_MISSING`, `KEYSTORE_INVALID`, `KEY_UNREADABLE`.
+ */
+export function ownAccount(settings: Settings, environment: Environment): string {
+  const bare = environment['VARVE_PRIVATE_KEY']
+  if (bare) return walletOf(bare).address
+  const path = requiredSetting(settings, 'keystore')
+  if (!existsSync(path)) throw new NodeError('SIGNER_MISSING', `there is no keystore at ${path}`)
+  return showKeystore(settings).address
 }

@@ -1,5 +1,6 @@
 /** Arguments as people write them: sizes, durations, amounts, numbers. */
 import { InvalidArgumentError } from 'commander'
+import { accountProblem } from '../../agent/base/checksummed-account.ts'
 import { parseBytes } from '../../agent/base/units.ts'
 import { parseTokens } from '../sdk/index.ts'
 
@@ -10,6 +11,9 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = {
   d: 86_400,
   w: 604_800,
 }
+
+/** The token's contract can never hold more units. */
+const AMOUNT_MAX = 2n ** 208n - 1n
 
 /** `64MiB`, `1 GiB`. @returns Bytes, `>= 1`. */
 export function sizeArgument(text: string): number {
@@ -29,8 +33,18 @@ export function durationArgument(text: string): number {
 /** `1.5` tokens. @returns Smallest units, above 0. */
 export function amountArgument(text: string): bigint {
   const amount = parseTokens(text)
+  if (amount !== undefined && amount > AMOUNT_MAX) {
+    throw new InvalidArgumentError('expected fewer tokens than there can ever be')
+  }
   if (amount !== undefined && amount > 0n) return amount
   throw new InvalidArgumentError('expected an amount of tokens such as 1.5')
+}
+
+/** Coins of the ledger, none included. @returns Wei, `>= 0`. */
+export function coinsArgument(text: string): bigint {
+  const amount = parseTokens(text)
+  if (amount !== undefined && amount >= 0n && amount <= AMOUNT_MAX) return amount
+  throw new InvalidArgumentError('expected an amount of coins such as 0.5')
 }
 
 /** A number that the ledger gave. @returns `>= 1`. */
@@ -64,8 +78,40 @@ export function shardsArgument(text: string): { dataShards: number; parityShards
   )
 }
 
-/** An account. */
+/** An account, with the checksum of EIP-55 if its letters are of both cases. */
 export function accountArgument(text: string): string {
-  if (/^0x[0-9a-fA-F]{40}$/.test(text)) return text
-  throw new InvalidArgumentError('expected an account: 0x and 40 hexadecimal digits')
+  const problem = accountProblem(text)
+  if (problem === undefined) return text
+  throw new InvalidArgumentError(`it ${problem}`)
+}
+
+/** The SHA-256 of an image. */
+export function digestArgument(text: string): string {
+  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return text
+  throw new InvalidArgumentError('expected 0x and 64 hexadecimal digits')
+}
+
+/** Makes the parser of an option that takes several values, out of that of one. */
+export function listOf<T>(parse: (text: string) => T): (text: string, before?: T[]) => T[] {
+  return (text, before = []) => [...before, parse(text)]
+}
+
+/** Numbers of nodes and farms are 32 bits wide on the ledger. */
+const REGISTRY_NUMBER_MAX = 2 ** 32 - 1
+/** Numbers of slots are 16 bits wide on the ledger. */
+const SLOT_NUMBER_MAX = 2 ** 16 - 1
+
+/** Number of a node or a farm. @returns `1..2^32-1`. */
+export function registryNumberArgument(text: string): number {
+  return atMost(REGISTRY_NUMBER_MAX, numberArgument(text))
+}
+
+/** Index of a slot. @returns `0..65535`. */
+export function slotArgument(text: string): number {
+  return atMost(SLOT_NUMBER_MAX, countArgument(text))
+}
+
+function atMost(max: number, value: number): number {
+  if (value <= max) return value
+  throw new InvalidArgumentError(`expected at most ${max}`)
 }

@@ -1,11 +1,12 @@
 /** The whole command line of `varve`, without running it: what `main.ts` runs and what tests look at. */
 import { Command } from 'commander'
+import { EXIT_HELP } from '../../agent/base/exit-codes.ts'
 import { addAccountCommands } from './commands/account.ts'
 import { addAuditCommands } from './commands/audits.ts'
 import { addOrderCommands } from './commands/orders.ts'
 import { addRegistryCommands } from './commands/registry.ts'
 import { addVoteCommands } from './commands/votes.ts'
-import { EXIT_TEXT } from './errors.ts'
+import { settingArgument } from './settings.ts'
 
 const AFTER = `
 Examples:
@@ -19,9 +20,7 @@ Examples:
 Environment: VARVE_LEDGER, VARVE_GRID, VARVE_KEYSTORE, VARVE_PASSWORD_FILE, VARVE_CONFIG; for machines without a
 keystore VARVE_PRIVATE_KEY, and VARVE_PASSWORD to open one. Options win over the environment, it over the file.
 
-Exit codes:
-${EXIT_TEXT.map(([code, means]) => `  ${String(code).padStart(2)}  ${means}`).join('\n')}
-`
+${EXIT_HELP}`
 
 /**
  * Builds the command line.
@@ -32,12 +31,16 @@ export function varveProgram(version: string): Command {
   const program = new Command('varve')
     .description('Orders, farms and votes on a grid that keeps blockchain history off the node.')
     .version(version)
-    .option('--ledger <url>', 'RPC of the ledger')
-    .option('--grid <address>', 'address of the grid on it')
-    .option('--keystore <file>', 'encrypted key that signs')
-    .option('--password-file <file>', 'file with its password, readable by you only')
+    .option('--ledger <url>', 'RPC of the ledger', settingArgument('ledger'))
+    .option('--grid <address>', 'address of the grid on it', settingArgument('grid'))
+    .option('--keystore <file>', 'encrypted key that signs', settingArgument('keystore'))
+    .option(
+      '--password-file <file>',
+      'file with its password, readable by you only',
+      settingArgument('passwordFile'),
+    )
     .option('--config <file>', 'configuration file (default: ~/.config/varve/config.json)')
-    .option('--json', 'print one JSON document')
+    .option('--json', 'print one JSON document and nothing else, failures too; ask nothing')
     .option('-q, --quiet', 'no lines about what is going on')
     .addHelpText('after', AFTER)
     .showHelpAfterError('(add --help for help)')

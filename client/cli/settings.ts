@@ -5,7 +5,9 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { InvalidArgumentError } from 'commander'
 import { z } from 'zod'
+import { accountProblem } from '../../agent/base/checksummed-account.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 
 /** Names of settings; the environment has them as `VARVE_LEDGER`, `VARVE_PASSWORD_FILE` and so on. */
@@ -103,9 +105,11 @@ function readConfig(path: string): z.infer<typeof FILE> {
  * @param path - The file; made if missing.
  * @param name - Which setting.
  * @param value - Its value; undefined removes it.
- * @throws NodeError `CONFIG_INVALID` if the file is there but not readable.
+ * @throws NodeError `SETTING_INVALID`; `CONFIG_INVALID` if the file is there but not readable.
  */
 export function writeSetting(path: string, name: SettingName, value: string | undefined): void {
+  const problem = value === undefined ? undefined : settingProblem(name, value)
+  if (problem !== undefined) throw new NodeError('SETTING_INVALID', `"${value}" ${problem}`)
   const file = { ...readConfig(path), [name]: value }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const temporary = `${path}.${process.pid}.tmp`
@@ -114,14 +118,46 @@ export function writeSetting(path: string, name: SettingName, value: string | un
 }
 
 /**
- * A setting that a command cannot do without.
+ * A setting that a command cannot do without, checked.
  *
  * @param settings - What is in force.
  * @param name - Which one.
- * @throws NodeError `SETTING_MISSING`.
+ * @throws NodeError `SETTING_MISSING`, `SETTING_INVALID`.
  */
 export function requiredSetting(settings: Settings, name: SettingName): string {
   const setting = settings.values[name]
-  if (setting !== undefined) return setting.value
-  throw new NodeError('SETTING_MISSING', `no ${kebab(name)} is given`)
+  if (setting === undefined) throw new NodeError('SETTING_MISSING', `no ${kebab(name)} is given`)
+  const problem = settingProblem(name, setting.value)
+  if (problem === undefined) return setting.value
+  throw new NodeError('SETTING_INVALID', `the ${kebab(name)} of ${setting.from} ${problem}`, {
+    details: { setting: name, value: setting.value, from: setting.from },
+  })
+}
+
+/**
+ * Tells what is wrong with the value of a setting.
+ *
+ * @param name - Which one.
+ * @param value - What it is to be.
+ * @returns A sentence without its subject, such as `is no URL`; undefined if nothing is wrong.
+ */
+export function settingProblem(name: SettingName, value: string): string | undefined {
+  if (name === 'grid') return accountProblem(value)
+  if (name !== 'ledger') return value === '' ? 'names no file' : undefined
+  const isHttp = /^https?:$/.test(URL.parse(value)?.protocol ?? '')
+  return isHttp ? undefined : 'is no URL that begins with http:// or https://'
+}
+
+/**
+ * Makes the parser of an option that is a setting.
+ *
+ * @param name - Which one.
+ * @returns Gives the text as it is, or throws commander's `InvalidArgumentError`.
+ */
+export function settingArgument(name: SettingName): (text: string) => string {
+  return (text) => {
+    const problem = settingProblem(name, text)
+    if (problem === undefined) return text
+    throw new InvalidArgumentError(`it ${problem}`)
+  }
 }

@@ -1,5 +1,6 @@
 /** The person at the terminal: questions, passwords that do not show, and lines about what is going on. */
 import { createInterface } from 'node:readline/promises'
+import { printRemark } from '../../agent/adapters/process/standard-streams.ts'
 import { NodeError } from '../../agent/base/errors.ts'
 import type { TransactionProgress } from '../sdk/index.ts'
 
@@ -25,15 +26,18 @@ export interface Terminal {
 /**
  * The terminal of this process.
  *
- * @param options - `isQuiet`: no notes; `isYes`: every question is answered with yes.
+ * @param options - `isQuiet`: no notes; `isYes`: every question is answered with yes; `isAsking`: false where nothing but a
+ *   document may be printed, so that nobody can be asked.
  */
 export function terminal(options: {
   readonly isQuiet: boolean
   readonly isYes: boolean
+  readonly isAsking?: boolean
 }): Terminal {
-  const isInteractive = Boolean(process.stdin.isTTY && process.stderr.isTTY)
+  const isInteractive =
+    options.isAsking !== false && Boolean(process.stdin.isTTY && process.stderr.isTTY)
   const note = (line: string) => {
-    if (!options.isQuiet) process.stderr.write(`${line}\n`)
+    if (!options.isQuiet) printRemark(`${line}\n`)
   }
   return {
     isInteractive,

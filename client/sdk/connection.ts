@@ -2,17 +2,18 @@
 import {
   type BaseContract,
   Contract,
-  FetchRequest,
   type Interface,
   JsonRpcProvider,
   Network,
   type Signer,
 } from 'ethers'
 import { NodeError } from '../../agent/base/errors.ts'
-import { type Account, account } from '../../agent/base/ids.ts'
+import type { Account } from '../../agent/base/ids.ts'
 import { ESCROW_ABI, GRID_ABI, NODES_ABI, ORDERS_ABI, POLICY_ABI } from '../../agent/ledger/abi.ts'
 import { FARMS_ABI, GOVERNOR_ABI, TERMS_ABI, TOKEN_ABI } from './abi.ts'
 import { explainFailure } from './contract-errors.ts'
+import { givenAccount } from './given-account.ts'
+import { ledgerRequest } from './ledger-request.ts'
 import { type Wait, wait } from './node/wait.ts'
 
 /** A ledger that says nothing for this long is not there. */
@@ -79,14 +80,13 @@ const SAME_CONTRACT: Readonly<Partial<Record<ContractName, ContractName>>> = {
  *
  * @param options - Where, and who.
  * @returns The connection; destroy its provider to let the process end at once.
- * @throws NodeError `LEDGER_UNREACHABLE`, `GRID_MISSING`.
+ * @throws NodeError `ARGUMENT_INVALID`, `LEDGER_UNREACHABLE`, `GRID_MISSING`.
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const grid = account(options.address)
+  const grid = givenAccount(options.address)
   // Asked apart, because ethers' provider repeats a first question for ever.
   const chainId = await readChainId(options.url)
-  const request = new FetchRequest(options.url)
-  request.timeout = ANSWER_MS_MAX
+  const request = ledgerRequest(options.url, ANSWER_MS_MAX)
   const provider = new JsonRpcProvider(request, Network.from(chainId), {
     staticNetwork: true,
     polling: true,
@@ -116,8 +116,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 }
 
 async function readChainId(url: string): Promise<number> {
-  const request = new FetchRequest(url)
-  request.timeout = FIRST_ANSWER_MS_MAX
+  const request = ledgerRequest(url, FIRST_ANSWER_MS_MAX)
   request.body = { jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] }
   try {
     const response = await request.send()

@@ -4,7 +4,9 @@
  */
 import { Interface, isError } from 'ethers'
 import { NodeError } from '../../agent/base/errors.ts'
+import { formatBytes } from '../../agent/base/units.ts'
 import { NODE_STATES, ORDER_KINDS, ORDER_STATES, PARAMETERS } from '../../agent/ledger/abi.ts'
+import { formatTokens } from './token-units.ts'
 
 /** Errors that a person can meet, and what can be done then; the others get a general hint. */
 // biome-ignore format: a table to read down
@@ -200,15 +202,48 @@ export function explainRevert(data: string): NodeError | undefined {
       parsed.name.startsWith('Node') && input.name === 'state' ? NODE_STATES : WORDS[input.name]
     return [input.name, words?.[Number(value)] ?? String(value)] as const
   })
-  const said = values.map(([name, value]) => `${name} ${value}`).join(', ')
+  const said = values.map(([name, value]) => {
+    return `${wordsOf(name)} ${valueForPeople(parsed.name, name, value)}`
+  })
+  // The code is shown beside it, so that the error's name would be said twice.
   return new NodeError(
     codeOfName(parsed.name),
-    said === '' ? parsed.name : `${parsed.name}: ${said}`,
+    `refused${said.length ? `: ${said.join(', ')}` : ''}`,
     {
       details: Object.fromEntries(values),
       hint: HINTS.get(parsed.name) ?? GENERAL_HINT,
     },
   )
+}
+
+/** Errors whose values, unless their names say otherwise, are amounts of the token. */
+const OF_TOKENS = /^(Escrow|ERC20Insufficient|ERC20Exceeded|NodeStakeTooLow|TokenSupply)/
+const OF_MOMENTS = /^(silentSince|lastHeartbeat|until|from|deadline|expiry|time)$/
+const DAY_SECONDS = 86_400n
+/** Last moment that a date can show, in seconds since 1970. */
+const MOMENT_MAX = 8_640_000_000_000n
+
+/** `ratePerSecond` to `rate a second`, `freeBytes` to `free`: the value has its unit. */
+function wordsOf(name: string): string {
+  const words = name.replace(/(PerSecond|PerGibSecond|Bytes)$/, '')
+  return words.replace(/([a-z])([A-Z])/g, (_, before, after) => `${before} ${after.toLowerCase()}`)
+}
+
+/** A value of a refusal in units that people count in; the raw one is among the details. */
+function valueForPeople(error: string, name: string, value: string): string {
+  if (!/^\d+$/.test(value)) return value
+  const amount = BigInt(value)
+  if (name.endsWith('Bytes') && amount <= Number.MAX_SAFE_INTEGER) return formatBytes(Number(value))
+  if (/PerSecond$/.test(name) || error === 'OrderReplacementTooDear') {
+    return `${formatTokens(amount * DAY_SECONDS)} a day`
+  }
+  if (error === 'NodePriceAboveCap') return `${formatTokens(amount * DAY_SECONDS)} a GiB and day`
+  if (OF_TOKENS.test(error)) return formatTokens(amount)
+  if (error === 'OrderDurationOutOfRange' || error === 'PolicyPauseTooLong') return `${value} s`
+  if (OF_MOMENTS.test(name) && amount > 0n && amount <= MOMENT_MAX) {
+    return new Date(Number(value) * 1000).toISOString()
+  }
+  return value
 }
 
 /** `OrderRateAboveLimit` to `ORDER_RATE_ABOVE_LIMIT`, `ERC20InvalidSender` to `ERC20_INVALID_SENDER`. */
@@ -230,6 +265,10 @@ export function explainFailure(caught: unknown): NodeError {
     const data = caught.data === '0x' ? null : caught.data
     const said = caught.reason ?? data ?? 'no reason given'
     return new NodeError('CONTRACT_REFUSED', `a contract refused: ${said}`, { cause: caught })
+  }
+  // What ethers says of its own arguments: nobody else was asked.
+  if (isError(caught, 'INVALID_ARGUMENT') || isError(caught, 'NUMERIC_FAULT')) {
+    return new NodeError('ARGUMENT_INVALID', caught.shortMessage, { cause: caught })
   }
   if (isError(caught, 'INSUFFICIENT_FUNDS')) {
     return new NodeError('GAS_MISSING', 'the account cannot pay the gas', { cause: caught })

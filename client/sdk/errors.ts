@@ -4,6 +4,7 @@ import type { ErrorCatalogue } from '../../agent/base/errors.ts'
 export type ClientErrorCode =
   | 'LEDGER_UNREACHABLE'
   | 'LEDGER_REFUSED'
+  | 'ARGUMENT_INVALID'
   | 'GRID_MISSING'
   | 'SIGNER_MISSING'
   | 'GAS_MISSING'
@@ -32,6 +33,10 @@ export const CLIENT_ERRORS: ErrorCatalogue<ClientErrorCode> = {
   LEDGER_REFUSED: {
     means: 'The ledger answered with an error that is not a contract’s.',
     hint: 'The message is the ledger’s own; another RPC may behave better.',
+  },
+  ARGUMENT_INVALID: {
+    means: 'A value cannot be what it is given as: a mistyped account, or a number out of range.',
+    hint: 'Correct the value that the message names; the ledger was not asked.',
   },
   GRID_MISSING: {
     means: 'There is no grid at the address on this ledger.',

@@ -1,11 +1,10 @@
 /** Tokens: balances, deposits with a permit in one transaction, and withdrawals. */
-import { type Contract, formatUnits, parseUnits, Signature, type TypedDataDomain } from 'ethers'
+import { type Contract, Signature, type TypedDataDomain } from 'ethers'
 import { NodeError } from '../../agent/base/errors.ts'
 import { type Connection, reading, view } from './connection.ts'
+import { formatTokens } from './token-units.ts'
 import { type FollowOptions, send, type Transaction } from './transactions.ts'
 
-/** Decimals of the token; fixed by its contract. */
-const DECIMALS = 18
 /** A permit is used at once; an hour covers a slow block. */
 const PERMIT_SECONDS = 3600
 
@@ -140,25 +139,4 @@ export async function transfer(
   const { token: contract } = connection.contracts
   const what = `transfer ${formatTokens(amount)}`
   return await send(connection, { what, contract, name: 'transfer', args: [to, amount] }, options)
-}
-
-/**
- * Writes an amount for people.
- *
- * @param amount - Smallest units.
- * @returns `1.5 VARVE`.
- */
-export function formatTokens(amount: bigint): string {
-  return `${formatUnits(amount, DECIMALS).replace(/\.0$/, '')} VARVE`
-}
-
-/**
- * Reads an amount as people write it.
- *
- * @param text - Tokens, with up to 18 decimals: `1.5`.
- * @returns Smallest units, or undefined if `text` is no amount.
- */
-export function parseTokens(text: string): bigint | undefined {
-  if (!/^\d+(\.\d{1,18})?$/.test(text.trim())) return undefined
-  return parseUnits(text.trim(), DECIMALS)
 }

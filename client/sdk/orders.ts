@@ -6,19 +6,21 @@
 import type { Contract } from 'ethers'
 import { fromHex } from '../../agent/base/bytes.ts'
 import { isNodeError, NodeError } from '../../agent/base/errors.ts'
-import { account, type OrderId, orderId } from '../../agent/base/ids.ts'
+import { type OrderId, orderId } from '../../agent/base/ids.ts'
 import { seal } from '../../agent/base/sealing.ts'
 import { slotRate } from '../../agent/base/slot-rate.ts'
 import { GIB } from '../../agent/base/units.ts'
 import { volumeKeyCommitment, volumeKeyContext } from '../../agent/base/volume-keys.ts'
 import { ORDER_KINDS } from '../../agent/ledger/abi.ts'
 import { type Connection, view } from './connection.ts'
-import { deposit, formatTokens, readBalance } from './money.ts'
+import { givenAccount } from './given-account.ts'
+import { deposit, readBalance } from './money.ts'
 import { type GridNode, readNodes } from './nodes.ts'
 import { readOrders } from './order-status.ts'
 import { type PlacedSlot, placeSlots, placeStore } from './place-slots.ts'
 import { readParameter, readPolicy } from './policy.ts'
 import { encodeSpec, type Spec } from './specs.ts'
+import { formatTokens } from './token-units.ts'
 import { type FollowOptions, findEvent, send, type Transaction } from './transactions.ts'
 import { deriveKeyRoot, findVolumeKey, volumeKey } from './volume-key.ts'
 
@@ -112,8 +114,8 @@ export async function quoteStore(connection: Connection, request: StoreRequest):
     kind: 'store',
     mode: request.mode ?? 'user',
     worm: request.worm ?? false,
-    writers: (request.writers ?? [tenant]).map(account),
-    readers: (request.readers ?? []).map(account),
+    writers: (request.writers ?? [tenant]).map(givenAccount),
+    readers: (request.readers ?? []).map(givenAccount),
   }
   const { node, sizeBytes } = request
   const slots = [

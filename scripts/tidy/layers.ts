@@ -33,6 +33,7 @@ const LAYERS: readonly [prefix: string, layer: Layer][] = [
       code: [
         ...[BASE, 'client/', 'agent/ledger/abi.ts', 'agent/adapters/socket/'],
         'agent/adapters/kernel/file-lock.ts',
+        'agent/adapters/process/standard-streams.ts',
       ],
       types: ['agent/'],
     },

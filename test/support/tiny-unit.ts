@@ -3,7 +3,7 @@
  *
  * Started like `agent/main.ts unit <kind> --data DIR --name NAME`. What it is told goes to `DIR/<name>.told`; the file
  * `DIR/<name>.do`, if there, says how it misbehaves: `die` at start, `deaf` to status, `refuse` its configuration, `open` its
- * disk for as long as the file says so.
+ * disk for as long as the file says so, be `ill` although it runs.
  */
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
@@ -35,6 +35,8 @@ const server = await serveControl<unknown>({
     },
     async status() {
       if (act() === 'deaf') await sleep(60_000, undefined, { ref: false })
+      if (act() === 'ill')
+        return { problem: { code: 'STORE_FULL', message: 'no room', hint: 'Go.' } }
       return { fine: true }
     },
     stop: () => tell('stop'),

@@ -3,7 +3,7 @@
  * not there, and takes over what the ledger changes while it runs.
  */
 import { controlSocket } from '../../adapters/process/run-sockets.ts'
-import { codeOf, describeError, NodeError } from '../../base/errors.ts'
+import { codeOf, describeMessage, NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import type { MountUnitConfig } from '../../state/unit-config.ts'
 import { serveControl } from '../control.ts'
@@ -139,7 +139,7 @@ export class MountKeeper {
         )
       } catch (caught) {
         if (this.#stop.signal.aborted) return undefined
-        this.#problem = { code: codeOf(caught), message: describeError(caught) }
+        this.#problem = { code: codeOf(caught), message: describeMessage(caught) }
         log.warn({ err: caught }, 'the volume cannot be mounted yet')
         const hintMs = caught instanceof NodeError ? caught.retryAfterMs : undefined
         await this.#outside.clock

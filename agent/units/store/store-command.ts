@@ -7,7 +7,7 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { TRANSPORT_CHOICES, type TransportChoice } from '../../adapters/socket/open-transport.ts'
-import { describeError, NodeError } from '../../base/errors.ts'
+import { NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import { parseBytes } from '../../base/units.ts'
 import {
@@ -100,6 +100,7 @@ interface ServeOptions {
  * @param out - Where lines for people go.
  * @param log - Where the log goes.
  * @returns The exit code, once all is done.
+ * @throws NodeError `STORE_USAGE`, `DISK_*`, `LOG_*`.
  * @example
  * process.exitCode = await runStoreCommand(process.argv.slice(3), console.log, log)
  */
@@ -108,21 +109,16 @@ export async function runStoreCommand(
   out: (line: string) => void,
   log: Log,
 ): Promise<number> {
-  try {
-    const [tool, ...rest] = argv
-    if (tool !== undefined && Object.hasOwn(STORE_TOOLS, tool)) {
-      return await runStoreTool(tool, rest, out, log)
-    }
-    const options = parseServe(argv)
-    if (!options) {
-      out(USAGE)
-      return 0
-    }
-    return await serve(options, out, log)
-  } catch (caught) {
-    out(describeError(caught))
-    return 1
+  const [tool, ...rest] = argv
+  if (tool !== undefined && Object.hasOwn(STORE_TOOLS, tool)) {
+    return await runStoreTool(tool, rest, out, log)
   }
+  const options = parseServe(argv)
+  if (!options) {
+    out(USAGE)
+    return 0
+  }
+  return await serve(options, out, log)
 }
 
 async function serve(
@@ -131,8 +127,13 @@ async function serve(
   log: Log,
 ): Promise<number> {
   const running = await startStandAlone({ ...options, log })
-  for (const line of running.access) out(line)
-  for (const line of running.listening) out(`listening on ${line}`)
+  try {
+    for (const line of running.access) out(line)
+    for (const line of running.listening) out(`listening on ${line}`)
+  } catch (err) {
+    // A store serves whether or not somebody can read where.
+    log.warn({ err }, 'where the store listens could not be printed')
+  }
   process.once('SIGTERM', () => void running.stop())
   process.once('SIGINT', () => void running.stop())
   await running.closed

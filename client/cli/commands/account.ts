@@ -69,8 +69,8 @@ function addBalance(program: Command): void {
     .addHelpText('after', '\nExamples:\n  $ varve balance\n  $ varve balance 0xf39F...2266')
     .action(async (account: string | undefined, _, command: Command) => {
       const context = contextOf(command)
-      const run = account === undefined ? context.signing : context.reading
-      const balance = await run((grid) => grid.balance(account))
+      const whose = account ?? context.ownAccount()
+      const balance = await context.reading((grid) => grid.balance(whose))
       const nobody = balance.delegate === ZeroAddress
       const text = facts([
         ['account', balance.account],
@@ -145,7 +145,8 @@ function addConfig(program: Command): void {
     .action((name: SettingName, value: string | undefined, _, command: Command) => {
       const { settings, print } = contextOf(command)
       writeSetting(settings.configFile, name, value)
-      print(`${name} is written to ${settings.configFile}`, {
+      const done = value === undefined ? 'removed from' : 'written to'
+      print(`${name} is ${done} ${settings.configFile}`, {
         name,
         value,
         file: settings.configFile,

@@ -1,5 +1,6 @@
 /** `varve order ...` and what happens to orders afterwards. */
 import { type Command, Option } from 'commander'
+import { EXIT } from '../../../agent/base/exit-codes.ts'
 import { formatBytes } from '../../../agent/base/units.ts'
 import {
   formatTokens,
@@ -15,9 +16,12 @@ import {
   accountArgument,
   countArgument,
   durationArgument,
+  listOf,
   numberArgument,
+  registryNumberArgument,
   shardsArgument,
   sizeArgument,
+  slotArgument,
 } from '../parse.ts'
 import { changing } from './changing.ts'
 
@@ -29,7 +33,7 @@ interface OrderOptions extends ChangeOptions {
 interface StoreOptions extends OrderOptions {
   readonly size: number
   readonly node?: number
-  readonly mode: string
+  readonly mode: 'user' | 'seq'
   readonly worm?: boolean
   readonly writers?: string[]
   readonly readers?: string[]
@@ -41,7 +45,7 @@ interface VolumeOptions extends OrderOptions {
   readonly meta?: number
   readonly fewMetadata?: boolean
   readonly sameFarm?: boolean
-  readonly avoid?: string[]
+  readonly avoid?: number[]
 }
 
 interface MountOptions extends OrderOptions {
@@ -76,11 +80,19 @@ function addStore(order: Command): void {
   ordering(order.command('store'))
     .description('order one append-only namespace on one node')
     .requiredOption('--size <size>', 'bytes on disk, such as 10GiB', sizeArgument)
-    .option('--node <number>', 'node; chosen if left out', numberArgument)
-    .option('--mode <user|seq>', 'keys chosen by the writer, or in sequence', 'user')
+    .option('--node <number>', 'node; chosen if left out', registryNumberArgument)
+    .addOption(
+      new Option('--mode <mode>', 'keys chosen by the writer, or in sequence')
+        .choices(['user', 'seq'])
+        .default('user'),
+    )
     .option('--worm', 'write once: nothing is ever deleted or changed')
-    .option('--writers <accounts...>', 'who reads and writes (default: you)')
-    .option('--readers <accounts...>', 'who only reads')
+    .option(
+      '--writers <accounts...>',
+      'who reads and writes (default: you)',
+      listOf(accountArgument),
+    )
+    .option('--readers <accounts...>', 'who only reads', listOf(accountArgument))
     .addHelpText(
       'after',
       '\nExamples:\n  $ varve order store --size 10GiB --time 30d\n  $ varve order store --size 1GiB --time 1w --mode seq --worm --node 3 --yes',
@@ -88,12 +100,10 @@ function addStore(order: Command): void {
     .action(async (_, command: Command) => {
       const context = contextOf<StoreOptions>(command)
       const { size, node, mode, worm, time } = context.options
-      if (mode !== 'user' && mode !== 'seq') command.error('error: --mode is user or seq')
-      const writers = context.options.writers?.map(accountArgument)
-      const readers = context.options.readers?.map(accountArgument)
+      const { writers, readers } = context.options
       await placing(context, (grid) =>
         grid.quoteStore({
-          ...{ sizeBytes: size, seconds: time, node, mode: mode === 'seq' ? 'seq' : 'user' },
+          ...{ sizeBytes: size, seconds: time, node, mode },
           ...{ worm, writers, readers },
         }),
       )
@@ -115,6 +125,7 @@ function addVolume(order: Command): void {
     .option(
       '--avoid <nodes...>',
       'nodes that must not be chosen, such as the one that will mount it',
+      listOf(registryNumberArgument),
     )
     .addHelpText(
       'after',
@@ -122,8 +133,7 @@ function addVolume(order: Command): void {
     )
     .action(async (_, command: Command) => {
       const context = contextOf<VolumeOptions>(command)
-      const { size, shards, meta, fewMetadata, sameFarm, time } = context.options
-      const avoid = context.options.avoid?.map(numberArgument)
+      const { size, shards, meta, fewMetadata, sameFarm, avoid, time } = context.options
       await placing(context, (grid) =>
         grid.quoteVolume({
           ...{ sizeBytes: size, seconds: time, ...shards },
@@ -142,7 +152,7 @@ function addMount(order: Command): void {
   ordering(order.command('mount'))
     .description('show a volume of yours as a directory of a node')
     .requiredOption('--volume <number>', 'order of the volume', numberArgument)
-    .requiredOption('--node <number>', 'node that shows it', numberArgument)
+    .requiredOption('--node <number>', 'node that shows it', registryNumberArgument)
     .requiredOption('--name <path>', 'path below the node’s mount root, such as geth/ancient')
     .option('--read-only', 'only read; any number of nodes may')
     .option('--cache <size>', 'local cache and journal on the node (default: 1GiB)', sizeArgument)
@@ -220,8 +230,8 @@ function addOrders(program: Command): void {
     .action(async (_, command: Command) => {
       const context = contextOf<ChangeOptions & { account?: string }>(command)
       const { account } = context.options
-      const run = account === undefined ? context.signing : context.reading
-      const orders = await run((grid) => grid.orders(account))
+      const whose = account ?? context.ownAccount()
+      const orders = await context.reading((grid) => grid.orders(whose))
       context.print(orderTable(orders), orders)
     })
 }
@@ -257,6 +267,7 @@ function addStatus(program: Command): void {
       const agent = socket === undefined ? undefined : await readAgentView(socket, id)
       const text = [orderText(order), slotTable(order), ...(agent ? [agentText(agent)] : [])]
       context.print(text.join('\n\n'), agent === undefined ? order : { ...order, agent })
+      if (agent !== undefined && agent.problems.length > 0) process.exitCode = EXIT.ill
     })
 }
 
@@ -304,6 +315,7 @@ function agentText(agent: AgentView): string {
     ...agent.mounts.map((one) => line('mount', one)),
     ...agent.slots.map((one) => line(`slot ${one['slot'] ?? ''}`, one)),
     ...agent.repairs.map((one) => line('repair', one)),
+    ...agent.problems.map((one) => line(`problem of ${one['about'] ?? 'the node'}`, one)),
   ]
   const nothing = [['order', 'not on this node']] as const
   return facts([
@@ -370,8 +382,8 @@ function addReplace(program: Command): void {
   changing(program.command('replace'))
     .description('move a slot of an order to another node')
     .argument('<order>', 'number of the order', numberArgument)
-    .argument('<slot>', 'index of the slot, from 0', countArgument)
-    .argument('<node>', 'where it goes', numberArgument)
+    .argument('<slot>', 'index of the slot, from 0', slotArgument)
+    .argument('<node>', 'where it goes', registryNumberArgument)
     .addHelpText('after', '\nExample:\n  $ varve replace 7 2 12')
     .action(async (order: number, slot: number, node: number, _, command: Command) => {
       const context = contextOf<ChangeOptions>(command)

@@ -1,11 +1,17 @@
 /** `varve nodes`, `varve farms` and `varve farm ...`: who offers space, and what a farmer does. */
-import type { Command } from 'commander'
-import { parseEther } from 'ethers'
+import { type Command, Option } from 'commander'
+import { formatEther } from 'ethers'
 import { formatBytes } from '../../../agent/base/units.ts'
-import { formatTokens, type GridFarm, type GridNode, parseTokens } from '../../sdk/index.ts'
+import { formatTokens, type GridFarm, type GridNode } from '../../sdk/index.ts'
 import { type ChangeOptions, contextOf } from '../context.ts'
 import { duration, moment, table } from '../output.ts'
-import { accountArgument, amountArgument, numberArgument, sizeArgument } from '../parse.ts'
+import {
+  accountArgument,
+  amountArgument,
+  coinsArgument,
+  registryNumberArgument,
+  sizeArgument,
+} from '../parse.ts'
 import { changing } from './changing.ts'
 
 /** Coins that a node gets along for its first transactions: its registration and some thousand heartbeats. */
@@ -90,13 +96,13 @@ function addCreate(farm: Command): void {
 interface SponsorOptions extends ChangeOptions {
   readonly capacity?: number
   readonly stake?: bigint
-  readonly gas: string
+  readonly gas: bigint
 }
 
 function addSponsor(farm: Command): void {
   changing(farm.command('sponsor'))
     .description('vouch for a node before it registers: pay its stake and its first gas')
-    .argument('<farm>', 'number of your farm', numberArgument)
+    .argument('<farm>', 'number of your farm', registryNumberArgument)
     .argument(
       '<account>',
       'account of the node, as its agent prints at first start',
@@ -104,20 +110,22 @@ function addSponsor(farm: Command): void {
     )
     .option('--capacity <size>', 'space that the node will offer; gives the stake', sizeArgument)
     .option('--stake <tokens>', 'stake, instead of computing it', amountArgument)
-    .option('--gas <coins>', 'coins to send along for gas', GAS_ETHER)
+    .addOption(
+      new Option('--gas <coins>', 'coins to send along for gas')
+        .argParser(coinsArgument)
+        .default(coinsArgument(GAS_ETHER), GAS_ETHER),
+    )
     .addHelpText('after', '\nExample:\n  $ varve farm sponsor 3 0x5FbD...aa3 --capacity 2TiB --yes')
     .action(async (number: number, account: string, _, command: Command) => {
       const context = contextOf<SponsorOptions>(command)
-      const { capacity, stake: given, gas } = context.options
+      const { capacity, stake: given, gas: gasWei } = context.options
+      if (capacity === undefined && given === undefined)
+        command.error('error: give --capacity or --stake')
       await context.signing(async (grid) => {
-        if (capacity === undefined && given === undefined)
-          command.error('error: give --capacity or --stake')
-        const gasWei =
-          parseTokens(gas) === undefined
-            ? command.error('error: --gas is no amount')
-            : parseEther(gas)
         const stake = given ?? (await grid.stakeFor(capacity ?? 0))
-        await context.terminal.confirm(`Stake ${formatTokens(stake)} and send ${gas} for gas?`)
+        await context.terminal.confirm(
+          `Stake ${formatTokens(stake)} and send ${formatEther(gasWei)} coins for gas?`,
+        )
         const sent = await grid.sponsor({ farm: number, account, stake, gasWei }, context.follow)
         const value = { farm: number, account, stake, gasWei, hash: sent.hash }
         context.print(`farm ${number} sponsors ${account} with ${formatTokens(stake)}`, value)
@@ -128,7 +136,7 @@ function addSponsor(farm: Command): void {
 function addDrain(farm: Command): void {
   changing(farm.command('drain'))
     .description('close a node of yours to new orders, or open it again')
-    .argument('<node>', 'number of the node', numberArgument)
+    .argument('<node>', 'number of the node', registryNumberArgument)
     .option('--open', 'open it again')
     .addHelpText('after', '\nExamples:\n  $ varve farm drain 12\n  $ varve farm drain 12 --open')
     .action(async (node: number, _, command: Command) => {

@@ -1,6 +1,5 @@
 /** `varve policy` and the commands of voters. */
 import { Argument, type Command } from 'commander'
-import { NodeError } from '../../../agent/base/errors.ts'
 import {
   formatTokens,
   type GridPolicy,
@@ -14,7 +13,7 @@ import {
 } from '../../sdk/index.ts'
 import { type ChangeOptions, contextOf } from '../context.ts'
 import { facts, moment, table } from '../output.ts'
-import { accountArgument, countArgument, proposalArgument } from '../parse.ts'
+import { accountArgument, countArgument, digestArgument, proposalArgument } from '../parse.ts'
 import { changing } from './changing.ts'
 
 /** Adds the commands. */
@@ -94,27 +93,21 @@ function addPropose(program: Command): void {
     })
   proposing(propose.command('release'))
     .description('propose that agents may run a release')
-    .argument('<digest>', 'SHA-256 of the image: 0x and 64 hexadecimal digits')
+    .argument('<digest>', 'SHA-256 of the image: 0x and 64 hexadecimal digits', digestArgument)
     .argument('<version>', 'its name for people')
     .option('--activates-at <second>', 'second since 1970 from which it may run', countArgument, 0)
     .addHelpText('after', '\nExample:\n  $ varve propose release 0x3b1f...09 1.4.0')
-    .action(async (digest: string, version: string, _, command: Command) => {
+    .action(async (imageDigest: string, version: string, _, command: Command) => {
       const activatesAt = command.opts<ProposeOptions>().activatesAt ?? 0
-      const imageDigest = digestArgument(digest)
       await runPropose(command, { kind: 'approve-release', imageDigest, version, activatesAt })
     })
   proposing(propose.command('revoke'))
     .description('propose that agents must no longer run a release')
-    .argument('<digest>', 'SHA-256 of the image')
+    .argument('<digest>', 'SHA-256 of the image', digestArgument)
     .addHelpText('after', '\nExample:\n  $ varve propose revoke 0x3b1f...09')
-    .action(async (digest: string, _, command: Command) => {
-      await runPropose(command, { kind: 'revoke-release', imageDigest: digestArgument(digest) })
+    .action(async (imageDigest: string, _, command: Command) => {
+      await runPropose(command, { kind: 'revoke-release', imageDigest })
     })
-}
-
-function digestArgument(text: string): string {
-  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return text
-  throw new NodeError('USAGE_INVALID', 'an image digest is 0x and 64 hexadecimal digits')
 }
 
 async function runPropose(command: Command, action: ProposedAction): Promise<void> {

@@ -113,6 +113,21 @@ describe('Supervisor', () => {
     assert.equal(starts(), 1)
   })
 
+  it('takes a unit that says that it cannot do its work for failed, and for well once it can', async () => {
+    const supervisor = supervise()
+    supervisor.want('store', wanted({}))
+    await until('the unit is up', isUp(supervisor))
+    misbehave('ill')
+    await until('the failure', () => status(supervisor)?.state === 'failed')
+    const said = { code: 'STORE_FULL', message: 'no room', hint: 'Go.' }
+    assert.deepInclude(status(supervisor), said)
+    misbehave('')
+    await until('the unit is well', () => status(supervisor)?.state === 'running')
+    assert.isUndefined(status(supervisor)?.code)
+    assert.isUndefined(status(supervisor)?.hint)
+    assert.equal(starts(), 1, 'it was never ended')
+  })
+
   it('lets a unit open its disk for as long as that takes, and configures it then', async () => {
     misbehave('open')
     const supervisor = supervise()

@@ -14,7 +14,8 @@ import { assert } from 'chai'
 import { type Command, InvalidArgumentError } from 'commander'
 import { Wallet } from 'ethers'
 import { codeOf } from '../../../agent/base/errors.ts'
-import { CLI_ERRORS, EXIT, exitCodeOf } from '../../../client/cli/errors.ts'
+import { EXIT, exitCodeOf } from '../../../agent/base/exit-codes.ts'
+import { CLI_ERRORS } from '../../../client/cli/errors.ts'
 import { makeKeystore, openWallet, showKeystore } from '../../../client/cli/keystore.ts'
 import { duration, facts, json, moment, table } from '../../../client/cli/output.ts'
 import {
@@ -154,8 +155,9 @@ describe('settings and keystores', () => {
 
   it('come from options, else the environment, else the file, and say so', () => {
     const file = path('config.json')
-    for (const name of ['ledger', 'grid', 'passwordFile'] as const)
-      writeSetting(file, name, `file-${name}`)
+    writeSetting(file, 'ledger', 'http://file')
+    writeSetting(file, 'grid', `0x${'11'.repeat(20)}`)
+    writeSetting(file, 'passwordFile', 'file-passwordFile')
     const environment = { VARVE_CONFIG: file, VARVE_GRID: 'env-grid', VARVE_LEDGER: 'env-ledger' }
     const { values } = resolveSettings({ ledger: 'option-ledger' }, environment)
     assert.deepInclude(values, {

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert } from 'chai'
-import { AbiCoder, Interface, makeError } from 'ethers'
+import { AbiCoder, getAddress, Interface, makeError } from 'ethers'
 import { codeOf, NodeError } from '../../../agent/base/errors.ts'
 import { FARMS_ABI, GOVERNOR_ABI, TERMS_ABI, TOKEN_ABI } from '../../../client/sdk/abi.ts'
 import {
@@ -73,22 +73,52 @@ describe('contract errors', () => {
       'error NodeClosed(uint32 node, uint8 state)',
       'error OrderWrongState(uint64 order, uint8 state)',
       'error OrderKindNotAllowed(uint8 kind)',
+      'error NodeFull(uint32 node, uint256 askedBytes, uint256 freeBytes)',
+      'error OrderRateAboveLimit(uint256 ratePerSecond, uint256 maxRatePerSecond)',
+      'error NodeNotAlive(uint32 node, uint64 lastHeartbeat)',
       'error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)',
     ])
     const cases: [name: string, args: unknown[], said: string][] = [
-      ['NodeClosed', [3, 3], 'NODE_CLOSED: NodeClosed: node 3, state draining'],
-      ['OrderWrongState', [3, 3], 'ORDER_WRONG_STATE: OrderWrongState: order 3, state ended'],
-      ['OrderKindNotAllowed', [5], 'ORDER_KIND_NOT_ALLOWED: OrderKindNotAllowed: kind machine'],
+      ['NodeClosed', [3, 3], 'NODE_CLOSED: refused: node 3, state draining'],
+      ['OrderWrongState', [3, 3], 'ORDER_WRONG_STATE: refused: order 3, state ended'],
+      ['OrderKindNotAllowed', [5], 'ORDER_KIND_NOT_ALLOWED: refused: kind machine'],
+      ['NodeFull', [3, 2n ** 30n, 0n], 'NODE_FULL: refused: node 3, asked 1.00 GiB, free 0 B'],
+      [
+        'OrderRateAboveLimit',
+        [10n ** 18n, 5n * 10n ** 17n],
+        'ORDER_RATE_ABOVE_LIMIT: refused: rate 86400 VARVE a day, max rate 43200 VARVE a day',
+      ],
+      [
+        'NodeNotAlive',
+        [3, 1_700_000_000],
+        'NODE_NOT_ALIVE: refused: node 3, last heartbeat 2023-11-14T22:13:20.000Z',
+      ],
       [
         'ERC20InsufficientBalance',
-        [`0x${'00'.repeat(20)}`, 1, 2],
-        `ERC20_INSUFFICIENT_BALANCE: ERC20InsufficientBalance: sender 0x${'00'.repeat(20)}, balance 1, needed 2`,
+        [`0x${'00'.repeat(20)}`, 10n ** 18n, 25n * 10n ** 17n],
+        `ERC20_INSUFFICIENT_BALANCE: refused: sender 0x${'00'.repeat(20)}, balance 1 VARVE, needed 2.5 VARVE`,
       ],
     ]
     for (const [name, args, said] of cases) {
       const failure = explainRevert(iface.encodeErrorResult(name, args))
       assert.equal(`${failure?.code}: ${failure?.message}`, said)
       assert.isString(failure?.hint)
+    }
+    const full = explainRevert(iface.encodeErrorResult('NodeFull', [3, 2n ** 30n, 0n]))
+    assert.equal(full?.details['askedBytes'], String(2 ** 30), 'raw values are among the details')
+  })
+
+  it('are wrong usage where ethers refuses an argument without asking the ledger', () => {
+    for (const encode of [
+      () => getAddress('0x69923A0C30e1fe8a35fd8db446e8214663c4c926'),
+      () => new Interface(['function f(uint32)']).encodeFunctionData('f', [2n ** 40n]),
+    ]) {
+      try {
+        encode()
+        assert.fail('refused')
+      } catch (caught) {
+        assert.equal(explainFailure(caught).code, 'ARGUMENT_INVALID')
+      }
     }
   })
 

@@ -1,5 +1,7 @@
 /** The command line of the stand-alone store, as far as it refuses. */
 import { expect } from 'chai'
+import { describeError } from '../../../agent/base/errors.ts'
+import { EXIT, exitCodeOf } from '../../../agent/base/exit-codes.ts'
 import { runStoreCommand } from '../../../agent/units/store/store-command.ts'
 import { silentLog } from '../../support/log-store.ts'
 
@@ -16,13 +18,17 @@ describe('varve-agent store', () => {
     [/Unexpected argument 'serve'/, 'serve'],
   ]
   for (const [says, ...argv] of refused) {
-    it(`refuses "${argv.join(' ')}" in one line with a code`, async () => {
+    it(`refuses "${argv.join(' ')}" with a code that ends the program as wrong usage`, async () => {
       const lines: string[] = []
-      const exitCode = await runStoreCommand(argv, (line) => lines.push(line), silentLog)
-      expect(exitCode).to.equal(1)
-      expect(lines).to.have.length(1)
-      expect(lines[0]).to.match(/^STORE_USAGE: .*; see --help$/)
-      expect(lines[0]).to.match(says)
+      const caught: unknown = await runStoreCommand(
+        argv,
+        (line) => lines.push(line),
+        silentLog,
+      ).catch((refusal: unknown) => refusal)
+      expect(lines).to.deep.equal([])
+      expect(describeError(caught)).to.match(/^STORE_USAGE: .*; see --help$/)
+      expect(describeError(caught)).to.match(says)
+      expect(exitCodeOf('STORE_USAGE')).to.equal(EXIT.usage)
     })
   }
 })
