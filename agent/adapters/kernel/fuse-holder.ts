@@ -20,7 +20,7 @@ import {
 /** How long programs wait for the next unit: a few starts with back-off; then an error is kinder than silence. */
 export const HOLD_MS = 60 * SECOND_MS
 /** A holder answers at once or is gone. */
-const ANSWER_MS_MAX = 2 * SECOND_MS
+const ANSWER_MS_MAX = 10 * SECOND_MS
 
 /** What a holder holds. */
 export interface Held {
@@ -41,7 +41,7 @@ export interface Taken<State> {
 type Request = { readonly do: 'put'; readonly state: object } | { readonly do: 'take' | 'drop' }
 
 /**
- * Runs a holder until it is told to let go, or nobody serves for too long. Blocks its process.
+ * Runs a holder until its unit took the mount away and ended, or nobody serves for too long. Blocks its process.
  *
  * @param socketPath - Where units ask; a dead socket there is replaced.
  * @param holdMs - See {@link HOLD_MS}.
@@ -55,47 +55,58 @@ export function runFuseHolder(socketPath: string, holdMs = HOLD_MS): void {
   let connections: number[] = []
   let held: Held | undefined
   let owner: number | undefined
+  let wasPut = false
   let ownerlessAt = performance.now()
 
-  const serve = (connection: number): boolean => {
+  const letGo = (): void => {
+    for (const fd of held?.descriptors ?? []) closeSync(fd)
+    held = undefined
+  }
+  const serve = (connection: number): void => {
     const message = receiveDescriptors(connection)
     if (!message) {
       connections = connections.filter((other) => other !== connection)
       closeSync(connection)
-      if (owner === connection) {
-        owner = undefined
-        ownerlessAt = performance.now()
-      }
-      return true
+      if (owner === connection) owner = undefined
+      ownerlessAt = performance.now()
+      return
     }
     const request = JSON.parse(message.bytes.toString()) as Request
     const answer = (body: object, descriptors: readonly number[] = []) =>
       sendDescriptors(connection, { bytes: Buffer.from(JSON.stringify(body)), descriptors })
     if (request.do === 'put') {
-      for (const fd of held?.descriptors ?? []) closeSync(fd)
+      letGo()
       held = { state: request.state, descriptors: message.descriptors }
       owner = connection
+      wasPut = true
       answer({})
     } else if (request.do === 'take') {
       const gapMs = owner === undefined ? performance.now() - ownerlessAt : 0
       answer(held ? { state: held.state, gapMs } : {}, held?.descriptors)
     } else {
+      letGo()
       answer({})
-      return false
     }
-    return true
   }
+  /** Nobody serves what is held; or nothing is held and no unit is there that might. */
+  const isIdle = (): boolean => (held ? owner === undefined : connections.length === 0)
 
   for (;;) {
-    const leftMs = owner === undefined ? holdMs - (performance.now() - ownerlessAt) : -1
-    if (owner === undefined && leftMs <= 0) break
+    const leftMs = isIdle() ? Math.max(0, holdMs - (performance.now() - ownerlessAt)) : -1
+    if (leftMs === 0) {
+      letGo()
+      if (connections.length === 0) break
+      continue
+    }
     const ready = readable([listener, ...connections], leftMs)
     if (ready.includes(listener)) {
       const connection = acceptForDescriptors(listener)
       if (connection !== undefined) connections.push(connection)
     }
-    const isOver = ready.some((fd) => fd !== listener && !serve(fd))
-    if (isOver) break
+    const hadConnections = connections.length > 0
+    for (const fd of ready) if (fd !== listener) serve(fd)
+    // The unit took its mount away and ended.
+    if (hadConnections && connections.length === 0 && !held && wasPut) break
   }
   rmSync(socketPath, { force: true })
 }
@@ -130,10 +141,9 @@ export class FuseHolderClient {
     return this.#ask({ do: 'put', state }, descriptors) !== undefined
   }
 
-  /** Has the holder let go and end. */
+  /** Has the holder let go. It ends when this process does. */
   drop(): void {
     this.#ask({ do: 'drop' }, [])
-    this.#close()
   }
 
   #ask(
@@ -150,11 +160,12 @@ export class FuseHolderClient {
     if (answer) {
       return { body: JSON.parse(answer.bytes.toString()), descriptors: answer.descriptors }
     }
-    this.#close()
+    this.close()
     return undefined
   }
 
-  #close(): void {
+  /** Ends the connection, as the death of this process would. */
+  close(): void {
     if (this.#connection !== undefined) closeSync(this.#connection)
     this.#connection = undefined
   }

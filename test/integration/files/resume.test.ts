@@ -85,7 +85,9 @@ describe('A mount whose process is killed', function () {
   /** The holder has what this server mounted. */
   async function isHeld(): Promise<void> {
     await until(() => {
-      const taken = new FuseHolderClient(holderSocket(dataDir, 'mount-7')).take()
+      const client = new FuseHolderClient(holderSocket(dataDir, 'mount-7'))
+      const taken = client.take()
+      client.close()
       for (const fd of taken?.descriptors ?? []) closeSync(fd)
       return taken !== undefined
     })
@@ -152,6 +154,13 @@ describe('A mount whose process is killed', function () {
     const found = await serve()
     assert.isUndefined(found.gapMs)
     assert.equal(await files.readFile(join(point, 'a'), 'utf8'), 'kept')
+    await isHeld()
+    await kill()
+    assert.isAbove(
+      (await serve()).gapMs ?? Number.NaN,
+      0,
+      'the new mount is held as the old one was',
+    )
   })
 })
 
