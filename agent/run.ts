@@ -14,6 +14,7 @@ import type { AgentConfig } from './config/config.ts'
 import { AGENT_ERRORS } from './error-hints.ts'
 import { encodeKeeperAct } from './ledger/calls.ts'
 import { LedgerFollower } from './ledger/follower.ts'
+import { RECORDS } from './ledger/records.ts'
 import { LedgerSender } from './ledger/sender.ts'
 import { auditsController } from './reconcile/audits.ts'
 import { type AnyController, anyController } from './reconcile/controller.ts'
@@ -82,7 +83,7 @@ export function agentControllers(parts: AgentParts): readonly AnyController[] {
  *
  * @param options.program - File that units are started from: `agent/main.ts`.
  * @param options.signal - SIGTERM, as a signal.
- * @throws NodeError `AGENT_ALREADY_RUNNING`, `IDENTITY_CORRUPT`, `STATE_CORRUPT` and the like, before anything runs.
+ * @throws NodeError `AGENT_ALREADY_RUNNING`, `IDENTITY_CORRUPT` and the like, before anything runs.
  * @example
  * await runAgent({ config, dataDir: '/var/lib/varve', log, program, signal })
  */
@@ -97,7 +98,14 @@ export async function runAgent(options: {
   const clock = systemClock()
   const data = await openDataDirectory(options.dataDir)
   const journal = await openJournal(data.stateFolder)
-  const state = await State.open(journal)
+  const state = await State.open(journal, RECORDS)
+  if (state.aside.length > 0) {
+    const records = state.aside.slice(0, ASIDE_NAMED_MAX)
+    log.warn(
+      { count: state.aside.length, records },
+      'records are set aside; the ledger is read again',
+    )
+  }
   const { identity } = data
   const mountRoot = config.mountRoot === '' ? `${data.path}/mnt` : config.mountRoot
   const build = buildId()
@@ -222,6 +230,9 @@ async function explainChanges(state: State, log: Log, signal: AbortSignal): Prom
     watch.close()
   }
 }
+
+/** Records that a log line names; the others are in the journal. */
+const ASIDE_NAMED_MAX = 20
 
 /** Remembered lines; forgetting them only repeats some. */
 const SAID_MAX = 10_000

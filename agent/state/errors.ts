@@ -2,17 +2,12 @@
 import type { ErrorCatalogue } from '../base/errors.ts'
 
 export type StateErrorCode =
-  | 'STATE_CORRUPT'
   | 'STATE_UNAVAILABLE'
   | 'STATE_TWO_WRITERS'
   | 'STATE_UNDECLARED'
   | 'STATE_TOO_MANY_WATCHERS'
 
 export const STATE_ERRORS: ErrorCatalogue<StateErrorCode> = {
-  STATE_CORRUPT: {
-    means: 'The state directory holds something that this agent did not write.',
-    hint: 'Move `state/` of the data directory away: the agent reads everything anew from the ledger.',
-  },
   STATE_UNAVAILABLE: {
     means: 'The state directory cannot be opened or written.',
     hint: 'Check the disk and the owner of the data directory.',

@@ -215,8 +215,8 @@ export const IDENTIFY: { readonly [K in Kind]: (resource: Kinds[K]) => string } 
   'status.controller': (controller) => controller.name,
 }
 
-/** Kinds that outlive the process. None of them may hold a secret. */
-export const PERSISTED: ReadonlySet<Kind> = new Set<Kind>([
+/** Kinds that outlive the process; `ledger/records.ts` says how each is kept. None of them may hold a secret. */
+export const PERSISTED = [
   'ledger.cursor',
   'ledger.audits',
   'order.store',
@@ -228,7 +228,7 @@ export const PERSISTED: ReadonlySet<Kind> = new Set<Kind>([
   'registry.own',
   'policy',
   'transaction.sent',
-])
+] as const satisfies readonly Kind[]
 
 /** All kinds, sorted. */
 export const ALL_KINDS: readonly Kind[] = (Object.keys(IDENTIFY) as Kind[]).sort()

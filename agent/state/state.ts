@@ -6,9 +6,16 @@
  */
 import { assert } from '../base/assert.ts'
 import { NodeError } from '../base/errors.ts'
-import { decodeResource, encodeResource } from './codec.ts'
+import { encodeResource } from './codec.ts'
 import type { Journal, JournalChange } from './journal.ts'
-import { ALL_KINDS, IDENTIFY, type Kind, type Kinds, PERSISTED } from './kinds.ts'
+import { ALL_KINDS, IDENTIFY, type Kind, type Kinds } from './kinds.ts'
+import {
+  isPersisted,
+  type ReadRecords,
+  type RecordFormats,
+  readRecords,
+  recordText,
+} from './records.ts'
 
 /** One watcher a controller and a few surfaces. */
 const WATCHERS_MAX = 64
@@ -69,33 +76,38 @@ class Entries {
 
 /** All resources of an agent. */
 export class State {
+  /** Records that were not believed when the state was opened, with what is wrong. */
+  readonly aside: ReadRecords['aside']
+  readonly #formats: RecordFormats
+  /** What puts the journal in order, written with the first change, so that both are durable or neither is. */
+  #due: readonly JournalChange[]
   readonly #journal: Journal
   readonly #kinds = new Map<Kind, Entries>()
   readonly #watchers = new Set<Watcher>()
   #lastWrite: Promise<void> = Promise.resolve()
 
-  private constructor(journal: Journal) {
+  private constructor(journal: Journal, formats: RecordFormats, read: ReadRecords) {
     this.#journal = journal
+    this.#formats = formats
+    this.aside = read.aside
+    this.#due = read.changes
     for (const kind of ALL_KINDS) this.#kinds.set(kind, new Entries())
   }
 
   /**
-   * Opens the state with what its journal holds.
+   * Opens the state with what its journal holds and this program understands; see `records.ts` for the rest.
    *
    * @param journal - Stays the caller's to close, after the state's last use.
-   * @throws NodeError `STATE_CORRUPT` if the journal holds something else.
+   * @param formats - How each kind that outlives the process is kept.
+   * @throws NodeError `STATE_UNAVAILABLE` if the journal cannot be read.
    * @example
-   * const state = await State.open(await openJournal(directory))
+   * const state = await State.open(await openJournal(directory), RECORDS)
    */
-  static async open(journal: Journal): Promise<State> {
-    const state = new State(journal)
-    for (const { key, text } of await journal.load()) {
-      const [kind, id] = splitKey(key)
-      const entries = kind && PERSISTED.has(kind) ? state.#kinds.get(kind) : undefined
-      if (!entries || id === undefined) {
-        throw new NodeError('STATE_CORRUPT', `the state has the unknown key "${key}"`)
-      }
-      entries.set(id, { resource: parse(key, text), text })
+  static async open(journal: Journal, formats: RecordFormats): Promise<State> {
+    const read = readRecords(await journal.load(), formats)
+    const state = new State(journal, formats, read)
+    for (const { kind, id, resource, text } of read.entries) {
+      state.#entries(kind).set(id, { resource, text })
     }
     return state
   }
@@ -131,9 +143,14 @@ export class State {
     })
     if (real.length === 0) return
     const durable = real.flatMap(({ kind, id, text }): JournalChange[] =>
-      PERSISTED.has(kind) ? [{ key: `${kind}/${id}`, text }] : [],
+      isPersisted(kind)
+        ? [{ key: `${kind}/${id}`, text: text && recordText(kind, text, this.#formats) }]
+        : [],
     )
-    if (durable.length > 0) await this.#journal.write(durable)
+    if (durable.length > 0) {
+      await this.#journal.write([...this.#due, ...durable])
+      this.#due = []
+    }
     for (const { kind, id, resource, text } of real) {
       if (text === undefined) this.#entries(kind).delete(id)
       else this.#entries(kind).set(id, { resource, text })
@@ -199,20 +216,6 @@ class Watcher implements Watch {
 
   close(): void {
     this.#onClose()
-  }
-}
-
-function splitKey(key: string): [kind: Kind | undefined, id: string | undefined] {
-  const at = key.indexOf('/')
-  const kind = ALL_KINDS.find((one) => one === key.slice(0, at))
-  return [kind, at < 0 ? undefined : key.slice(at + 1)]
-}
-
-function parse(key: string, text: string): unknown {
-  try {
-    return decodeResource(text)
-  } catch (cause) {
-    throw new NodeError('STATE_CORRUPT', `the state’s entry "${key}" is not readable`, { cause })
   }
 }
 

@@ -10,6 +10,7 @@ import { accountOfPublicKey } from '../../agent/base/ledger-key.ts'
 import type { Log } from '../../agent/base/ports.ts'
 import { resolveConfig } from '../../agent/config/config.ts'
 import { PARAMETERS } from '../../agent/ledger/abi.ts'
+import { RECORDS } from '../../agent/ledger/records.ts'
 import type {
   LedgerNode,
   LedgerStatus,
@@ -35,7 +36,7 @@ export async function heartbeatRound(): Promise<void> {
   let view = aView(identity, nodes)
   let isNew = true
   const stop = new AbortController()
-  const state = await State.open(memoryJournal())
+  const state = await State.open(memoryJournal(), RECORDS)
   const clock = systemClock()
   const nobody = async () => {
     throw new TypeError('no units run here')

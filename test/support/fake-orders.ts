@@ -1,10 +1,11 @@
 /** Orders, nodes and policy as the ledger gives them, for tests of planners; only tests have defaults. */
 import { toHex } from '../../agent/base/bytes.ts'
 import { type Identity, identityFromSeed } from '../../agent/base/identity.ts'
-import { farmId, nodeId, orderId } from '../../agent/base/ids.ts'
+import { account, farmId, nodeId, orderId } from '../../agent/base/ids.ts'
 import { seal } from '../../agent/base/sealing.ts'
 import { volumeKeyCommitment, volumeKeyContext } from '../../agent/base/volume-keys.ts'
 import type {
+  LedgerCursor,
   LedgerNode,
   MountOrder,
   OrderSlot,
@@ -121,6 +122,26 @@ export function aMount(
     readOnly: false,
     name: `m${id}`,
     sealedKey: `0x${toHex(seal(sealingKey, VOLUME_KEY, context))}`,
+    ...more,
+  }
+}
+
+/** Where the reading of the ledger stands: at block 5, with one block before it. */
+export function aCursor(more: Partial<LedgerCursor> = {}): LedgerCursor {
+  const contract = account(GRID)
+  const hash = (n: number) => `0x${String(n).repeat(64)}`
+  return {
+    pin: {
+      chainId: CHAIN_ID,
+      ...{ grid: contract, policy: contract, nodes: contract, orders: contract },
+      ...{ escrow: contract, token: contract },
+      deployedAtBlock: 1,
+      codeDigest: '7'.repeat(64),
+    },
+    block: { number: 5, hash: hash(5), parentHash: hash(4), timestamp: NOW },
+    ...{ sequence: 3, registryVersion: 2, nodesReadAt: NOW, finalNumber: 5, sweptAt: NOW },
+    trail: [{ number: 4, hash: hash(4), timestamp: NOW - 1 }],
+    time: { provenSeconds: NOW, frozenUntil: 0, adoptedAtMs: 1000 * NOW },
     ...more,
   }
 }

@@ -2,6 +2,7 @@
  * A machine of the simulated grid: the production agent and mount unit, with simulated processes, disk, store, links and
  * ledger endpoints around them. It crashes, boots, and may be destroyed with all it holds.
  */
+
 import type { Disk } from '../../agent/base/disk.ts'
 import { codeOf, NodeError } from '../../agent/base/errors.ts'
 import type { Identity } from '../../agent/base/identity.ts'
@@ -11,6 +12,7 @@ import { resolveConfig } from '../../agent/config/config.ts'
 import type { Volume } from '../../agent/engines/files/index.ts'
 import type { Mount } from '../../agent/engines/fuse/index.ts'
 import { LedgerFollower } from '../../agent/ledger/follower.ts'
+import { RECORDS } from '../../agent/ledger/records.ts'
 import { LedgerSender } from '../../agent/ledger/sender.ts'
 import { runControllers } from '../../agent/reconcile/runtime.ts'
 import type { UnitConnection, UnitHost, UnitProcess } from '../../agent/reconcile/unit-keeper.ts'
@@ -181,7 +183,7 @@ export class SimMachine implements SimPeer {
     const { clock } = process
     await clock.sleep(chance.below(START_MS_MAX))
     const log = this.#log(process)
-    const state = await State.open(this.#journal(process))
+    const state = await State.open(this.#journal(process), RECORDS)
     this.#state = state
     const grid = SIM_CONTRACTS.grid
     const flags = { ledger: ['http://localhost'], grid, pollMs }

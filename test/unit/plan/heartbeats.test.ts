@@ -1,4 +1,5 @@
 /** Heartbeats: once in each period, and only while all that they claim is true; else withheld, with the reason and since when. */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import fc from 'fast-check'
 import { writeProbe } from '../../../agent/adapters/disk/write-probe.ts'
 import { codeOf, NodeError } from '../../../agent/base/errors.ts'
 import { orderId } from '../../../agent/base/ids.ts'
+import { RECORDS } from '../../../agent/ledger/records.ts'
 import type { LedgerNode } from '../../../agent/ledger/types.ts'
 import { type HeartbeatsWorld, planHeartbeats } from '../../../agent/plan/heartbeats.ts'
 import { anyController, viewOf } from '../../../agent/reconcile/controller.ts'
@@ -172,7 +174,7 @@ describe('a heartbeat', () => {
 
 describe('the controller of heartbeats', () => {
   async function run(disk: DiskProbe, clock: VirtualClock) {
-    const state = await State.open(memoryJournal())
+    const state = await State.open(memoryJournal(), RECORDS)
     await state.apply([
       put('registry.own', aNode(1, { lastHeartbeat: NOW - 9 })),
       put('policy', aPolicy()),

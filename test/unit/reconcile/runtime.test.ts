@@ -1,9 +1,11 @@
 /** Controllers: woken, slowed, stopped, and kept to what they declared. */
+
 import { assert } from 'chai'
 import { AssertionError } from '../../../agent/base/assert.ts'
 import { codeOf, NodeError } from '../../../agent/base/errors.ts'
 import type { Log } from '../../../agent/base/ports.ts'
 import { agentGraph } from '../../../agent/graph.ts'
+import { RECORDS } from '../../../agent/ledger/records.ts'
 import { anyController, type Controller } from '../../../agent/reconcile/controller.ts'
 import { checkOwnership, runControllers } from '../../../agent/reconcile/runtime.ts'
 import { memoryJournal } from '../../../agent/state/journal.ts'
@@ -24,7 +26,7 @@ const turns = async () => {
 }
 
 async function running(...controllers: Controller<Kind, Kind>[]) {
-  const state = await State.open(memoryJournal())
+  const state = await State.open(memoryJournal(), RECORDS)
   const clock = new VirtualClock()
   const end = new AbortController()
   const done = runControllers(controllers, { state, clock, log }, end.signal)
