@@ -90,6 +90,8 @@ export const PLAIN_CACHE_BYTES = 32 * MIB
  * failed, at once, and a program shall wait for the stores only once. Stores that come back are noticed as much later.
  */
 export const FAILED_MS = 2 * SECOND_MS
+/** A read that failed sooner is not remembered: asking again costs nobody anything. */
+export const WAITED_MS_MIN = 250
 /** Chunks remembered so: as many as a few dozen readers have under way. */
 export const FAILED_CHUNKS_MAX = 4096
 /** Bytes read ahead of a sequential reader. */

@@ -12,6 +12,7 @@ import {
   PLAIN_CACHE_BYTES,
   READ_AHEAD_BYTES,
   READ_AHEAD_CHUNKS_MAX,
+  WAITED_MS_MIN,
 } from './constants.ts'
 import { CHUNK, type Extent, type ExtentList, extentAt, JOURNAL, STRIDE } from './extent-list.ts'
 import type { Reply } from './file-system.ts'
@@ -138,6 +139,7 @@ export class ContentReader {
       return reply
     }
     const generation = this.#generation
+    const beganMs = this.#clock.monotonic()
     const reading = reply
       .then(
         (bytes) => {
@@ -145,7 +147,7 @@ export class ContentReader {
           return bytes
         },
         (caught: unknown) => {
-          if (generation === this.#generation) this.#failedNow(chunk)
+          if (generation === this.#generation) this.#failedSince(chunk, beganMs)
           throw this.#asIo(caught)
         },
       )
@@ -164,7 +166,9 @@ export class ContentReader {
     this.#failed.delete(chunk)
   }
 
-  #failedNow(chunk: ChunkNumber): void {
+  /** What failed at once may be asked again at once: only waiting in vain is not to be done twice. */
+  #failedSince(chunk: ChunkNumber, beganMs: number): void {
+    if (this.#clock.monotonic() - beganMs < WAITED_MS_MIN) return
     this.#failed.set(chunk, this.#clock.monotonic() + FAILED_MS)
     for (const oldest of this.#failed.keys()) {
       if (this.#failed.size <= FAILED_CHUNKS_MAX) break
