@@ -25,7 +25,7 @@ export interface ProofVectors {
 
 /** A range over `size` records whose content follows from their position. */
 export function sampleRange(size: number): MountainRange {
-  const range = new MountainRange(faultDisk(seededChance(1)), 'tree')
+  const range = new MountainRange(faultDisk(seededChance(1)), 'tree', 0)
   for (let at = 0; at < size; at++) {
     const key = Buffer.from(`key ${at}`)
     const value = Buffer.alloc((at * 37) % 300, at)

@@ -59,12 +59,17 @@ export async function compactLog(log: NamespaceLog, options: CompactLogOptions):
     breathe: options.breathe,
   }
   const result = await copyWanted(job)
+  if (!result) {
+    log.ports.log.error({ directory: log.directory }, 'a damaged segment is left as it is')
+    return compactLog(log, options)
+  }
   // What replaced the records that were left out must be durable before they go.
   const target = log.appended
   log.flush()
   while (log.durable < target && !log.failure) await log.makeDurable()
   if (log.failure) {
     result.file.close()
+    result.hint.abandon()
     return 0
   }
   await switchOver(job, result)
@@ -168,7 +173,9 @@ function takeOver(
     index.place(entry, segment.number, toOffset, valueBytes, index.valueCrcOf(entry), isDeleted)
   }
   if (log.keepsDeleted) forgetDeleted(log, run, kept)
-  return log.replaceSegments(run, segment)
+  const freedBytes = log.replaceSegments(run, segment)
+  log.commit.seal({ segment, hint: result.hint, endSerial: header.endSerial })
+  return freedBytes
 }
 
 /** Deleted keys whose deletion was not kept leave the index. */

@@ -8,6 +8,7 @@
  */
 import type { Disk, DiskFile } from '../../base/disk.ts'
 import { MIB } from '../../base/units.ts'
+import { HintWriter } from './hint-file.ts'
 import { recordBytesOf } from './record.ts'
 import type { Entry } from './record-index.ts'
 import { type FoundRecord, scanSegment } from './scan-segment.ts'
@@ -43,6 +44,7 @@ export interface CompactionResult {
   readonly name: string
   readonly file: DiskFile
   readonly moves: Move[]
+  readonly hint: HintWriter
 }
 
 /** What a run needs to know. */
@@ -67,7 +69,8 @@ export interface CompactionOptions {
  * @param segmentBytes - Size of a segment.
  * @param deadShareMin - Share of dead bytes from which a segment is worth it, `0..1`.
  * @param nowMs - Time, for what is wanted up to a time only.
- * @returns Neighbours whose wanted bytes fit in one segment, from the first that is worth it on; none if none is.
+ * @returns Neighbours whose wanted bytes fit in one segment, from the first that is worth it on; none if none is. None that is
+ *   damaged: what is in it and cannot be found by reading may still be found by the index.
  */
 export function segmentsToCompact(
   segments: readonly Segment[],
@@ -76,13 +79,14 @@ export function segmentsToCompact(
   nowMs: number,
 ): Segment[] {
   const first = segments.findIndex(
-    (one) => deadBytesOf(one, nowMs) > deadShareMin * one.file.sizeBytes,
+    (one) => !one.isDamaged && deadBytesOf(one, nowMs) > deadShareMin * one.file.sizeBytes,
   )
   if (first < 0) return []
   const run: Segment[] = []
   let liveBytes = SEGMENT_HEADER_BYTES
   for (const segment of segments.slice(first)) {
     const wantedBytes = wantedBytesOf(segment, nowMs)
+    if (segment.isDamaged) break
     if (run.length > 0 && liveBytes + wantedBytes > segmentBytes) break
     run.push(segment)
     liveBytes += wantedBytes
@@ -104,15 +108,19 @@ function wantedBytesOf({ liveBytes, held }: Segment, nowMs: number): number {
  * Copies what is wanted into a new file and makes it durable; the log is not changed yet.
  *
  * @param options - Which segments, and what is wanted.
- * @returns The new segment and where each record went.
+ * @returns The new segment and where each record went; undefined where one of the segments is damaged, which is then marked so.
  * @throws NodeError `DISK_*`.
  */
-export async function copyWanted(options: CompactionOptions): Promise<CompactionResult> {
+export async function copyWanted(
+  options: CompactionOptions,
+): Promise<CompactionResult | undefined> {
   const { disk, directory, segments, breathe } = options
   const header = headerOf(options)
   const path = `${directory}/${UNFINISHED_COMPACTION}`
   disk.remove(path)
   const file = disk.open(path, 'new')
+  const name = segmentName(header.number, header.generation)
+  const hint = new HintWriter(disk, directory, { name })
   try {
     file.write([encodeSegmentHeader(header)], 0)
     const moves: Move[] = []
@@ -120,9 +128,14 @@ export async function copyWanted(options: CompactionOptions): Promise<Compaction
     let sinceBreath = 0
     for (const segment of segments) {
       for (const found of scanSegment(segment.file, SEGMENT_HEADER_BYTES, { checkValues: false })) {
-        if (found.kind !== 'record') continue
+        if (found.kind !== 'record') {
+          segment.isDamaged = true
+          file.close()
+          hint.abandon()
+          return undefined
+        }
         const { key, offset } = found
-        const { valueBytes } = found.header
+        const { kind, valueBytes, valueCrc } = found.header
         const entry = options.wantedEntry(segment, found)
         if (entry === UNWANTED) continue
         const bytes = recordBytesOf(key.byteLength, valueBytes)
@@ -131,6 +144,8 @@ export async function copyWanted(options: CompactionOptions): Promise<Compaction
         file.write([record], end)
         const fromSegment = segment.number
         moves.push({ entry, fromSegment, fromOffset: offset, toOffset: end, bytes })
+        hint.add(kind, end, valueBytes, valueCrc, key, 0, key.byteLength)
+        hint.mark()
         end += bytes
         sinceBreath += bytes
         if (sinceBreath < SLICE_BYTES) continue
@@ -140,9 +155,10 @@ export async function copyWanted(options: CompactionOptions): Promise<Compaction
       await breathe()
     }
     await file.sync()
-    return { header, name: segmentName(header.number, header.generation), file, moves }
+    return { header, name, file, moves, hint }
   } catch (caught) {
     file.close()
+    hint.abandon()
     throw caught
   }
 }

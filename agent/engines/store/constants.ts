@@ -34,6 +34,9 @@ export const BLOCK_BYTES = 64 * KIB
 /** Delay of `sync: group`: what a power loss may take. */
 export const GROUP_DELAY_MS = 100
 
+/** How often it is noted how far a growing log is durable; what a missing end can hide is what was written since. */
+export const LOG_END_MS = 60_000
+
 /**
  * Headers and keys may take the files of a namespace so far beyond its quota; the values alone may not pass it. With it small
  * quotas mean what they mean in 0-db, and large ones are exact to a constant.

@@ -7,6 +7,7 @@ export type LogErrorCode =
   | 'LOG_NAMESPACE_FULL'
   | 'LOG_NAMESPACE_UNKNOWN'
   | 'LOG_NAMESPACE_EXISTS'
+  | 'LOG_NAMESPACE_SET_ASIDE'
   | 'LOG_NAME_INVALID'
   | 'LOG_WRITE_FAILED'
   | 'LOG_READ_ONLY'
@@ -40,6 +41,11 @@ export const LOG_ERRORS: ErrorCatalogue<LogErrorCode> = {
   LOG_NAMESPACE_EXISTS: {
     means: 'A namespace of this name exists.',
     hint: 'Choose another name.',
+  },
+  LOG_NAMESPACE_SET_ASIDE: {
+    means:
+      'The files of a namespace cannot be used as they are; it is not served, and all others are.',
+    hint: 'Its order opens it again. By hand: NSNEW of its name takes over its records, frozen until NSSET says who may have them.',
   },
   LOG_NAME_INVALID: {
     means: 'A namespace name is empty or longer than 128 bytes.',

@@ -2,8 +2,8 @@
  * Hints: what the index needs of a sealed segment, so that opening reads tens of bytes a record instead of all of it.
  *
  * A hint is written beside the log as records are appended, a piece at a time, and becomes valid by its header and a
- * rename after the segment is durable. It is only a shortcut: one that is missing, damaged or of another size of
- * segment is ignored, and the segment is read instead. Layout in docs/reference/store.md.
+ * rename after the segment is durable. It is only a shortcut: one that is missing or damaged is ignored, and the segment is read
+ * instead. One of a longer segment than there is shows what the segment lost. Layout in docs/reference/store.md.
  */
 import type { Disk, DiskFile } from '../../base/disk.ts'
 import { MIB } from '../../base/units.ts'
@@ -50,7 +50,7 @@ export class HintWriter {
   /** True once a write failed; the segment then goes without a hint. */
   #isLost = false
 
-  constructor(disk: Disk, directory: string, segment: Segment) {
+  constructor(disk: Disk, directory: string, segment: Pick<Segment, 'name'>) {
     this.#disk = disk
     this.#path = hintPath(directory, segment)
   }
@@ -160,7 +160,15 @@ export function readHint(
   disk: Disk,
   directory: string,
   segment: Segment,
-): { summary: HintSummary; bytes: Buffer; entries: Generator<HintEntry> } | undefined {
+):
+  | {
+      summary: HintSummary
+      bytes: Buffer
+      entries: Generator<HintEntry>
+      /** Bytes that the segment had and has no more. */
+      missingBytes: number
+    }
+  | undefined {
   const path = hintPath(directory, segment)
   if (!disk.exists(path)) return undefined
   const file = disk.open(path, 'read')
@@ -172,7 +180,7 @@ export function readHint(
       bytes.readUInt32LE(0) === MAGIC &&
       bytes.readUInt32LE(60) === crc32c(bytes, 0, 60) &&
       Number(bytes.readBigUInt64LE(8)) === bytes.byteLength - HEADER_BYTES &&
-      Number(bytes.readBigUInt64LE(16)) === segment.file.sizeBytes &&
+      Number(bytes.readBigUInt64LE(16)) >= segment.file.sizeBytes &&
       bytes.readUInt32LE(4) === crc32c(bytes, HEADER_BYTES, bytes.byteLength)
     if (!isSound) return undefined
     const summary = {
@@ -180,14 +188,15 @@ export function readHint(
       nextSeq: Number(bytes.readBigUInt64LE(32)),
       lastTimeSeconds: bytes.readUInt32LE(40),
     }
-    return { summary, bytes, entries: hintEntries(bytes) }
+    const missingBytes = Number(bytes.readBigUInt64LE(16)) - segment.file.sizeBytes
+    return { summary, bytes, entries: hintEntries(bytes), missingBytes }
   } finally {
     file.close()
   }
 }
 
 /** The path of a segment's hint. */
-export function hintPath(directory: string, segment: Segment): string {
+export function hintPath(directory: string, segment: Pick<Segment, 'name'>): string {
   return `${directory}/${segment.name.replace(/\.seg$/, '.hint')}`
 }
 

@@ -29,6 +29,7 @@ export {
   type SessionHost,
 } from './resp/server.ts'
 export { Session } from './resp/session.ts'
+export { damagedStretches } from './scan-segment.ts'
 export { LogStore, type LogStoreInit } from './store.ts'
 export { verifyConsistency, verifyInclusion } from './tree/log-proof.ts'
 export { type CommittedRecord, recordRoot } from './tree/record-root.ts'

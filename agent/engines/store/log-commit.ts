@@ -6,7 +6,9 @@
  * only reads.
  */
 import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
+import { LOG_END_MS } from './constants.ts'
 import type { HintWriter } from './hint-file.ts'
+import { type LogEnd, writeLogEnd } from './log-end.ts'
 import type { LogFiles } from './log-files.ts'
 import type { LogPorts, SyncMode } from './ports.ts'
 import type { Segment } from './segment.ts'
@@ -38,6 +40,9 @@ export interface LogCommitOptions {
   readonly written: number
   /** What hints say besides the end of their segment. */
   readonly hintFacts: () => { readonly nextSeq: number; readonly lastTimeSeconds: number }
+  /** What the file of the log's end said, and the records that are known to be gone by now. */
+  readonly end: LogEnd
+  readonly lost: number
   /** Called each time more is durable. */
   readonly onDurable: () => void
 }
@@ -61,12 +66,16 @@ export class LogCommit {
   #syncing: Promise<void> | undefined
   readonly #gathering: SyncGathering
   #waiters: Waiter[] = []
+  /** What the file of the end says, and when that is to be written anew at the latest. */
+  #end: LogEnd
+  #endDueMs = 0
 
   constructor(options: LogCommitOptions) {
     this.#options = options
     this.#gathering = new SyncGathering(options.ports.clock)
     this.sync = options.sync
     this.written = options.written
+    this.#end = options.end
     // What was found may still be only in the page cache of a machine that lives on.
     if (!options.readOnly) for (const one of options.files.segments) this.#unsynced.add(one)
   }
@@ -145,6 +154,7 @@ export class LogCommit {
   /** Waits for the sync that runs, refuses what comes, and gives up hints that never became valid. */
   async close(): Promise<void> {
     await this.#syncing
+    if (!this.failure && !this.#options.readOnly) await this.#noteEnd()
     this.fail(new NodeError('LOG_WRITE_FAILED', 'the namespace is closed'))
     for (const { hint } of this.#sealed) hint.abandon()
   }
@@ -179,15 +189,31 @@ export class LogCommit {
       this.durable = target
       this.durableSegment = end.segment
       this.durableOffset = end.offset
-      await this.#finishHints()
+      const hasFilled = await this.#finishHints()
+      if (hasFilled || ports.clock.monotonic() >= this.#endDueMs) await this.#noteEnd()
     } catch (caught) {
       // After a failed sync the kernel may drop the pages and call the next sync a success: never try again.
       this.fail(writeFailed(caught))
     }
   }
 
-  /** Makes the hints of full segments valid; what fails here only costs time at the next start. */
-  async #finishHints(): Promise<void> {
+  /** Notes how far the log is durable; what fails here only costs knowing of a loss. */
+  async #noteEnd(): Promise<void> {
+    const { ports, directory, lost } = this.#options
+    this.#endDueMs = ports.clock.monotonic() + LOG_END_MS
+    const end = { durable: this.durable, lost }
+    if (this.#end.durable === end.durable && this.#end.lost === lost) return
+    try {
+      await writeLogEnd(ports.disk, directory, end)
+      this.#end = end
+    } catch (caught) {
+      if (!isNodeError(caught)) throw caught
+      ports.log.warn({ directory, cause: describeError(caught) }, 'end of the log not noted')
+    }
+  }
+
+  /** Makes the hints of full segments valid; what fails here only costs time at the next start. @returns Whether there were any. */
+  async #finishHints(): Promise<boolean> {
     const sealed = this.#sealed.filter((one) => this.isDurable(one.segment))
     this.#sealed = this.#sealed.filter((one) => !this.isDurable(one.segment))
     for (const { segment, hint, endSerial } of sealed) {
@@ -199,6 +225,7 @@ export class LogCommit {
         this.#options.ports.log.warn({ segment: segment.name, cause }, 'hint not written')
       }
     }
+    return sealed.length > 0
   }
 
   /** Settles who waits for what is acknowledged, and who waits for more than `failedFrom` with the failure. */

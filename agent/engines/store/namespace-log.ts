@@ -60,6 +60,8 @@ export interface LogCounts {
   readonly liveBytes: number
   readonly damagedBytes: number
   readonly cutBytes: number
+  /** Records that are known to be gone without a trace. */
+  readonly missingRecords: number
   readonly lastTimeSeconds: number
 }
 
@@ -89,6 +91,7 @@ export class NamespaceLog {
   }
   readonly #damagedBytes: number
   readonly #cutBytes: number
+  readonly #missingRecords: number
   #lastTimeSeconds: number
 
   constructor(options: NamespaceLogOptions) {
@@ -105,6 +108,10 @@ export class NamespaceLog {
     this.#appended = nextSerial
     this.#damagedBytes = recovered.damagedBytes
     this.#cutBytes = recovered.cutBytes
+    const { end } = recovered
+    // What was missing at the end once is not seen again, because its serials are used again.
+    this.#missingRecords = end.lost + recovered.missingRecords
+    const lost = end.lost + Math.max(0, end.durable - nextSerial)
     this.#lastTimeSeconds = recovered.lastTimeSeconds
     this.commit = new LogCommit({
       ports,
@@ -113,6 +120,8 @@ export class NamespaceLog {
       sync,
       files: this.files,
       written: nextSerial,
+      end,
+      lost,
       hintFacts: () => ({ nextSeq: this.nextSeq, lastTimeSeconds: this.#lastTimeSeconds }),
       onDurable: options.onDurable,
     })
@@ -220,6 +229,7 @@ export class NamespaceLog {
       liveBytes: this.files.liveBytes,
       damagedBytes: this.#damagedBytes,
       cutBytes: this.#cutBytes,
+      missingRecords: this.#missingRecords,
       lastTimeSeconds: this.#lastTimeSeconds,
     }
   }

@@ -1,6 +1,7 @@
 /**
- * What a namespace is told to be, and the small file that keeps it: one line of JSON and one line with its checksum, replaced
- * as a whole by a rename, so that a crash leaves the old or the new one.
+ * What a namespace is told to be, and the small files that keep it: one line of JSON and one line with its checksum, replaced
+ * as a whole by a rename, so that a crash leaves the old or the new one. There are two, written one after the other, so that
+ * a damaged one costs nothing: without its properties nobody may use a namespace.
  */
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import type { Disk } from '../../base/disk.ts'
@@ -10,7 +11,9 @@ import { replaceFile } from '../../base/replace-file.ts'
 import { crc32c } from './crc32c.ts'
 import type { SyncMode } from './ports.ts'
 
-const FILE_NAME = 'namespace.json'
+const FILE_NAMES = ['namespace.json', 'namespace.copy.json'] as const
+/** Under this ending a file is kept that could not be read, when another is written in its place. */
+const ASIDE = '.aside'
 const FORMAT = 1
 /** About 30 ms and 16 MiB a try: enough to make guessing slow, little enough for a server. */
 const SCRYPT = { N: 16384, r: 8, p: 1 } as const
@@ -109,31 +112,81 @@ export function defaultProperties(
   }
 }
 
+/** Properties as they were found. */
+export interface FoundProperties {
+  readonly properties: NamespaceProperties
+  /** What is wrong with one of the files; undefined where both say the same. */
+  readonly problem: string | undefined
+}
+
 /**
- * Reads the properties kept in a directory.
+ * Reads the properties kept in a directory: those of the first file, else those of its copy.
  *
  * @param disk - The disk.
  * @param directory - Directory of the namespace.
- * @returns Them, or undefined if there is no file.
- * @throws NodeError `LOG_FORMAT_UNKNOWN` if the file is damaged or newer than this program.
+ * @returns Them, or undefined if there is neither file.
+ * @throws NodeError `LOG_FORMAT_UNKNOWN` if neither can be used: damaged, missing, or newer than this program.
  */
-export function readProperties(disk: Disk, directory: string): NamespaceProperties | undefined {
-  const path = `${directory}/${FILE_NAME}`
+export function readProperties(disk: Disk, directory: string): FoundProperties | undefined {
+  const [first, copy] = FILE_NAMES.map((name) => readOne(disk, `${directory}/${name}`))
+  if (first === undefined && copy === undefined) return undefined
+  const found = isRead(first) ? first : copy
+  if (!isRead(found)) {
+    throw new NodeError('LOG_FORMAT_UNKNOWN', [first, copy].filter((one) => one).join(', '))
+  }
+  const others = [first, copy].filter((one) => one !== found)
+  const problem = others.map((one) => describeOther(one, found)).find((one) => one !== undefined)
+  return { properties: found.properties, problem }
+}
+
+interface ReadProperties {
+  readonly properties: NamespaceProperties
+  readonly json: string
+}
+
+const isRead = (one: ReadProperties | string | undefined): one is ReadProperties =>
+  typeof one === 'object'
+
+function describeOther(
+  other: ReadProperties | string | undefined,
+  found: ReadProperties,
+): string | undefined {
+  if (other === undefined) return 'one of the two files is missing'
+  if (typeof other === 'string') return other
+  return other.json === found.json ? undefined : 'the two files differ'
+}
+
+/** @returns What a file says, in words what is wrong with it, or undefined if it is not there. */
+function readOne(disk: Disk, path: string): ReadProperties | string | undefined {
   if (!disk.exists(path)) return undefined
   const file = disk.open(path, 'read')
   try {
     const size = file.sizeBytes
-    if (size > FILE_BYTES_MAX) throw new NodeError('LOG_FORMAT_UNKNOWN', `${path} is too long`)
+    if (size > FILE_BYTES_MAX) return `${path} is too long`
     const bytes = Buffer.alloc(size)
     file.read(bytes, 0)
     const [json = '', sum = ''] = bytes.toString('utf8').split('\n')
-    if (checksum(json) !== sum) throw new NodeError('LOG_FORMAT_UNKNOWN', `${path} is damaged`)
+    if (checksum(json) !== sum) return `${path} is damaged`
     const { format, ...properties } = JSON.parse(json) as NamespaceProperties & { format: number }
-    if (format !== FORMAT) throw new NodeError('LOG_FORMAT_UNKNOWN', `${path}: format ${format}`)
+    if (format !== FORMAT) return `${path}: format ${format}`
     // Files of earlier builds lack what was added since.
-    return { ...defaultProperties(properties.name), ...properties }
+    return { properties: { ...defaultProperties(properties.name), ...properties }, json }
   } finally {
     file.close()
+  }
+}
+
+/**
+ * Keeps files that cannot be read under other names, before others are written in their place.
+ *
+ * @param disk - The disk.
+ * @param directory - Directory of the namespace.
+ * @throws NodeError `DISK_*`.
+ */
+export function setPropertiesAside(disk: Disk, directory: string): void {
+  for (const name of FILE_NAMES) {
+    const path = `${directory}/${name}`
+    if (typeof readOne(disk, path) === 'string') disk.rename(path, `${path}${ASIDE}`)
   }
 }
 
@@ -151,7 +204,8 @@ export async function writeProperties(
   properties: NamespaceProperties,
 ): Promise<void> {
   const json = JSON.stringify({ format: FORMAT, ...properties })
-  await replaceFile(disk, directory, FILE_NAME, Buffer.from(`${json}\n${checksum(json)}\n`))
+  const bytes = Buffer.from(`${json}\n${checksum(json)}\n`)
+  for (const name of FILE_NAMES) await replaceFile(disk, directory, name, bytes)
 }
 
 /**

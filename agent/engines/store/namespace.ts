@@ -5,7 +5,7 @@
  * disk, key lengths.
  */
 import { randomInt } from 'node:crypto'
-import { NodeError } from '../../base/errors.ts'
+import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import type { BlockCache } from './block-cache.ts'
 import { compactLog, keepsByAge } from './compact-log.ts'
 import {
@@ -81,6 +81,8 @@ export class Namespace {
   log: NamespaceLog
   /** Where the namespace is provable. */
   tree: RecordTree | undefined
+  /** Why it has no tree although it is to be provable. */
+  treeFailure: NodeError | undefined
   readonly #options: NamespaceOptions
   #properties: NamespaceProperties
   #saving: Promise<void> = Promise.resolve()
@@ -93,7 +95,7 @@ export class Namespace {
     this.directory = options.directory
     this.#properties = options.properties
     this.log = this.#openLog()
-    this.#openTree()
+    this.#tryOpenTree()
   }
 
   get name(): string {
@@ -108,7 +110,7 @@ export class Namespace {
    * Changes properties, durably.
    *
    * @param changes - What changes.
-   * @throws NodeError `LOG_PROPERTY_INVALID`, `LOG_READ_ONLY`, `DISK_*`.
+   * @throws NodeError `LOG_PROPERTY_INVALID`, `LOG_NOT_PROVABLE`, `LOG_READ_ONLY`, `DISK_*`; they are what they were then.
    */
   async change(changes: Partial<NamespaceProperties>): Promise<void> {
     const { ports, readOnly } = this.#options
@@ -117,26 +119,38 @@ export class Namespace {
     if (modeChanges && this.log.appended > 0) {
       throw new NodeError('LOG_PROPERTY_INVALID', 'the mode of a used namespace cannot change')
     }
-    const { keptSince, historySeconds } = this.#properties
-    // The tree of a replica is fed, that of a primary follows its log.
-    const roleChanges =
-      changes.isReplica !== undefined && changes.isReplica !== this.#properties.isReplica
-    this.#properties = { ...this.#properties, ...changes }
-    this.revision++
-    this.log.sync = this.#properties.sync
-    if (keepsByAge(this.#properties)) this.log.keepDeleted()
-    const isKeptOtherwise =
-      this.#properties.keptSince !== keptSince || this.#properties.historySeconds !== historySeconds
-    if (isKeptOtherwise) this.log.recountLive()
-    if (!this.#properties.isProvable || roleChanges) await this.#closeTree()
-    this.#openTree()
-    if (modeChanges) await this.reload()
-    const properties = this.#properties
-    const next = this.#saving.then(() => writeProperties(ports.disk, this.directory, properties))
+    const before = this.#properties
+    const next = this.#saving.then(async () => {
+      const properties = { ...this.#properties, ...changes }
+      await this.#apply(properties, modeChanges)
+      await writeProperties(ports.disk, this.directory, properties)
+    })
     this.#saving = next.catch(() => undefined)
-    await next
+    try {
+      await next
+    } catch (caught) {
+      const undone = Object.keys(changes).map((name) => [name, Reflect.get(before, name)])
+      await this.#apply({ ...this.#properties, ...Object.fromEntries(undone) }, modeChanges)
+      throw caught
+    }
     this.#wakeFollowers()
     ports.onEvent?.('namespace-updated', [this.name])
+  }
+
+  /** Makes properties those that rule, without keeping them. */
+  async #apply(properties: NamespaceProperties, modeChanges: boolean): Promise<void> {
+    const { keptSince, historySeconds, isReplica } = this.#properties
+    this.#properties = properties
+    this.revision++
+    this.log.sync = properties.sync
+    if (keepsByAge(properties)) this.log.keepDeleted()
+    const isKeptOtherwise =
+      properties.keptSince !== keptSince || properties.historySeconds !== historySeconds
+    if (isKeptOtherwise) this.log.recountLive()
+    // The tree of a replica is fed, that of a primary follows its log.
+    if (!properties.isProvable || properties.isReplica !== isReplica) await this.#closeTree()
+    this.#openTree()
+    if (modeChanges) await this.reload()
   }
 
   /**
@@ -147,7 +161,7 @@ export class Namespace {
   async reload(): Promise<void> {
     await this.close()
     this.log = this.#openLog()
-    this.#openTree()
+    this.#tryOpenTree()
     if (this.log.sync !== 'never') await this.log.makeDurable()
     this.#options.ports.onEvent?.('namespace-reloaded', [this.name])
   }
@@ -293,7 +307,8 @@ export class Namespace {
   /** Whether compaction may take anything away: never from WORM, never where history is kept for ever. */
   get isCompactable(): boolean {
     const { worm, historySeconds } = this.#properties
-    return !worm && historySeconds >= 0
+    // A tree that is to be made anew is made from the records.
+    return !worm && historySeconds >= 0 && this.treeFailure === undefined
   }
 
   /**
@@ -344,8 +359,21 @@ export class Namespace {
     this.#wakeFollowers()
   }
 
+  /** A namespace whose tree cannot be used is served without proofs. */
+  #tryOpenTree(): void {
+    try {
+      this.#openTree()
+    } catch (caught) {
+      if (!isNodeError(caught)) throw caught
+      this.treeFailure = caught
+      const { directory } = this
+      this.#options.ports.log.error({ directory, cause: describeError(caught) }, 'no proofs')
+    }
+  }
+
   #openTree(): void {
     const { isProvable } = this.#properties
+    this.treeFailure = undefined
     if (!isProvable || this.tree || this.#options.readOnly) return
     const isFed = this.#properties.isReplica
     this.tree = new RecordTree(this.#options.ports, this.directory, this.log, { isFed })

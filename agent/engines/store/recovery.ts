@@ -10,15 +10,15 @@
 import type { Disk } from '../../base/disk.ts'
 import type { Log } from '../../base/ports.ts'
 import { MIB } from '../../base/units.ts'
-import { UNFINISHED_COMPACTION } from './compaction.ts'
-import { type HintEntry, HintWriter, hintPath, readHint } from './hint-file.ts'
+import { type HintEntry, HintWriter, readHint } from './hint-file.ts'
+import { type LogEnd, readLogEnd, UNKNOWN_END } from './log-end.ts'
+import { mendHeader, openSegments, type SegmentsPlace, setAside } from './open-segments.ts'
 import { KIND_DELETE, LAG_UNKNOWN, type RecordHeader, recordBytesOf } from './record.ts'
 import type { RecordIndex } from './record-index.ts'
 import { type Found, scanSegment } from './scan-segment.ts'
-import { decodeSegmentHeader, NOTHING_HELD, SEGMENT_HEADER_BYTES, type Segment } from './segment.ts'
+import { SEGMENT_HEADER_BYTES, type Segment } from './segment.ts'
 import { seqNumberOf } from './seq-index.ts'
 
-const SEGMENT_NAME = /^(\d{8})\.(\d+)\.seg$/
 /** Copying what is cut off goes in pieces of this size. */
 const COPY_BYTES = MIB
 
@@ -34,6 +34,10 @@ export interface RecoveredLog {
   readonly valueBytes: number
   /** Stretches that the medium lost, in bytes. */
   readonly damagedBytes: number
+  /** Records of which nothing is there any more, as far as was found now. */
+  readonly missingRecords: number
+  /** What the file of the log's end said. */
+  readonly end: LogEnd
   /** What a crash had cut off, in bytes. */
   readonly cutBytes: number
   /** Seconds since 1970 of the newest record, 0 if there is none. */
@@ -41,15 +45,10 @@ export interface RecoveredLog {
 }
 
 /** What recovery works on. */
-export interface RecoveryOptions {
-  readonly disk: Disk
-  readonly directory: string
+export interface RecoveryOptions extends SegmentsPlace {
   readonly index: RecordIndex
   /** Whether deleted keys stay in the index because their history is kept. */
   readonly keepsDeleted: boolean
-  /** True where nothing may be changed on disk. */
-  readonly readOnly: boolean
-  readonly log: Log
 }
 
 /**
@@ -64,32 +63,46 @@ export interface RecoveryOptions {
 export function recoverLog(options: RecoveryOptions): RecoveredLog {
   const { disk, log, directory, readOnly } = options
   const hints = new Map<number, HintWriter>()
-  const segments = openSegments(options)
+  const end = readEnd(options)
+  const found = openSegments(options)
+  const segments = found.map((one) => one.segment)
   const state = {
-    nextSerial: segments[0]?.firstSerial ?? 0,
+    nextSerial: 0,
     nextSeq: 0,
     valueBytes: 0,
     damagedBytes: 0,
+    missingRecords: 0,
     cutBytes: 0,
     lastTimeSeconds: 0,
   }
   const byNumber = new Map(segments.map((segment) => [segment.number, segment]))
 
   for (let at = 0; at < segments.length; at++) {
+    if (found[at]?.isGuessed) adoptGuess(options, segments, byNumber, at, state.nextSerial)
     const segment = segments[at] as Segment
-    if (segment.generation === 0 && segment.firstSerial > state.nextSerial) {
+    if (segment.firstSerial > state.nextSerial) {
       // A segment before this one is missing or was never durable itself.
-      if (!wasDurable(segments, at, SEGMENT_HEADER_BYTES, state.nextSerial)) {
+      const isTail = segment.generation === 0 && at > 0
+      if (isTail && !wasDurable(end, segments, at, SEGMENT_HEADER_BYTES, state.nextSerial)) {
         state.cutBytes += cutLog(options, segments, at, 0)
         break
       }
-      log.error({ directory, segment: segment.name }, 'records before this segment are missing')
+      const records = segment.firstSerial - state.nextSerial
+      log.error({ directory, segment: segment.name, records }, 'records before it are missing')
+      state.missingRecords += records
+      state.nextSerial = segment.firstSerial
     }
     state.nextSeq = Math.max(state.nextSeq, segment.nextSeq)
     state.nextSerial = Math.max(state.nextSerial, segment.endSerial)
     const isLast = at === segments.length - 1
     const hint = isLast ? undefined : readHint(disk, directory, segment)
     if (hint) {
+      if (hint.missingBytes > 0) {
+        const bytes = hint.missingBytes
+        log.error({ directory, segment: segment.name, bytes }, 'a segment is shorter than it was')
+        state.damagedBytes += bytes
+        segment.isDamaged = true
+      }
       for (const entry of hint.entries) {
         state.valueBytes += applyRecord(options, byNumber, segment, entry, hint.bytes)
       }
@@ -104,11 +117,12 @@ export function recoverLog(options: RecoveryOptions): RecoveredLog {
       const isIntact = found.kind === 'record' && found.isIntact
       if (!isIntact) {
         const behind = found.offset + found.bytes
-        if (segment.generation === 0 && !wasDurable(segments, at, behind, state.nextSerial)) {
+        if (segment.generation === 0 && !wasDurable(end, segments, at, behind, state.nextSerial)) {
           state.cutBytes += cutLog(options, segments, at, found.offset)
           break
         }
         report(log, segment, found)
+        segment.isDamaged = true
         state.damagedBytes += found.bytes
       }
       if (found.kind !== 'record') continue
@@ -121,7 +135,34 @@ export function recoverLog(options: RecoveryOptions): RecoveredLog {
       remember(state, header, key)
     }
   }
-  return { segments, hints, ...state }
+  const records = end.durable - state.nextSerial
+  if (records > 0) {
+    log.error({ directory, records }, 'records at the end of the log are missing')
+    state.missingRecords += records
+  }
+  return { segments, hints, end, ...state }
+}
+
+/** How far the log is known to have been durable. */
+function readEnd({ disk, directory, log }: RecoveryOptions): LogEnd {
+  const end = readLogEnd(disk, directory)
+  if (end === 'damaged') log.warn({ directory }, 'what was known of the end of the log is damaged')
+  return end === undefined || end === 'damaged' ? UNKNOWN_END : end
+}
+
+/** Takes over a segment whose header was damaged: it begins where the one before it ends, if its records fit there. */
+function adoptGuess(
+  options: RecoveryOptions,
+  segments: Segment[],
+  byNumber: Map<number, Segment>,
+  at: number,
+  nextSerial: number,
+): void {
+  const guessed = segments[at] as Segment
+  const segment = { ...guessed, firstSerial: Math.min(guessed.firstSerial, nextSerial) }
+  segments[at] = segment
+  byNumber.set(segment.number, segment)
+  mendHeader(options, segment)
 }
 
 function remember(
@@ -133,43 +174,6 @@ function remember(
   if (header.timeSeconds > state.lastTimeSeconds) state.lastTimeSeconds = header.timeSeconds
   const number = seqNumberOf(key, 0, key.byteLength)
   if (number >= state.nextSeq) state.nextSeq = number + 1
-}
-
-/** Opens what is a segment and not replaced by another; removes what compaction left behind. */
-function openSegments(options: RecoveryOptions): Segment[] {
-  const { disk, directory, readOnly, log } = options
-  const opened: Segment[] = []
-  if (!readOnly) disk.remove(`${directory}/${UNFINISHED_COMPACTION}`)
-  for (const name of disk.list(directory)) {
-    if (!SEGMENT_NAME.test(name)) continue
-    const file = disk.open(`${directory}/${name}`, readOnly ? 'read' : 'write')
-    const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES)
-    const read = file.read(bytes, 0)
-    const header = decodeSegmentHeader(bytes.subarray(0, read))
-    if (header) {
-      opened.push({ ...header, name, file, liveBytes: 0, held: NOTHING_HELD, cacheFile: 0 })
-      continue
-    }
-    file.close()
-    log.warn({ directory, name }, 'segment without a valid header left aside')
-    if (!readOnly) setAside(options, name)
-  }
-  const dead = opened.filter((one) => opened.some((other) => replaces(other, one)))
-  for (const segment of dead) {
-    segment.file.close()
-    if (readOnly) continue
-    disk.remove(hintPath(directory, segment))
-    disk.remove(`${directory}/${segment.name}`)
-  }
-  return opened.filter((one) => !dead.includes(one)).sort((a, b) => a.number - b.number)
-}
-
-function replaces(newer: Segment, older: Segment): boolean {
-  return (
-    newer.generation > older.generation &&
-    newer.firstNumber <= older.firstNumber &&
-    newer.number >= older.number
-  )
 }
 
 /** Brings one record into the index, and keeps count of what each segment still holds. @returns Growth of values in bytes. */
@@ -201,13 +205,15 @@ function applyRecord(
   return growth + valueBytes
 }
 
-/** Tells whether a record from `offset` of segment `at` on says that the log was durable beyond `serial` before it. */
+/** Tells whether the file of the end, or a record from `offset` of segment `at` on, says that the log was durable beyond `serial`. */
 function wasDurable(
+  end: LogEnd,
   segments: readonly Segment[],
   at: number,
   offset: number,
   serial: number,
 ): boolean {
+  if (end.durable > serial) return true
   for (let number = at; number < segments.length; number++) {
     const { file } = segments[number] as Segment
     const from = number === at ? offset : SEGMENT_HEADER_BYTES
@@ -241,10 +247,6 @@ function cutLog(options: RecoveryOptions, segments: Segment[], at: number, offse
     segment.file.syncNow()
   }
   return cutBytes
-}
-
-function setAside(options: RecoveryOptions, name: string): void {
-  options.disk.rename(`${options.directory}/${name}`, `${options.directory}/${name}.cut`)
 }
 
 function copyTail(disk: Disk, segment: Segment, offset: number, path: string): void {

@@ -14,6 +14,7 @@ import {
   valueIsIntact,
   valueStartOf,
 } from './record.ts'
+import { SEGMENT_HEADER_BYTES } from './segment.ts'
 
 /** Read at once: few calls for small records, little waste where values are skipped. */
 const WINDOW_BYTES = MIB
@@ -72,6 +73,20 @@ export function* scanSegment(
   }
   if (damageFrom >= 0) {
     yield { kind: 'damage', offset: damageFrom, bytes: file.sizeBytes - damageFrom }
+  }
+}
+
+/**
+ * The stretches of a segment that are no intact records, by reading all of it.
+ *
+ * @param file - The segment's file.
+ * @throws NodeError `DISK_IO`.
+ */
+export function* damagedStretches(
+  file: DiskFile,
+): Generator<{ readonly offset: number; readonly bytes: number }> {
+  for (const found of scanSegment(file, SEGMENT_HEADER_BYTES, { checkValues: true })) {
+    if (found.kind === 'damage' || !found.isIntact) yield found
   }
 }
 

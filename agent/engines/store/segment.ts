@@ -4,7 +4,6 @@
  * `00000007.0.seg` is segment 7 as first written. A segment that compaction wrote in place of 3 to 7 is `00000007.1.seg` and
  * its header says so, which makes the switch one rename: whatever it covers with a lower generation is dead.
  */
-import { assert } from '../../base/assert.ts'
 import type { Disk, DiskFile } from '../../base/disk.ts'
 import { crc32c } from './crc32c.ts'
 import { word32 } from './record.ts'
@@ -50,6 +49,8 @@ export interface Segment extends SegmentHeader {
   held: HeldBytes
   /** Number of the file in the block cache, 0 while it has none. */
   cacheFile: number
+  /** Some bytes of it are no records: it is kept as it is. */
+  isDamaged?: boolean
 }
 
 /**
@@ -112,7 +113,8 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   if (crc32c(bytes, 0, 60) !== word32(bytes, 60)) return undefined
   const number = bytes.readUInt32LE(8)
   const firstNumber = bytes.readUInt32LE(12)
-  assert(firstNumber >= 1 && firstNumber <= number, 'a segment covers a range up to itself')
+  // A segment covers a range up to itself.
+  if (firstNumber < 1 || firstNumber > number) return undefined
   return {
     number,
     firstNumber,

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { toHex } from '../../base/bytes.ts'
-import { describeError, NodeError } from '../../base/errors.ts'
+import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import { BlockCache } from './block-cache.ts'
 import {
   BLOCK_CACHE_BYTES,
@@ -25,6 +25,7 @@ import {
   defaultProperties,
   type NamespaceProperties,
   readProperties,
+  setPropertiesAside,
   writeProperties,
 } from './namespace-properties.ts'
 import type { LogPorts, SyncMode } from './ports.ts'
@@ -54,6 +55,8 @@ export interface LogStoreInit {
 /** An open store. */
 export class LogStore {
   readonly namespaces = new Map<string, Namespace>()
+  /** Directories that could not be opened, and why; {@link LogStore.create} of their name tries again. */
+  readonly setAside = new Map<string, string>()
   readonly ports: LogPorts
   readonly init: Required<LogStoreInit>
   readonly #cache: BlockCache
@@ -78,12 +81,12 @@ export class LogStore {
   }
 
   /**
-   * Opens every namespace found on the disk.
+   * Opens every namespace found on the disk. One that cannot be opened is set aside and keeps no other from being served.
    *
    * @param ports - Disk, time, chance, log.
    * @param init - Sizes and modes.
    * @returns The store, everything in it readable, and what was found durable.
-   * @throws NodeError `DISK_*`, `LOG_FORMAT_UNKNOWN`.
+   * @throws NodeError `DISK_*` if the disk as a whole does not answer.
    * @example
    * const store = await LogStore.open({ disk, clock, chance, log, atEndOfTick: setImmediate })
    */
@@ -95,7 +98,7 @@ export class LogStore {
       disk.makeDirectory(TRASH)
       for (const name of disk.list(TRASH)) disk.remove(`${TRASH}/${name}`)
     }
-    for (const directory of disk.list(NAMESPACES)) await store.#openFound(directory)
+    for (const directory of disk.list(NAMESPACES)) await store.#tryOpen(directory)
     return store
   }
 
@@ -111,13 +114,18 @@ export class LogStore {
     return found
   }
 
+  /** Why the namespace of a name is set aside, if it is. */
+  whySetAside(name: string): string | undefined {
+    return this.setAside.get(`${NAMESPACES}/${directoryOf(name)}`)
+  }
+
   /**
-   * Makes a namespace, durably.
+   * Makes a namespace, durably. Of one that was set aside the records that are there are taken over.
    *
    * @param name - 1 to 128 bytes as latin1.
    * @param overrides - What differs from the defaults.
-   * @returns The namespace, empty.
-   * @throws NodeError `LOG_NAME_INVALID`, `LOG_NAMESPACE_EXISTS`, `LOG_READ_ONLY`, `DISK_*`.
+   * @returns The namespace, empty unless it was set aside.
+   * @throws NodeError `LOG_NAME_INVALID`, `LOG_NAMESPACE_EXISTS`, `LOG_READ_ONLY`, `DISK_*`; nothing is left of it then.
    */
   async create(name: string, overrides: Partial<NamespaceProperties> = {}): Promise<Namespace> {
     const namespace = await this.#create(name, overrides)
@@ -131,22 +139,44 @@ export class LogStore {
     }
     if (this.init.readOnly) throw new NodeError('LOG_READ_ONLY', name)
     if (this.namespaces.has(name)) throw new NodeError('LOG_NAMESPACE_EXISTS', name)
-    const { disk } = this.ports
+    const { disk, log } = this.ports
     const directory = `${NAMESPACES}/${directoryOf(name)}`
     const { mode, sync } = this.init
     const logId = this.newLogId()
     const properties = defaultProperties(name, { mode, sync, logId, ...overrides })
-    disk.makeDirectory(directory)
-    const namespace = this.#openNamespace(directory, properties)
-    this.namespaces.set(name, namespace)
+    const isNew = !disk.exists(directory)
+    if (isNew) disk.makeDirectory(directory)
+    else setPropertiesAside(disk, directory)
+    let namespace: Namespace | undefined
     try {
+      namespace = this.#openNamespace(directory, properties)
       await writeProperties(disk, directory, properties)
       await disk.syncDirectory(NAMESPACES)
+      if (!isNew && properties.sync !== 'never') await namespace.log.makeDurable()
     } catch (caught) {
-      this.namespaces.delete(name)
+      await this.#undoCreate(namespace, isNew ? directory : undefined)
       throw caught
     }
+    const why = this.setAside.get(directory)
+    if (why !== undefined)
+      log.warn({ directory, why }, 'namespace that was set aside is taken over')
+    this.setAside.delete(directory)
+    this.namespaces.set(name, namespace)
     return namespace
+  }
+
+  /** @param directory - Its directory, where it was made just now. */
+  async #undoCreate(
+    namespace: Namespace | undefined,
+    directory: string | undefined,
+  ): Promise<void> {
+    try {
+      await namespace?.close()
+      if (directory !== undefined) this.ports.disk.remove(directory)
+    } catch (caught) {
+      if (!isNodeError(caught)) throw caught
+      this.ports.log.warn({ directory, cause: describeError(caught) }, 'half a namespace is left')
+    }
   }
 
   /**
@@ -162,6 +192,8 @@ export class LogStore {
 
   async #remove(name: string): Promise<void> {
     if (this.init.readOnly) throw new NodeError('LOG_READ_ONLY', name)
+    const directory = `${NAMESPACES}/${directoryOf(name)}`
+    if (this.setAside.delete(directory)) return this.#discard(directory)
     const namespace = this.namespace(name)
     this.namespaces.delete(name)
     this.#dirty.delete(namespace)
@@ -226,19 +258,38 @@ export class LogStore {
     }
   }
 
-  async #openFound(directory: string): Promise<void> {
+  async #tryOpen(directory: string): Promise<void> {
     const path = `${NAMESPACES}/${directory}`
+    try {
+      await this.#openFound(path)
+    } catch (caught) {
+      if (!isNodeError(caught)) throw caught
+      const why = describeError(caught)
+      this.setAside.set(path, why)
+      this.ports.log.error({ path, why }, 'namespace set aside, the others are served')
+    }
+  }
+
+  async #openFound(path: string): Promise<void> {
     const { disk, log } = this.ports
-    const properties = readProperties(disk, path)
-    if (!properties) {
+    const found = readProperties(disk, path)
+    if (!found) {
+      if (disk.list(path).some((name) => name.endsWith('.seg'))) {
+        throw new NodeError('LOG_NAMESPACE_SET_ASIDE', `${path} has records and no properties`)
+      }
       // Its creation was never completed, so nobody was told that it exists.
       log.warn({ path }, 'directory without properties left alone')
       return
     }
+    const { properties, problem } = found
     if (properties.isPartial) {
       log.warn({ path }, 'an import that was not completed is removed')
       if (!this.init.readOnly) await this.#discard(path)
       return
+    }
+    if (problem !== undefined) {
+      log.error({ path, problem }, 'properties of a namespace are mended from their copy')
+      if (!this.init.readOnly) await writeProperties(disk, path, properties)
     }
     const namespace = this.#openNamespace(path, properties)
     this.namespaces.set(properties.name, namespace)

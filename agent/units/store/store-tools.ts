@@ -9,12 +9,14 @@ import { NodeError } from '../../base/errors.ts'
 import type { Log } from '../../base/ports.ts'
 import { formatBytes } from '../../base/units.ts'
 import {
+  damagedStretches,
   exportNamespace,
   importNamespace,
   importZeroDb,
   LogStore,
   type LogStoreInit,
   type Namespace,
+  oneLine,
 } from '../../engines/store/index.ts'
 import { STORE_LOCK } from './store-lock.ts'
 
@@ -103,15 +105,27 @@ async function check(store: LogStore, _args: readonly string[], print: Print): P
   let damaged = 0
   for (const namespace of store.namespaces.values()) {
     const bad = damagedKeys(namespace)
-    const { damagedBytes, cutBytes } = namespace.log.counts
+    const { damagedBytes, missingRecords, cutBytes } = namespace.log.counts
+    const unseen = damageInSegments(namespace)
     const keys = namespace.log.index.liveKeys
     print(
-      `${namespace.name}: ${keys} keys, ${bad.length} damaged values, ${damagedBytes} damaged bytes, ${cutBytes} bytes of an unfinished write`,
+      `${oneLine(namespace.name)}: ${keys} keys, ${bad.length} damaged values, ${damagedBytes} damaged bytes, ${missingRecords} missing records, ${cutBytes} bytes of an unfinished write`,
     )
     for (const key of bad) print(`  damaged: ${key}`)
-    damaged += bad.length + (damagedBytes > 0 ? 1 : 0)
+    for (const place of unseen) print(`  not intact: ${place}`)
+    damaged += bad.length + unseen.length + (damagedBytes + missingRecords > 0 ? 1 : 0)
   }
-  return damaged === 0 ? 0 : 1
+  for (const [directory, why] of store.setAside) print(`${directory}: set aside, ${oneLine(why)}`)
+  return damaged === 0 && store.setAside.size === 0 ? 0 : 1
+}
+
+/** What reading all of it shows, replaced values too; opening it reads hints instead where there are some. */
+function damageInSegments(namespace: Namespace): string[] {
+  return namespace.log.segments.flatMap(({ name, file }) =>
+    [...damagedStretches(file)].map(
+      ({ offset, bytes }) => `${name}, ${bytes} bytes from ${offset}`,
+    ),
+  )
 }
 
 function damagedKeys(namespace: Namespace): string[] {
@@ -137,7 +151,7 @@ async function stats(store: LogStore, _args: readonly string[], print: Print): P
   for (const namespace of store.namespaces.values()) {
     const { log, properties } = namespace
     const { counts, index } = log
-    print(`${namespace.name} (${properties.mode} keys, sync ${properties.sync})`)
+    print(`${oneLine(namespace.name)} (${properties.mode} keys, sync ${properties.sync})`)
     print(`  keys       ${index.liveKeys}`)
     print(`  records    ${log.appended}`)
     print(`  segments   ${counts.segments}`)
@@ -154,8 +168,8 @@ async function compact(store: LogStore, [name]: readonly string[], print: Print)
   const chosen = name === undefined ? [...store.namespaces.values()] : [store.namespace(name)]
   for (const namespace of chosen) {
     if (namespace.isCompactable) {
-      print(`${namespace.name}: ${formatBytes(await namespace.compact(0))} given back`)
-    } else print(`${namespace.name}: keeps everything (WORM, or history for ever)`)
+      print(`${oneLine(namespace.name)}: ${formatBytes(await namespace.compact(0))} given back`)
+    } else print(`${oneLine(namespace.name)}: keeps everything (WORM, or history for ever)`)
   }
   return 0
 }

@@ -17,7 +17,7 @@ import { openTransport } from '../../adapters/socket/open-transport.ts'
 import { respListener } from '../../adapters/socket/resp-listener.ts'
 import { systemChance } from '../../adapters/time/system-chance.ts'
 import { systemClock } from '../../adapters/time/system-clock.ts'
-import { describeError, NodeError } from '../../base/errors.ts'
+import { describeError, isNodeError, NodeError } from '../../base/errors.ts'
 import { parseObject } from '../../base/json.ts'
 import type { Log } from '../../base/ports.ts'
 import {
@@ -78,6 +78,7 @@ export async function startStoreUnit(init: StoreUnitInit): Promise<StoreUnit> {
 
 async function serveStore(init: StoreUnitInit, unlock: () => void): Promise<StoreUnit> {
   const { dataDir, name, log } = init
+  const failures: Failures = new Map()
   let store: LogStore | undefined
   let close: () => Promise<void> = async () => undefined
 
@@ -86,8 +87,8 @@ async function serveStore(init: StoreUnitInit, unlock: () => void): Promise<Stor
     kind: 'store',
     name,
     methods: {
-      configure: (config) => configureStore(opened(store), config, log),
-      status: () => storeStatus(opened(store)),
+      configure: (config) => configureStore(opened(store), config, failures, log),
+      status: () => storeStatus(opened(store), failures),
       stop: () => close(),
     },
   })
@@ -126,23 +127,47 @@ async function serveStore(init: StoreUnitInit, unlock: () => void): Promise<Stor
   return { closed: control.closed, stop: () => control.stop() }
 }
 
-/** Brings the namespaces to what is configured. */
-async function configureStore(store: LogStore, config: StoreUnitConfig, log: Log): Promise<void> {
-  for (const name of config.ended) {
-    if (!store.namespaces.has(name)) continue
-    await store.remove(name)
-    log.info({ namespace: name }, 'namespace of an ended order removed')
-  }
-  for (const wanted of config.namespaces) {
-    const properties = propertiesOf(wanted)
-    const found = store.namespaces.get(wanted.name)
-    if (!found) {
-      await store.create(wanted.name, properties)
-      log.info({ namespace: wanted.name, maxBytes: wanted.maxBytes }, 'namespace opened')
-    } else if (differs(found, properties)) {
-      await found.change(properties)
-      log.info({ namespace: wanted.name }, 'namespace changed')
+/** Why namespaces are not as they are configured, by name. */
+type Failures = Map<string, string>
+
+/** Brings the namespaces to what is configured. One that cannot be brought there keeps no other from it, and is told in the status. */
+async function configureStore(
+  store: LogStore,
+  config: StoreUnitConfig,
+  failures: Failures,
+  log: Log,
+): Promise<void> {
+  failures.clear()
+  const attempt = async (name: string, act: () => Promise<void>) => {
+    try {
+      await act()
+    } catch (caught) {
+      if (!isNodeError(caught)) throw caught
+      failures.set(name, describeError(caught))
+      log.error({ namespace: name, cause: describeError(caught) }, 'namespace not as ordered')
     }
+  }
+  for (const name of config.ended) await attempt(name, () => removeEnded(store, name, log))
+  for (const wanted of config.namespaces) {
+    await attempt(wanted.name, () => bringAbout(store, wanted, log))
+  }
+}
+
+async function removeEnded(store: LogStore, name: string, log: Log): Promise<void> {
+  if (!store.namespaces.has(name) && store.whySetAside(name) === undefined) return
+  await store.remove(name)
+  log.info({ namespace: name }, 'namespace of an ended order removed')
+}
+
+async function bringAbout(store: LogStore, wanted: NamespaceConfig, log: Log): Promise<void> {
+  const properties = propertiesOf(wanted)
+  const found = store.namespaces.get(wanted.name)
+  if (!found) {
+    await store.create(wanted.name, properties)
+    log.info({ namespace: wanted.name, maxBytes: wanted.maxBytes }, 'namespace opened')
+  } else if (differs(found, properties)) {
+    await found.change(properties)
+    log.info({ namespace: wanted.name }, 'namespace changed')
   }
 }
 
@@ -165,9 +190,10 @@ function differs(found: Namespace, wanted: ReturnType<typeof propertiesOf>): boo
   )
 }
 
-function storeStatus(store: LogStore): object {
-  const namespaces = [...store.namespaces.values()].map((one) => {
-    const { dataBytes, liveBytes, damagedBytes, cutBytes } = one.log.counts
+function storeStatus(store: LogStore, failures: Failures): object {
+  const open = [...store.namespaces.values()].map((one) => {
+    const { dataBytes, liveBytes, damagedBytes, missingRecords, cutBytes } = one.log.counts
+    const failure = failures.get(one.name) ?? (one.log.failure && describeError(one.log.failure))
     return {
       name: one.name,
       keys: one.log.index.liveKeys,
@@ -175,12 +201,17 @@ function storeStatus(store: LogStore): object {
       liveBytes,
       maxBytes: one.properties.maxBytes,
       damagedBytes,
+      missingRecords,
       cutBytes,
       state: one.properties.isFrozen ? 'suspended' : 'live',
-      ...(one.log.failure && { failure: describeError(one.log.failure) }),
+      ...(failure !== undefined && { failure }),
     }
   })
-  return { ...store.ports.disk.space(), namespaces }
+  const closed = [...failures]
+    .filter(([name]) => !store.namespaces.has(name))
+    .map(([name, failure]) => ({ name, state: 'failed', failure }))
+  const setAside = Object.fromEntries(store.setAside)
+  return { ...store.ports.disk.space(), namespaces: [...open, ...closed], setAside }
 }
 
 function readPreface(line: string): Principal | undefined {

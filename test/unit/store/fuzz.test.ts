@@ -3,7 +3,6 @@
 import { assert } from 'chai'
 import fc from 'fast-check'
 import { ReplyError } from '../../../agent/adapters/socket/resp-reply-reader.ts'
-import { isNodeError } from '../../../agent/base/errors.ts'
 import { account } from '../../../agent/base/ids.ts'
 import { MIB } from '../../../agent/base/units.ts'
 import { RespServer } from '../../../agent/engines/store/index.ts'
@@ -199,19 +198,5 @@ describe('flipped bits on the disk', () => {
       ),
       { numRuns: 400 },
     )
-  })
-
-  it('in the properties are noticed when the store is opened', async () => {
-    const disk = faultDisk(seededChance(1))
-    const made = await openTestStore({}, disk)
-    await made.store.create('a')
-    await made.store.close()
-    disk.flipBit('ns/n-a/namespace.json', 20, 1)
-    try {
-      await openTestStore({}, disk)
-      assert.fail('a damaged file is not believed')
-    } catch (caught) {
-      assert.isTrue(isNodeError(caught, 'LOG_FORMAT_UNKNOWN'))
-    }
   })
 })

@@ -78,7 +78,7 @@ describe('proofs about a log', () => {
     const single = sampleRange(50)
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 20 }), { maxLength: 6 }), (runs) => {
-        const range = new MountainRange(faultDisk(seededChance(1)), 'tree')
+        const range = new MountainRange(faultDisk(seededChance(1)), 'tree', 0)
         for (const run of runs) {
           const count = Math.min(run, 50 - range.leaves)
           const leaves = Array.from({ length: count }, (_, at) => single.leaf(range.leaves + at))

@@ -49,7 +49,9 @@ function nsNew(session: Session, args: CommandParser): Promise<void> | Replied {
     session.writer.error('This namespace is not available')
     return
   }
-  return store.create(name).then(() => session.writer.status('OK'))
+  // Whose records these are nobody knows any more: the administrator says it, and thaws them.
+  const overrides = store.whySetAside(name) === undefined ? {} : { isFrozen: true, isPublic: false }
+  return store.create(name, overrides).then(() => session.writer.status('OK'))
 }
 
 function nsDel(session: Session, args: CommandParser): Promise<void> | Replied {
@@ -122,11 +124,13 @@ function namespaceFacts(session: Session, namespace: Namespace): Record<string, 
     dialect: properties.dialect,
     history_seconds: properties.historySeconds,
     provable: yesNo(properties.isProvable),
+    proofs_failure: oneLine(namespace.treeFailure?.message ?? 'none'),
     records: log.appended,
     records_acknowledged: log.acknowledged,
     segments: counts.segments,
     damaged_bytes: counts.damagedBytes,
     cut_bytes: counts.cutBytes,
+    missing_records: counts.missingRecords,
     failure: oneLine(log.failure?.message ?? 'none'),
     stats_index_io_errors: 0,
     stats_index_io_error_last: 0,

@@ -79,7 +79,7 @@ function withTree(session: Session, answer: (tree: RecordTree) => void): Promise
   const namespace = readable(session)
   if (!namespace) return
   const { tree, log } = namespace
-  if (!tree) throw new NodeError('LOG_NOT_PROVABLE', namespace.name)
+  if (!tree) throw namespace.treeFailure ?? new NodeError('LOG_NOT_PROVABLE', namespace.name)
   log.flush()
   return tree.settle().then(() => answer(tree))
 }

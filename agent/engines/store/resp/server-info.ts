@@ -62,6 +62,7 @@ function sectionsOf(session: Session, redisVersion: string): [name: string, line
         'data_version: 1',
         `default_sync: ${store.init.sync}`,
         `namespaces: ${store.namespaces.size}`,
+        `namespaces_set_aside: ${store.setAside.size}`,
       ],
     ],
     [

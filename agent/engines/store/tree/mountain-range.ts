@@ -2,7 +2,8 @@
  * A Merkle mountain range in a file: every node of every full subtree, in the order in which leaves complete them.
  *
  * Leaf `i` is node `2i - ones(i)`, and what it completes follows it, so that appending only appends and any node is one
- * read. The header says how many leaves are durable; what lies beyond is made again from the log.
+ * read. The header says how many leaves are durable; what lies beyond is made again from the log. When it is opened every
+ * node is compared with what the leaves give, so that no damaged node ever is part of a proof.
  */
 import { assert, required } from '../../../base/assert.ts'
 import { concatBytes } from '../../../base/bytes.ts'
@@ -14,9 +15,14 @@ import { word32 } from '../record.ts'
 
 const MAGIC = 0x31545256
 const HEADER_BYTES = 64
+/** Leaves compared at once; a power of two. */
+const CHECKED_LEAVES = 4096
 
 /** A range that is open. */
 export class MountainRange {
+  /** Leaves that the file was to have; more than {@link MountainRange.leaves} where it is damaged. */
+  readonly claimed: number
+  readonly isHeaderSound: boolean
   readonly #file: DiskFile
   #leaves: number
   /** What the header says. */
@@ -29,13 +35,39 @@ export class MountainRange {
    *
    * @param disk - The disk.
    * @param path - Its file.
+   * @param leavesMax - Leaves that there can be at most: where the header is damaged, the file may hold more.
    * @throws NodeError `DISK_*`.
    */
-  constructor(disk: Disk, path: string) {
+  constructor(disk: Disk, path: string, leavesMax: number) {
     this.#file = disk.open(path, 'create')
-    this.#leaves = this.#readHeader()
-    this.#synced = this.#leaves
-    this.#peaks = peaksOf(this.#leaves).map(({ height, start }) => ({
+    const said = this.#readHeader()
+    this.isHeaderSound = said !== undefined
+    const held = leavesIn(this.#file.sizeBytes)
+    this.claimed = said ?? Math.min(held, leavesMax)
+    this.#leaves = 0
+    this.#synced = said ?? 0
+    this.#check(Math.min(this.claimed, held))
+  }
+
+  /** Compares every node with what the leaves give, up to the first that differs. */
+  #check(leaves: number): void {
+    while (this.#leaves < leaves) {
+      const count = Math.min(CHECKED_LEAVES, leaves - this.#leaves)
+      const [from, to] = [nodesOf(this.#leaves), nodesOf(this.#leaves + count)]
+      const nodes = new Uint8Array((to - from) * NODE_BYTES)
+      this.#file.read(nodes, HEADER_BYTES + from * NODE_BYTES)
+      const grown = this.#grow(leavesAmong(nodes, this.#leaves, count))
+      if (Buffer.compare(grown.nodes, nodes) !== 0) return
+      this.#leaves += count
+      this.#peaks = grown.peaks
+    }
+  }
+
+  /** Forgets the last leaves: what they say will be made again. @param leaves - How many stay, at most those there are. */
+  cut(leaves: number): void {
+    this.#leaves = leaves
+    this.#synced = Math.min(this.#synced, leaves)
+    this.#peaks = peaksOf(leaves).map(({ height, start }) => ({
       height,
       node: this.#node(height, start),
     }))
@@ -48,6 +80,14 @@ export class MountainRange {
 
   /** Appends leaves, 32 bytes each; not durable before {@link MountainRange.sync}. */
   append(leaves: Uint8Array): void {
+    const { nodes, peaks } = this.#grow(leaves)
+    this.#file.write([nodes], HEADER_BYTES + nodesOf(this.#leaves) * NODE_BYTES)
+    this.#peaks = peaks
+    this.#leaves += leaves.byteLength / NODE_BYTES
+  }
+
+  /** What leaves add to the file, and the roots of full subtrees with them. */
+  #grow(leaves: Uint8Array): { nodes: Uint8Array; peaks: { height: number; node: Uint8Array }[] } {
     const first = this.#leaves
     const total = first + leaves.byteLength / NODE_BYTES
     const base = nodesOf(first)
@@ -59,12 +99,11 @@ export class MountainRange {
       levels.push(level)
       level = this.#parentsOf(level.start, level.nodes, height)
     }
-    this.#file.write([out], HEADER_BYTES + base * NODE_BYTES)
-    this.#peaks = peaksOf(total).map(({ height, start }) => ({
+    const peaks = peaksOf(total).map(({ height, start }) => ({
       height,
       node: nodeIn(levels[height], start) ?? this.#peakAt(height),
     }))
-    this.#leaves = total
+    return { nodes: out, peaks }
   }
 
   /** The parents that a run of nodes completes, with the peak to its left where the run starts at a right child. */
@@ -117,12 +156,7 @@ export class MountainRange {
     const base = nodesOf(first)
     const nodes = new Uint8Array((nodesOf(first + count) - base) * NODE_BYTES)
     this.#file.read(nodes, HEADER_BYTES + base * NODE_BYTES)
-    const leaves = new Uint8Array(count * NODE_BYTES)
-    for (let at = 0; at < count; at++) {
-      const from = (nodesOf(first + at) - base) * NODE_BYTES
-      leaves.set(nodes.subarray(from, from + NODE_BYTES), at * NODE_BYTES)
-    }
-    return leaves
+    return leavesAmong(nodes, first, count)
   }
 
   /** Siblings of leaf `index` in the tree of the first `size` leaves, from the leaf up. */
@@ -189,13 +223,36 @@ export class MountainRange {
     return node
   }
 
-  #readHeader(): number {
+  /** @returns Leaves that are durable by the header, 0 for a new file; undefined if the header cannot be believed. */
+  #readHeader(): number | undefined {
+    if (this.#file.sizeBytes === 0) return 0
     const header = Buffer.alloc(HEADER_BYTES)
-    if (this.#file.read(header, 0) < HEADER_BYTES) return 0
-    if (header.readUInt32LE(0) !== MAGIC || crc32c(header, 0, 60) !== word32(header, 60)) return 0
-    const leaves = Number(header.readBigUInt64LE(8))
-    return HEADER_BYTES + nodesOf(leaves) * NODE_BYTES <= this.#file.sizeBytes ? leaves : 0
+    if (this.#file.read(header, 0) < HEADER_BYTES) return undefined
+    // Made, and never durable since.
+    if (header.every((byte) => byte === 0)) return 0
+    const isSound = header.readUInt32LE(0) === MAGIC && crc32c(header, 0, 60) === word32(header, 60)
+    return isSound ? Number(header.readBigUInt64LE(8)) : undefined
   }
+}
+
+/** Leaves whose nodes are whole in a file of this length. */
+function leavesIn(fileBytes: number): number {
+  const nodes = Math.max(0, Math.floor((fileBytes - HEADER_BYTES) / NODE_BYTES))
+  // A range of n leaves has 2n nodes less a few: one for each full subtree.
+  let leaves = Math.floor(nodes / 2)
+  while (nodesOf(leaves + 1) <= nodes) leaves++
+  return leaves
+}
+
+/** The leaves out of a run of nodes that begins with leaf `first`. */
+function leavesAmong(nodes: Uint8Array, first: number, count: number): Uint8Array {
+  const base = nodesOf(first)
+  const leaves = new Uint8Array(count * NODE_BYTES)
+  for (let at = 0; at < count; at++) {
+    const from = (nodesOf(first + at) - base) * NODE_BYTES
+    leaves.set(nodes.subarray(from, from + NODE_BYTES), at * NODE_BYTES)
+  }
+  return leaves
 }
 
 /** Puts nodes `start, start + 1, ...` of a height where they belong. */

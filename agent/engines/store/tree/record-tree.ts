@@ -39,14 +39,38 @@ export class RecordTree {
     this.#log = log
     this.#directory = directory
     this.#hasher = ports.rootHasher ?? inlineRootHasher(ports.disk)
-    this.#range = new MountainRange(ports.disk, `${directory}/${FILE_NAME}`)
-    if (!this.#isFed && this.#range.leaves < log.files.compactedSerial) {
+    this.#range = new MountainRange(ports.disk, `${directory}/${FILE_NAME}`, log.appended)
+    try {
+      this.#checkRange(ports)
+    } catch (caught) {
       this.#range.close()
-      throw new NodeError('LOG_NOT_PROVABLE', `${directory}: records are gone already`)
+      throw caught
     }
-    if (this.#range.leaves > log.appended) {
+  }
+
+  /** Refuses a range that the log does not bear out; takes back leaves that can be made again and may be damaged. */
+  #checkRange({ log: events }: LogPorts): void {
+    const range = this.#range
+    const directory = this.#directory
+    const { compactedSerial } = this.#log.files
+    const isDamaged = range.leaves < range.claimed
+    if (!range.isHeaderSound) events.error({ directory }, 'header of the tree was damaged')
+    if (range.claimed > this.#log.appended) {
       throw new NodeError('LOG_FORMAT_UNKNOWN', `${directory}: the tree knows more than the log`)
     }
+    if (isDamaged && this.#isFed) {
+      throw new NodeError('LOG_FORMAT_UNKNOWN', `${directory}: the tree is damaged`)
+    }
+    if (!this.#isFed && range.leaves < compactedSerial) {
+      throw new NodeError('LOG_NOT_PROVABLE', `${directory}: records are gone already`)
+    }
+    if (isDamaged) {
+      const { leaves, claimed } = range
+      events.error({ directory, leaves, claimed }, 'the tree is damaged, and made anew from there')
+    }
+    // Nothing but the record itself bears out a leaf that has no neighbour yet.
+    const isLone = range.leaves % 2 === 1
+    if (isLone && !this.#isFed && range.leaves > compactedSerial) range.cut(range.leaves - 1)
   }
 
   /** Count of records taken in that are durable. */
