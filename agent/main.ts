@@ -195,8 +195,6 @@ async function runUnit(kind: string, flags: UnitFlags): Promise<void> {
   const { createLog } = await import('./surfaces/log.ts')
   const log = createLog({ level: 'info', json: true })
   const options = { dataDir: resolve(flags.data), name: flags.name, log }
-  // It opens nothing, reads nothing but its own socket, and blocks its process.
-  if (kind === 'hold') return (await import('./units/mount/holder.ts')).runMountHolder(options)
   const start = { ...options, kind, program: fileURLToPath(import.meta.url) }
   const { becomeConfined, finishConfinement } = await import('./units/confined.ts')
   if (flags.confined === undefined) becomeConfined(start)
@@ -210,6 +208,8 @@ async function runUnit(kind: string, flags: UnitFlags): Promise<void> {
       return (await import('./units/mount/index.ts')).runMountUnit(options)
     case 'audit':
       return (await import('./units/audit/index.ts')).runAuditUnit(options)
+    case 'hold':
+      return (await import('./units/mount/holder.ts')).runMountHolder(options)
     default:
       throw new NodeError('CONFIG_INVALID', `"${kind}" is no kind of unit`)
   }

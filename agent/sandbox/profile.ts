@@ -52,7 +52,7 @@ const DEVICES = ['/dev/null', '/dev/zero', '/dev/urandom', '/dev/random']
 /**
  * Gives the profile of a kind of unit.
  *
- * @param kind - `store`, `links`, `mount` or `audit`.
+ * @param kind - `store`, `links`, `mount`, `audit`, or `hold` for the holder of a mount.
  * @param name - Name of the unit, such as `mount-7`.
  * @param places - Absolute paths.
  * @returns The profile, or undefined for a kind that has none: such a unit must not be started.
@@ -83,6 +83,9 @@ export function unitProfile(kind: string, name: string, places: Places): Profile
       }
     case 'audit':
       return { ...common, writable: [...DEVICES, run, `${dataDir}/audit`] }
+    case 'hold':
+      // It keeps what its unit handed it, and does nothing with it.
+      return { ...common, writable: [...DEVICES, run] }
     case 'mount': {
       const order = /^mount-([1-9][0-9]*)$/.exec(name)?.[1]
       if (order === undefined) return undefined
