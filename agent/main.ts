@@ -11,6 +11,7 @@ import { Command, CommanderError } from 'commander'
 import { printRemark, printResult } from './adapters/process/standard-streams.ts'
 import { codeOf, describeError, describeMessage, NodeError } from './base/errors.ts'
 import { EXIT, EXIT_HELP, exitCodeOf } from './base/exit-codes.ts'
+import type { Log } from './base/ports.ts'
 import {
   type Given,
   parseConfigFile,
@@ -18,6 +19,7 @@ import {
   SETTINGS,
   type Setting,
 } from './config/config.ts'
+import type { UnitKind } from './state/kinds.ts'
 import type { StatusDocument } from './surfaces/status.ts'
 
 interface RunFlags {
@@ -199,20 +201,24 @@ async function runUnit(kind: string, flags: UnitFlags): Promise<void> {
   const { becomeConfined, finishConfinement } = await import('./units/confined.ts')
   if (flags.confined === undefined) becomeConfined(start)
   else finishConfinement(start)
-  switch (kind) {
-    case 'store':
-      return (await import('./units/store/index.ts')).runStoreUnit(options)
-    case 'links':
-      return (await import('./units/links/index.ts')).runLinksUnit(options)
-    case 'mount':
-      return (await import('./units/mount/index.ts')).runMountUnit(options)
-    case 'audit':
-      return (await import('./units/audit/index.ts')).runAuditUnit(options)
-    case 'hold':
-      return (await import('./units/mount/holder.ts')).runMountHolder(options)
-    default:
-      throw new NodeError('CONFIG_INVALID', `"${kind}" is no kind of unit`)
-  }
+  const run = RUN_UNIT[kind as keyof typeof RUN_UNIT]
+  if (!run) throw new NodeError('CONFIG_INVALID', `"${kind}" is no kind of unit`)
+  await run(options)
+}
+
+type RunUnit = (options: {
+  readonly dataDir: string
+  readonly name: string
+  readonly log: Log
+}) => Promise<void>
+
+/** How each kind of unit is run, and the holder of a mount; each loads only what it needs. */
+const RUN_UNIT: Readonly<Record<UnitKind | 'hold', RunUnit>> = {
+  store: async (options) => (await import('./units/store/index.ts')).runStoreUnit(options),
+  links: async (options) => (await import('./units/links/index.ts')).runLinksUnit(options),
+  mount: async (options) => (await import('./units/mount/index.ts')).runMountUnit(options),
+  audit: async (options) => (await import('./units/audit/index.ts')).runAuditUnit(options),
+  hold: async (options) => (await import('./units/mount/holder.ts')).runMountHolder(options),
 }
 
 function showConfig(flags: Omit<RunFlags, 'data'>): void {

@@ -1,5 +1,6 @@
 /** Keeps what the state knows of the ledger at its newest final block. The only writer of orders, registry and policy. */
 import type { LedgerPoll, LedgerView, Order } from '../ledger/types.ts'
+import { ORDER_KINDS, ORDER_RESOURCES, type OrderResource } from '../state/kinds.ts'
 import type { Controller, View } from './controller.ts'
 
 /** Reads the ledger. Satisfied by `ledger/follower.ts`. */
@@ -15,10 +16,7 @@ type LedgerKind =
   | 'registry.own'
   | 'registry.node'
   | 'policy'
-  | 'order.store'
-  | 'order.volume'
-  | 'order.mount'
-  | 'order.unreadable'
+  | OrderResource
 
 const KINDS: readonly LedgerKind[] = [
   'ledger.cursor',
@@ -27,10 +25,7 @@ const KINDS: readonly LedgerKind[] = [
   'registry.own',
   'registry.node',
   'policy',
-  'order.store',
-  'order.volume',
-  'order.mount',
-  'order.unreadable',
+  ...ORDER_RESOURCES,
 ]
 
 /**
@@ -62,10 +57,7 @@ export function ledgerController(ports: {
       view.replace('ledger.audits', next.audits ? [next.audits] : [])
       view.replace('registry.node', next.nodes)
       if (next.orders === known?.orders) return
-      view.replace('order.store', ofKind(next.orders, 'store'))
-      view.replace('order.volume', ofKind(next.orders, 'volume'))
-      view.replace('order.mount', ofKind(next.orders, 'mount'))
-      view.replace('order.unreadable', ofKind(next.orders, 'unreadable'))
+      for (const kind of ORDER_KINDS) view.replace(`order.${kind}`, ofKind(next.orders, kind))
     },
   }
 }
@@ -75,12 +67,7 @@ function knownView(view: View<LedgerKind, never>): LedgerView | undefined {
   const [registration] = view.list('registry.self')
   const [policy] = view.list('policy')
   if (!cursor || !registration || !policy) return undefined
-  const orders = [
-    ...view.list('order.store'),
-    ...view.list('order.volume'),
-    ...view.list('order.mount'),
-    ...view.list('order.unreadable'),
-  ]
+  const orders = ORDER_RESOURCES.flatMap((kind): readonly Order[] => view.list(kind))
   const [audits] = view.list('ledger.audits')
   const [own] = view.list('registry.own')
   const nodes = view.list('registry.node')

@@ -2,15 +2,19 @@
  * Supervises the units: one keeper each, fed from what the planners want, and drained in the right order at the end.
  */
 import type { Clock, Log } from '../base/ports.ts'
-import type { UnitKind, UnitStatus, UnitWanted } from '../state/kinds.ts'
+import {
+  UNIT_KINDS,
+  UNIT_RESOURCES,
+  type UnitKind,
+  type UnitResource,
+  type UnitStatus,
+  type UnitWanted,
+} from '../state/kinds.ts'
 import type { Controller } from './controller.ts'
 import { type UnitHost, UnitKeeper } from './unit-keeper.ts'
 
 /** How often the status of units is looked at. */
 const PERIOD_MS = 200
-
-/** A unit goes before those that it needs to drain: the auditor reads the store, a mount needs its links and stores. */
-const DRAIN_ORDER: readonly UnitKind[] = ['audit', 'mount', 'links', 'store']
 
 /** All units of an agent. */
 export class Supervisor {
@@ -48,7 +52,7 @@ export class Supervisor {
   /** Stops all units, mounts first, and waits for them. Each is killed if it does not drain in its time. */
   async drain(): Promise<void> {
     this.#draining = true
-    for (const kind of DRAIN_ORDER) {
+    for (const kind of UNIT_KINDS) {
       const keepers = [...this.#keepers].filter(([, keeper]) => keeper.kind === kind)
       await Promise.all(
         keepers.map(async ([name, keeper]) => {
@@ -74,19 +78,14 @@ export class Supervisor {
  *
  * @param supervisor - Does the work.
  */
-export function unitsController(
-  supervisor: Supervisor,
-): Controller<'unit.store' | 'unit.links' | 'unit.mount' | 'unit.audit', 'status.unit'> {
+export function unitsController(supervisor: Supervisor): Controller<UnitResource, 'status.unit'> {
   return {
     name: 'units',
-    inputs: ['unit.store', 'unit.links', 'unit.mount', 'unit.audit'],
+    inputs: UNIT_RESOURCES,
     outputs: ['status.unit'],
     periodMs: PERIOD_MS,
     async reconcile(view) {
-      supervisor.want('store', view.list('unit.store'))
-      supervisor.want('links', view.list('unit.links'))
-      supervisor.want('mount', view.list('unit.mount'))
-      supervisor.want('audit', view.list('unit.audit'))
+      for (const kind of UNIT_KINDS) supervisor.want(kind, view.list(`unit.${kind}`))
       view.replace('status.unit', supervisor.statuses())
     },
   }

@@ -26,8 +26,58 @@ import type {
   StoreUnitConfig,
 } from './unit-config.ts'
 
-/** Kinds of units. */
-export type UnitKind = 'store' | 'links' | 'mount' | 'audit'
+/**
+ * What the ledger can order of a machine: one line a kind, from which the kinds of resources, what is persisted, and what the reader of
+ * the ledger writes follow.
+ */
+export interface OrderKinds {
+  store: StoreOrder
+  volume: VolumeOrder
+  mount: MountOrder
+  unreadable: UnreadableOrder
+}
+
+/** A kind of order. */
+export type OrderKind = keyof OrderKinds
+
+/** What each kind of unit is told: one line a kind, from which the rest follows. */
+export interface UnitConfigs {
+  store: StoreUnitConfig
+  links: LinksUnitConfig
+  mount: MountUnitConfig
+  audit: AuditUnitConfig
+}
+
+/** A kind of unit. */
+export type UnitKind = keyof UnitConfigs
+
+/** Which units go first when the agent ends: one goes before those that it needs to drain. */
+const DRAIN_RANK: Readonly<Record<UnitKind, number>> = { audit: 1, mount: 2, links: 3, store: 4 }
+
+/** All kinds of units, in the order in which they are stopped: the auditor reads the store, a mount needs its links and stores. */
+export const UNIT_KINDS: readonly UnitKind[] = (Object.keys(DRAIN_RANK) as UnitKind[]).sort(
+  (a, b) => DRAIN_RANK[a] - DRAIN_RANK[b],
+)
+
+const ORDER_KIND_SET: Readonly<Record<OrderKind, true>> = {
+  store: true,
+  volume: true,
+  mount: true,
+  unreadable: true,
+}
+
+/** All kinds of orders. */
+export const ORDER_KINDS = Object.keys(ORDER_KIND_SET) as readonly OrderKind[]
+
+/** Resources of orders. */
+export type OrderResource = `order.${OrderKind}`
+/** Resources of what units are told. */
+export type UnitResource = `unit.${UnitKind}`
+
+/** Names of the resources of all kinds of orders. */
+export const ORDER_RESOURCES = ORDER_KINDS.map((kind): OrderResource => `order.${kind}`)
+/** Names of the resources of all kinds of units. */
+export const UNIT_RESOURCES = UNIT_KINDS.map((kind): UnitResource => `unit.${kind}`)
 
 /** A unit that is to run, or to be stopped: a unit that is not listed is left as it is. */
 export type UnitWanted<Config> =
@@ -144,23 +194,18 @@ export interface ControllerStatus {
   readonly message: string | undefined
 }
 
+type OrderResources = { [K in OrderKind as `order.${K}`]: OrderKinds[K] }
+type UnitResources = { [K in UnitKind as `unit.${K}`]: UnitWanted<UnitConfigs[K]> }
+
 /** Type of each kind. */
-export interface Kinds {
+export interface Kinds extends OrderResources, UnitResources {
   'ledger.cursor': LedgerCursor
   'ledger.status': LedgerStatus
   'ledger.audits': AuditFacts
-  'order.store': StoreOrder
-  'order.volume': VolumeOrder
-  'order.mount': MountOrder
-  'order.unreadable': UnreadableOrder
   'registry.node': LedgerNode
   'registry.self': Registration
   'registry.own': LedgerNode
   policy: Policy
-  'unit.store': UnitWanted<StoreUnitConfig>
-  'unit.links': UnitWanted<LinksUnitConfig>
-  'unit.mount': UnitWanted<MountUnitConfig>
-  'unit.audit': UnitWanted<AuditUnitConfig>
   'audit.hold': AuditHold
   'transaction.registration': WantedTransaction
   'transaction.audit': WantedTransaction
@@ -186,18 +231,12 @@ export const IDENTIFY: { readonly [K in Kind]: (resource: Kinds[K]) => string } 
   'ledger.cursor': () => 'cursor',
   'ledger.status': () => 'status',
   'ledger.audits': () => 'audits',
-  'order.store': (order) => String(order.id),
-  'order.volume': (order) => String(order.id),
-  'order.mount': (order) => String(order.id),
-  'order.unreadable': (order) => String(order.id),
+  ...sameForAll(ORDER_RESOURCES, (order: { readonly id: OrderId }) => String(order.id)),
   'registry.node': (node) => String(node.id),
   'registry.self': () => 'self',
   'registry.own': () => 'own',
   policy: () => 'policy',
-  'unit.store': (unit) => unit.name,
-  'unit.links': (unit) => unit.name,
-  'unit.mount': (unit) => unit.name,
-  'unit.audit': (unit) => unit.name,
+  ...sameForAll(UNIT_RESOURCES, (unit: { readonly name: string }) => unit.name),
   'audit.hold': (hold) => hold.namespace,
   'transaction.registration': (wanted) => wanted.id,
   'transaction.audit': (wanted) => wanted.id,
@@ -219,10 +258,7 @@ export const IDENTIFY: { readonly [K in Kind]: (resource: Kinds[K]) => string } 
 export const PERSISTED = [
   'ledger.cursor',
   'ledger.audits',
-  'order.store',
-  'order.volume',
-  'order.mount',
-  'order.unreadable',
+  ...ORDER_RESOURCES,
   'registry.node',
   'registry.self',
   'registry.own',
@@ -232,3 +268,8 @@ export const PERSISTED = [
 
 /** All kinds, sorted. */
 export const ALL_KINDS: readonly Kind[] = (Object.keys(IDENTIFY) as Kind[]).sort()
+
+/** One function for several kinds. */
+function sameForAll<K extends string, F>(kinds: readonly K[], identify: F): Record<K, F> {
+  return Object.fromEntries(kinds.map((kind) => [kind, identify])) as Record<K, F>
+}

@@ -2,6 +2,7 @@
 import { assert } from 'chai'
 import { type Profile, unitProfile } from '../../../agent/sandbox/profile.ts'
 import { type Machine, seccompFilter } from '../../../agent/sandbox/seccomp.ts'
+import { UNIT_KINDS } from '../../../agent/state/kinds.ts'
 
 const places = { dataDir: '/data', programRoot: '/program', runtime: '/program/node' }
 const profileOf = (kind: string): Profile => {
@@ -114,7 +115,7 @@ describe('profile of a unit', () => {
     assert.isUndefined(unitProfile('mount', 'mount-0', places))
   })
   it('gives no unit the identity or the state of the agent', () => {
-    for (const unit of ['store', 'links', 'mount', 'audit']) {
+    for (const unit of UNIT_KINDS) {
       const { readable, writable } = profileOf(unit)
       for (const secret of ['/data/identity.json', '/data/state/x']) {
         const reaches = [...readable, ...writable].filter((path) => secret.startsWith(path))
