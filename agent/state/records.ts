@@ -101,6 +101,17 @@ export function recordText(kind: PersistedKind, text: string, formats: RecordFor
   return `${formats[kind].version} ${text}`
 }
 
+/**
+ * Takes a record apart.
+ *
+ * @param text - As {@link recordText} wrote it, or anything else.
+ * @returns The version as it was written, empty if there is none, and the resource as text.
+ */
+export function splitRecord(text: string): { version: string; resourceText: string } {
+  const [, version = '', resourceText = ''] = /^(\d+) (.*)$/s.exec(text) ?? []
+  return { version, resourceText }
+}
+
 /** Whether a kind outlives the process. */
 export function isPersisted(kind: Kind): kind is PersistedKind {
   return PERSISTED.some((one) => one === kind)
@@ -114,7 +125,7 @@ function readRecord(key: string, text: string, formats: RecordFormats) {
   const nothing = { kind, id, resource: undefined, resourceText: '' }
   if (!kind || at < 0) return { ...nothing, why: 'no kind of this program' }
   const { version, check } = formats[kind]
-  const [, written = '', resourceText = ''] = /^(\d+) (.*)$/s.exec(text) ?? []
+  const { version: written, resourceText } = splitRecord(text)
   if (written !== String(version)) return { ...nothing, why: `version ${written || 'unknown'}` }
   const resource = parse(resourceText)
   if (!check(resource)) return { ...nothing, why: 'damaged' }

@@ -62,7 +62,9 @@ describe('bad orders', function () {
     tenant = await grid.connect(grid.tenantKey)
     node = await numberOf(0)
     other = await numberOf(1)
-    const shape = { sizeBytes: GIB, dataShards: 1, parityShards: 1, seconds: HOUR }
+    // The grid has few nodes.
+    const few = { metaStores: 2, fewMetaStoresAllowed: true }
+    const shape = { sizeBytes: GIB, dataShards: 1, parityShards: 1, ...few, seconds: HOUR }
     volume = (await tenant.orderVolume(shape)).order
   })
   after(async () => {

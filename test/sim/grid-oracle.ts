@@ -14,6 +14,7 @@ import { recordSeal, Volume } from '../../agent/engines/files/index.ts'
 import type { LedgerCursor } from '../../agent/ledger/types.ts'
 import { decodeResource } from '../../agent/state/codec.ts'
 import type { JournalChange } from '../../agent/state/journal.ts'
+import { splitRecord } from '../../agent/state/records.ts'
 import { identityOf, VOLUME_KEY } from '../support/fake-orders.ts'
 import { faultDisk } from '../support/fault-disk.ts'
 import { digestOf, readAll } from '../support/sim-files.ts'
@@ -108,7 +109,7 @@ export class GridOracle {
   checkPersisted(machine: SimMachine, changes: readonly JournalChange[]): void {
     const cursorText = changes.find(({ key }) => key === 'ledger.cursor/cursor')?.text
     if (cursorText === undefined) return
-    const cursor = decodeResource(cursorText) as LedgerCursor
+    const cursor = resourceOf(cursorText) as LedgerCursor
     const { number, hash } = cursor.block
     const before = this.#cursors.get(machine) ?? -1
     if (number < before) throw new Violation(`the cursor went back from ${before} to ${number}`)
@@ -124,7 +125,7 @@ export class GridOracle {
     }
     for (const { key, text } of changes) {
       if (!key.startsWith('order.') || text === undefined) continue
-      const claimed = decodeResource(text) as {
+      const claimed = resourceOf(text) as {
         id: number
         state: string
         slots: { node: number }[]
@@ -361,4 +362,9 @@ function directStore(machine: SimMachine | undefined, namespace: string): ShardS
         .slice(0, limit)
         .map(fromHex),
   }
+}
+
+/** The resource in a record of the journal. */
+function resourceOf(text: string): unknown {
+  return decodeResource(splitRecord(text).resourceText)
 }

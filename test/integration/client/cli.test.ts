@@ -225,7 +225,7 @@ describe('varve on a grid of seven nodes', () => {
       [[...store, '--time', '1d', '--node', '99'], {}, 1, 'NODE_NOT_FOUND'],
       [['cancel', '1', '--yes'], asHolder(), 1, 'ORDER_NOT_TENANT'],
       [['status', '999'], {}, 1, 'ORDER_NOT_FOUND'],
-      [['balance'], wrong, 4, 'PASSWORD_WRONG'],
+      [['cancel', '1', '--yes'], wrong, 4, 'PASSWORD_WRONG'],
       [['balance'], none, 4, 'SIGNER_MISSING'],
       [['propose', 'set', 'taste', '1'], {}, 2, 'PARAMETER_UNKNOWN'],
     ]
