@@ -88,18 +88,18 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         uint32 newest = epoch;
         Epoch memory last = _epochs[newest];
         uint256 from = last.drawnAt + terms.epochSeconds;
-        require(block.timestamp >= from, AuditTooEarly(uint64(from)));
+        require(block.timestamp >= from, AuditTooEarly(SafeCast.toUint64(from)));
         require(!_isOpen(last), AuditPending(newest));
         // Every call in this block would draw the same, so a caller has nothing to choose.
-        uint112 seed = uint112(uint256(keccak256(abi.encode(block.prevrandao, last.seed, newest))));
+        uint112 seed = uint112(uint256(keccak256(abi.encode(block.prevrandao, last.seed, newest)))); // cuts: a hash
         epoch = ++newest;
         _epochs[newest] = Epoch({
             seed: seed,
-            drawnAt: uint40(block.timestamp),
-            dueAt: uint40(block.timestamp + terms.windowSeconds),
-            dueBlock: uint40(block.number + terms.windowBlocks),
-            samples: uint8(terms.samples),
-            openOdds: uint16(terms.openOdds)
+            drawnAt: SafeCast.toUint40(block.timestamp),
+            dueAt: SafeCast.toUint40(block.timestamp + terms.windowSeconds),
+            dueBlock: SafeCast.toUint40(block.number + terms.windowBlocks),
+            samples: SafeCast.toUint8(terms.samples),
+            openOdds: SafeCast.toUint16(terms.openOdds)
         });
         emit EpochDrawn(newest, seed);
     }
@@ -275,7 +275,7 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         claim = _digests[account][inEpoch & 1];
         if (_epochOf(claim) == inEpoch) return (claim, false);
         address aggregator = _provers[node].aggregator;
-        uint32 group = uint32(node / GROUP_NODES);
+        uint32 group = SafeCast.toUint32(node / GROUP_NODES);
         claim = _groupRoots[aggregator][group][inEpoch & 1];
         bool member = (_groupMembers[aggregator][group][inEpoch & 1] >> (node % GROUP_NODES)) & 1 == 1;
         if (aggregator == address(0) || !member || _epochOf(claim) != inEpoch) claim = 0;
@@ -323,7 +323,10 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
         bool held = _checkWriter(entry).deletableAt >= _epochs[inEpoch - 1].drawnAt;
         require(held, AuditCommitmentInvalid(entry.commitment.order, entry.commitment.slot));
         uint256 units = entry.commitment.units;
-        require(unit >= before && unit - before < units, AuditUnitWrong(uint64(before), uint64(unit)));
+        require(
+            unit >= before && unit - before < units,
+            AuditUnitWrong(SafeCast.toUint64(before), SafeCast.toUint64(unit))
+        );
         return unit - before;
     }
 
@@ -383,13 +386,16 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
     /// @dev What an opening shows, as {_target}: its paths lead from the unit to the root of a slot.
     function _shown(bytes calldata opening) internal view returns (bytes26) {
         require(opening.length >= OPENING_HEAD, AuditProof.AuditPathMalformed(opening.length));
-        uint256 number = uint48(bytes6(opening[32:38]));
-        uint256 length = uint48(bytes6(opening[38:44]));
+        uint256 number = uint48(bytes6(opening[32:38])); // cuts: six bytes
+        uint256 length = uint48(bytes6(opening[38:44])); // cuts: six bytes
         uint256 units = AuditProof.unitsOf(length);
         uint256 split = OPENING_HEAD + 32 * AuditProof.depth(units);
         require(opening.length >= split, AuditProof.AuditPathMalformed(opening.length));
         uint256 before = AuditProof.unitsBefore(opening[split:]);
-        require(number >= before && number - before < units, AuditUnitWrong(uint64(before), uint64(number)));
+        require(
+            number >= before && number - before < units,
+            AuditUnitWrong(SafeCast.toUint64(before), SafeCast.toUint64(number))
+        );
         bytes32 unit = bytes32(opening[:UNIT_BYTES]);
         bytes32 shard = AuditProof.shardRoot(unit, number - before, length, opening[OPENING_HEAD:split]);
         (bytes32 root,,) = AuditProof.climb(AuditProof.mix(shard, units), units, opening[split:]);
@@ -398,7 +404,7 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
 
     /// @dev What an answer must show: these bytes are this unit of the slot with this root.
     function _target(bytes32 root, bytes32 unit, uint256 number) internal pure returns (bytes26) {
-        return bytes26(keccak256(abi.encodePacked(root, unit, uint48(number))));
+        return bytes26(keccak256(abi.encodePacked(root, unit, uint48(number)))); // cuts: sums have 47 bits
     }
 
     /// @dev A slot's place in the world, as one word.
@@ -411,6 +417,6 @@ abstract contract AuditEpochs is AuditFunds, EIP712 {
     }
 
     function _epochOf(bytes32 word) internal pure returns (uint32) {
-        return uint32(uint256(word));
+        return uint32(uint256(word)); // cuts: the epoch is its last four bytes
     }
 }

@@ -244,7 +244,7 @@ contract Audits is AuditEpochs {
         own.target = _target(slot.root, location.unit, unit);
         own.state = DisputeState.Located;
         own.deadline = SafeCast.toUint40(block.timestamp + _policy.auditTerms().answerSeconds);
-        emit DisputeLocated(dispute, slot.order, slot.slot, uint64(unit));
+        emit DisputeLocated(dispute, slot.order, slot.slot, SafeCast.toUint64(unit));
     }
 
     /// @dev What can be doubted: a sample of the newest epoch for which something was posted.

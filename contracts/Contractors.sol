@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {
@@ -83,7 +84,7 @@ contract Contractors is IContractors, OwnedByVotes {
     function accept(uint256 agreement, uint256 milestone) external {
         MilestoneView storage found = _milestone(agreement, milestone, MilestoneState.Delivered);
         _onlyJudge(agreement);
-        found.payableAt = uint64(block.timestamp) + _of(agreement).holdSeconds;
+        found.payableAt = SafeCast.toUint64(block.timestamp) + _of(agreement).holdSeconds;
         _set(agreement, milestone, MilestoneState.Accepted, 0);
     }
 

@@ -75,8 +75,8 @@ contract Escrow is IEscrow, IEscrowLedger, WiredOnce {
         Account storage account = _accounts[msg.sender];
         require(amount != 0, EscrowAmountInvalid(amount));
         require(amount <= account.free, EscrowBalanceTooLow(msg.sender, account.free, amount));
-        account.free -= uint120(amount);
-        _withdrawn += uint128(amount);
+        account.free -= SafeCast.toUint120(amount);
+        _withdrawn += SafeCast.toUint128(amount);
         emit Withdrawn(msg.sender, amount);
         _token.safeTransfer(msg.sender, amount);
     }
@@ -86,12 +86,12 @@ contract Escrow is IEscrow, IEscrowLedger, WiredOnce {
         require(amount <= type(uint120).max, EscrowAmountInvalid(amount));
         _accrue(payer);
         uint120 free = _accounts[payer].free;
-        uint120 fromFree = amount < free ? uint120(amount) : free;
-        uint120 pulled = uint120(amount) - fromFree;
+        uint120 fromFree = amount < free ? SafeCast.toUint120(amount) : free;
+        uint120 pulled = SafeCast.toUint120(amount) - fromFree;
 
         _accounts[payer].free = free - fromFree;
-        _accounts[tenant].held += uint120(amount);
-        _held += uint120(amount);
+        _accounts[tenant].held += SafeCast.toUint120(amount);
+        _held += SafeCast.toUint120(amount);
         if (pulled != 0) {
             _deposited += pulled;
             emit Deposited(payer, payer, pulled);
@@ -111,13 +111,13 @@ contract Escrow is IEscrow, IEscrowLedger, WiredOnce {
             if (amounts[i] == 0) continue;
             sum += amounts[i];
             _accrue(payees[i]);
-            _accounts[payees[i]].free += uint120(amounts[i]);
+            _accounts[payees[i]].free += SafeCast.toUint120(amounts[i]);
             emit Earned(payees[i], tenant, amounts[i]);
         }
-        if (refund != 0) _accounts[tenant].free += uint120(refund);
+        if (refund != 0) _accounts[tenant].free += SafeCast.toUint120(refund);
         uint256 heldByTenant = _accounts[tenant].held;
-        _accounts[tenant].held = uint120(heldByTenant - sum);
-        _held -= uint120(sum);
+        _accounts[tenant].held = SafeCast.toUint120(heldByTenant - sum);
+        _held -= SafeCast.toUint120(sum);
     }
 
     /// @inheritdoc IEscrowLedger
@@ -130,7 +130,7 @@ contract Escrow is IEscrow, IEscrowLedger, WiredOnce {
         Stream storage own = _streams[tenant];
         if (!_accounts[tenant].streams) {
             _accounts[tenant].streams = true;
-            own.since = uint40(block.timestamp);
+            own.since = SafeCast.toUint40(block.timestamp);
             own.graceSeconds = graceSeconds;
         }
         require(own.since == block.timestamp, EscrowStreamSuspended(tenant));
@@ -209,8 +209,8 @@ contract Escrow is IEscrow, IEscrowLedger, WiredOnce {
         require(account != address(0), EscrowAccountZero());
         require(amount != 0 && amount <= type(uint120).max, EscrowAmountInvalid(amount));
         _accrue(account);
-        _accounts[account].free += uint120(amount);
-        _deposited += uint120(amount);
+        _accounts[account].free += SafeCast.toUint120(amount);
+        _deposited += SafeCast.toUint120(amount);
         emit Deposited(account, msg.sender, amount);
         _token.safeTransferFrom(msg.sender, address(this), amount);
     }
@@ -224,8 +224,8 @@ contract Escrow is IEscrow, IEscrowLedger, WiredOnce {
         if (!account.streams) return;
         Stream storage own = _streams[tenant];
         uint40 end = _paidUntil(own, account.free);
-        uint40 to = uint40(Math.min(block.timestamp, end));
-        uint120 streamed = uint120(uint256(own.ratePerSecond) * (to - own.since));
+        uint40 to = SafeCast.toUint40(Math.min(block.timestamp, end));
+        uint120 streamed = SafeCast.toUint120(uint256(own.ratePerSecond) * (to - own.since));
         account.free -= streamed;
         account.held += streamed;
         _held += streamed;
@@ -263,6 +263,6 @@ contract Escrow is IEscrow, IEscrowLedger, WiredOnce {
     /// @dev The last whole second that the balance covers; the end of time if nothing is paid.
     function _paidUntil(Stream memory own, uint256 free) private pure returns (uint40) {
         if (own.ratePerSecond == 0) return type(uint40).max;
-        return uint40(Math.min(own.since + free / own.ratePerSecond, type(uint40).max));
+        return SafeCast.toUint40(Math.min(own.since + free / own.ratePerSecond, type(uint40).max));
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {ERC20Votes} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Votes.sol";
@@ -22,7 +23,7 @@ contract GridToken is ERC20, ERC20Permit, ERC20Votes {
 
     /// @notice The clock of votes: seconds since 1970 (ERC-6372).
     function clock() public view override returns (uint48) {
-        return uint48(block.timestamp);
+        return SafeCast.toUint48(block.timestamp);
     }
 
     /// @notice Says of {clock} that it counts seconds (ERC-6372).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
@@ -21,6 +22,7 @@ import {WiredOnce} from "./libraries/WiredOnce.sol";
 /// - a node's alive seconds never exceed the time from its registration to its last heartbeat, and fall
 /// only when a missed audit is recorded;
 /// - an account is at most one of: unknown, sponsored, node;
+/// - a stake goes to the farm's owner, but for slashes and for the daily fee that was asked when the node registered;
 /// - only the audits take from a stake, and a node whose stake does not cover its offer gets no further slots.
 /// Time: a node lives from a heartbeat to the next if that comes within `Policy.lateSeconds`; otherwise the whole gap
 /// between the two is dead, and so is an audit that it missed, from draw to draw ({Lifetime}).
@@ -41,7 +43,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint40 lastHeartbeat;
     }
 
-    /// @dev Stands beside {Hot}. `usedSince` is when the node last began to hold slots, or last let go of all.
+    /// @dev Stands beside {Hot}. `feePerDay` is what policy asked when the node registered: no vote takes more of a
+    /// stake that is there. `usedSince` is when the node last began to hold slots, or last let go of all.
     struct Cold {
         uint128 stake;
         uint40 registeredAt;
@@ -50,7 +53,9 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint40 maintenanceFrom;
         uint40 maintenanceUntil;
         address keys;
+        uint64 feePerDay;
         address addresses;
+        uint40 drainingSince;
     }
 
     /// @dev The newest batch of the nodes `group * GROUP_NODES + bit` of one farm.
@@ -140,7 +145,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint256 length = bytes(name).length;
         require(length != 0 && length <= MAX_NAME_BYTES, FarmNameLength(length, MAX_NAME_BYTES));
         farm = ++_farmCount;
-        _farms[uint24(farm)] = Farm(msg.sender, address(0), name);
+        _farms[SafeCast.toUint24(farm)] = Farm(msg.sender, address(0), name);
         emit FarmCreated(farm, msg.sender, name);
     }
 
@@ -148,7 +153,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     function transferFarm(uint32 farm, address owner) external {
         _onlyFarmOwner(farm);
         require(owner != address(0), FarmOwnerZero(farm));
-        _farms[uint24(farm)].owner = owner;
+        _farms[SafeCast.toUint24(farm)].owner = owner;
         emit FarmOwnerChanged(farm, msg.sender, owner);
     }
 
@@ -158,7 +163,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         bool known = account == address(0) || _nodeOf[account] != 0 || _sponsorships[account].farm != 0;
         require(!known, NodeAlreadyKnown(account));
 
-        _sponsorships[account] = Sponsorship(uint24(farm), stake);
+        _sponsorships[account] = Sponsorship(SafeCast.toUint24(farm), stake);
         emit NodeSponsored(farm, account, stake);
 
         _token.safeTransferFrom(msg.sender, address(this), stake);
@@ -193,7 +198,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     ) external returns (uint32 node) {
         Sponsorship memory sponsorship = _sponsorships[msg.sender];
         require(sponsorship.farm != 0, NodeNotSponsored(msg.sender, 0));
-        address keyAccount = address(uint160(uint256(keccak256(publicKey))));
+        address keyAccount = address(uint160(uint256(keccak256(publicKey)))); // cuts: a hash
         require(
             publicKey.length == PUBLIC_KEY_BYTES && keyAccount == msg.sender,
             NodeKeyMismatch(msg.sender, keyAccount)
@@ -210,20 +215,22 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
             state: NodeState.Active,
             flags: 0,
             farm: sponsorship.farm,
-            capacityBytes: uint56(offer.capacityBytes),
+            capacityBytes: SafeCast.toUint56(offer.capacityBytes),
             usedBytes: 0,
-            pricePerGibSecond: uint64(offer.pricePerGibSecond),
-            lastHeartbeat: uint40(block.timestamp)
+            pricePerGibSecond: SafeCast.toUint64(offer.pricePerGibSecond),
+            lastHeartbeat: SafeCast.toUint40(block.timestamp)
         });
         _cold[node] = Cold({
             stake: sponsorship.stake,
-            registeredAt: uint40(block.timestamp),
+            registeredAt: SafeCast.toUint40(block.timestamp),
             usedSince: 0,
             account: msg.sender,
             maintenanceFrom: 0,
             maintenanceUntil: 0,
             keys: CodeStore.write(abi.encodePacked(publicKey, sealingKey)),
-            addresses: _storeAddresses(addresses)
+            feePerDay: SafeCast.toUint64(_policy.value(Parameter.NodeFeePerDay)),
+            addresses: _storeAddresses(addresses),
+            drainingSince: 0
         });
         ++_registryVersion;
         emit NodeRegistered(node, sponsorship.farm, msg.sender);
@@ -237,8 +244,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         require(
             offer.capacityBytes >= hot.usedBytes, NodeCapacityInUse(node, offer.capacityBytes, hot.usedBytes)
         );
-        hot.capacityBytes = uint56(offer.capacityBytes);
-        hot.pricePerGibSecond = uint64(offer.pricePerGibSecond);
+        hot.capacityBytes = SafeCast.toUint56(offer.capacityBytes);
+        hot.pricePerGibSecond = SafeCast.toUint64(offer.pricePerGibSecond);
         hot.flags &= ~UNDERSTAKED;
         _changed(node);
     }
@@ -271,19 +278,19 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     /// @inheritdoc INodes
     function setReporter(uint32 farm, address reporter) external {
         _onlyFarmOwner(farm);
-        _farms[uint24(farm)].reporter = reporter;
+        _farms[SafeCast.toUint24(farm)].reporter = reporter;
         emit FarmReporterChanged(farm, reporter);
     }
 
     /// @inheritdoc INodes
     function heartbeats(uint32 farm, uint32[] calldata groups, uint208[] calldata members) external {
         require(groups.length == members.length, NodeBatchLength(groups.length, members.length));
-        Farm storage own = _farms[uint24(farm)];
+        Farm storage own = _farms[SafeCast.toUint24(farm)];
         bool allowed = farm <= _farmCount && (msg.sender == own.owner || msg.sender == own.reporter);
         require(allowed, FarmNotOwner(farm, msg.sender));
         uint64 lateSeconds = _policy.lateSeconds();
         for (uint256 i = 0; i < groups.length; ++i) {
-            _beatGroup(uint24(farm), groups[i], members[i], lateSeconds);
+            _beatGroup(SafeCast.toUint24(farm), groups[i], members[i], lateSeconds);
         }
     }
 
@@ -310,7 +317,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     function addStake(uint32 node, uint128 amount) external {
         NodeState state = _hot[node].state;
         require(state == NodeState.Active || state == NodeState.Draining, NodeClosed(node, state));
-        _setStake(node, _cold[node].stake + amount);
+        _setStake(node, SafeCast.toUint128(uint256(_cold[node].stake) + amount));
         _token.safeTransferFrom(msg.sender, address(this), amount);
     }
 
@@ -319,7 +326,10 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         _onlyController(node);
         NodeState state = _hot[node].state;
         require(state != NodeState.Exited, NodeClosed(node, state));
-        _hot[node].state = draining ? NodeState.Draining : NodeState.Active;
+        if (draining != (state == NodeState.Draining)) {
+            _hot[node].state = draining ? NodeState.Draining : NodeState.Active;
+            _cold[node].drainingSince = draining ? SafeCast.toUint40(block.timestamp) : 0;
+        }
         _changed(node);
     }
 
@@ -331,14 +341,23 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
             hot.state == NodeState.Draining && hot.usedBytes == 0, NodeNotEmpty(node, hot.state, hot.usedBytes)
         );
         require(_audits.isQuit(node, _cold[node].usedSince), NodeNotJudged(node, _cold[node].usedSince));
-        uint128 stake = _cold[node].stake;
+        uint256 fee = _feeDue(node);
+        uint256 rest = _cold[node].stake - fee;
+        _leave(node);
+        _token.safeTransfer(_farms[hot.farm].owner, rest);
+        if (fee != 0) _token.safeTransfer(Ownable(address(_policy)).owner(), fee);
+    }
 
-        hot.state = NodeState.Exited;
-        _cold[node].stake = 0;
-        delete _nodeOf[_cold[node].account];
-        _changed(node);
-
-        _token.safeTransfer(_farms[hot.farm].owner, stake);
+    /// @inheritdoc INodes
+    function evict(uint32 node) external {
+        Hot memory hot = _hot[node];
+        bool open = hot.state == NodeState.Active || hot.state == NodeState.Draining;
+        require(open && hot.usedBytes == 0, NodeNotEmpty(node, hot.state, hot.usedBytes));
+        uint256 stake = _cold[node].stake;
+        uint256 fee = _feeDue(node);
+        require(fee == stake, NodeStakeLeft(node, stake - fee));
+        _leave(node);
+        _token.safeTransfer(Ownable(address(_policy)).owner(), stake);
     }
 
     // For the order book
@@ -371,7 +390,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
 
             _hot[node].usedBytes = hot.usedBytes + SafeCast.toUint56(taken);
             if (hot.usedBytes == 0) _cold[node].usedSince = SafeCast.toUint40(block.timestamp);
-            locked[i] = Locked(uint64(rate), hot.farm);
+            locked[i] = Locked(SafeCast.toUint64(rate), hot.farm);
         }
     }
 
@@ -379,6 +398,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     function unlock(SlotRequest[] calldata slots) external onlyOrders {
         for (uint256 i = 0; i < slots.length; ++i) {
             uint32 node = slots[i].node;
+            if (slots[i].sizeBytes == 0) continue; // its node gave notice and had its bytes back
             uint56 left = _hot[node].usedBytes - SafeCast.toUint56(_whole(slots[i].sizeBytes));
             _hot[node].usedBytes = left;
             if (left == 0) _cold[node].usedSince = SafeCast.toUint40(block.timestamp);
@@ -404,7 +424,16 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         Cold storage cold = _cold[node];
         uint40 last = _lastHeartbeat(node, hot);
         bool excused = block.timestamp >= cold.maintenanceFrom && last + _policy.lateSeconds() >= cold.maintenanceFrom;
-        return (hot.state, excused ? uint64(Math.max(last, cold.maintenanceUntil)) : last);
+        return (hot.state, excused ? SafeCast.toUint64(Math.max(last, cold.maintenanceUntil)) : last);
+    }
+
+    /// @inheritdoc INodeLedger
+    function mayResign(uint32 node, address caller) external view returns (bool) {
+        Hot memory hot = _hot[node];
+        Cold storage cold = _cold[node];
+        bool speaks = caller == cold.account || caller == _farms[hot.farm].owner;
+        uint256 from = cold.drainingSince + _policy.value(Parameter.NoticeSeconds);
+        return speaks && hot.state == NodeState.Draining && block.timestamp >= from;
     }
 
     /// @inheritdoc INodeLedger
@@ -431,7 +460,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         Hot memory hot = _hot[node];
         uint40 last = _lastHeartbeat(node, hot);
         if (until > last && !_isLate(last, _policy.lateSeconds())) return false;
-        _lives[node].addMiss(uint40(from), uint40(until), last);
+        _lives[node].addMiss(SafeCast.toUint40(from), SafeCast.toUint40(until), last);
         _hot[node].flags = hot.flags | HAS_DIED;
         emit NodeMissed(node, from, until);
         return true;
@@ -491,11 +520,16 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     }
 
     /// @inheritdoc INodes
+    function feeDue(uint32 node) external view returns (uint256) {
+        return _feeDue(node);
+    }
+
+    /// @inheritdoc INodes
     function nodes(uint32 from, uint32 limit) external view returns (NodeView[] memory views) {
         uint256 count = _pageLength(from, limit, _nodeCount);
         views = new NodeView[](count);
         for (uint256 i = 0; i < count; ++i) {
-            views[i] = _view(uint32(from + i));
+            views[i] = _view(SafeCast.toUint32(from + i));
         }
     }
 
@@ -504,8 +538,8 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         uint256 count = _pageLength(from, limit, _farmCount);
         views = new FarmView[](count);
         for (uint256 i = 0; i < count; ++i) {
-            Farm storage farm = _farms[uint24(from + i)];
-            views[i] = FarmView(uint32(from + i), farm.owner, farm.name);
+            Farm storage farm = _farms[SafeCast.toUint24(from + i)];
+            views[i] = FarmView(SafeCast.toUint32(from + i), farm.owner, farm.name);
         }
     }
 
@@ -523,13 +557,14 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
 
     /// @inheritdoc INodes
     function reporterOf(uint32 farm) external view returns (address) {
-        return farm <= _farmCount ? _farms[uint24(farm)].reporter : address(0);
+        return farm <= _farmCount ? _farms[SafeCast.toUint24(farm)].reporter : address(0);
     }
 
     // Rules
 
     function _onlyFarmOwner(uint32 farm) private view {
-        require(farm <= _farmCount && _farms[uint24(farm)].owner == msg.sender, FarmNotOwner(farm, msg.sender));
+        bool owns = farm <= _farmCount && _farms[SafeCast.toUint24(farm)].owner == msg.sender;
+        require(owns, FarmNotOwner(farm, msg.sender));
     }
 
     function _onlyController(uint32 node) private view {
@@ -552,7 +587,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
             capacity != 0 && capacity <= type(uint56).max, NodeCapacityOutOfRange(capacity, type(uint56).max)
         );
         _checkPrice(offer.pricePerGibSecond, Parameter.MaxPricePerGibSecond);
-        uint256 needed = _neededStake(capacity);
+        uint256 needed = _neededStake(capacity, offer.pricePerGibSecond);
         require(stake >= needed, NodeStakeTooLow(stake, needed));
     }
 
@@ -561,14 +596,31 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         require(price <= cap, NodePriceAboveCap(price, cap));
     }
 
-    function _neededStake(uint256 capacity) private view returns (uint256) {
-        return Math.mulDiv(capacity, _policy.value(Parameter.StakePerGib), GIB, Math.Rounding.Ceil);
+    /// @dev For the bytes, and for what they could earn: a stake of hours of revenue would be worth losing.
+    function _neededStake(uint256 capacity, uint256 price) private view returns (uint256) {
+        uint256 revenue = price * _policy.value(Parameter.StakeSeconds);
+        uint256 perGib = Math.max(_policy.value(Parameter.StakePerGib), revenue);
+        uint256 ofBytes = Math.mulDiv(capacity, perGib, GIB, Math.Rounding.Ceil);
+        return Math.max(ofBytes, _policy.value(Parameter.MinNodeStake));
+    }
+
+    /// @dev What being listed has cost so far, at most the stake.
+    function _feeDue(uint32 node) private view returns (uint256) {
+        Cold storage cold = _cold[node];
+        return Math.min(cold.stake, cold.feePerDay * (block.timestamp - cold.registeredAt) / 1 days);
+    }
+
+    function _leave(uint32 node) private {
+        _hot[node].state = NodeState.Exited;
+        _cold[node].stake = 0;
+        delete _nodeOf[_cold[node].account];
+        _changed(node);
     }
 
     function _setStake(uint32 node, uint128 stake) private {
         _cold[node].stake = stake;
         Hot storage hot = _hot[node];
-        if (stake < _neededStake(hot.capacityBytes)) hot.flags |= UNDERSTAKED;
+        if (stake < _neededStake(hot.capacityBytes, hot.pricePerGibSecond)) hot.flags |= UNDERSTAKED;
         else hot.flags &= ~UNDERSTAKED;
         _changed(node);
     }
@@ -593,14 +645,14 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
     /// @dev The later of the node's own heartbeat and of the batch that speaks for it.
     function _lastHeartbeat(uint32 node, Hot memory hot) private view returns (uint40) {
         if (hot.flags & BATCHED == 0) return hot.lastHeartbeat;
-        return uint40(Math.max(hot.lastHeartbeat, _batches[hot.farm][node / GROUP_NODES].time));
+        return SafeCast.toUint40(Math.max(hot.lastHeartbeat, _batches[hot.farm][node / GROUP_NODES].time));
     }
 
     /// @dev Records the silence before this heartbeat if it was too long.
     function _beat(uint32 node, uint64 lateSeconds) private {
         Hot memory hot = _hot[node];
         uint40 last = _lastHeartbeat(node, hot);
-        uint40 time = uint40(block.timestamp);
+        uint40 time = SafeCast.toUint40(block.timestamp);
         if (_isLate(last, lateSeconds)) {
             _lives[node].addGap(last, time);
             hot.flags |= HAS_DIED;
@@ -629,7 +681,7 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
                 _hot[node].flags |= BATCHED;
             }
         }
-        _batches[farm][group] = Batch(uint40(block.timestamp), members);
+        _batches[farm][group] = Batch(SafeCast.toUint40(block.timestamp), members);
     }
 
     /// @dev What a slot takes of its node: whole units, so that a node can never stand for more units than it has
@@ -651,10 +703,10 @@ contract Nodes is INodes, INodeLedger, WiredOnce {
         returns (Earned memory)
     {
         uint40 last = _lastHeartbeat(span.node, hot);
-        uint64 decided = uint64(Math.max(span.from, Math.min(span.to, judged)));
-        uint64 known = uint64(Math.min(decided, Math.max(span.from, last)));
+        uint64 decided = SafeCast.toUint64(Math.max(span.from, Math.min(span.to, judged)));
+        uint64 known = SafeCast.toUint64(Math.min(decided, Math.max(span.from, last)));
         uint64 alive = known - span.from;
-        if (hot.flags & HAS_DIED != 0) alive = uint64(_lives[span.node].alive(span.from, known));
+        if (hot.flags & HAS_DIED != 0) alive = SafeCast.toUint64(_lives[span.node].alive(span.from, known));
         uint64 until = known;
         if (_isLate(last, lateSeconds)) {
             until = decided;

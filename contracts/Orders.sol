@@ -56,7 +56,9 @@ contract Orders is IOrders {
         bool released;
     }
 
-    /// @dev A slot as it is worked with; stored as one {SlotWord}. All before `settledAt` is paid or refunded.
+    /// @dev A slot as it is worked with; `resigned` is the highest bit of the size: its node gave notice, has its
+    /// bytes back and earns nothing, until the slot is moved; stored as one {SlotWord}. All before `settledAt` is paid
+    /// or refunded.
     struct Slot {
         uint32 node;
         uint64 sizeBytes;
@@ -64,6 +66,7 @@ contract Orders is IOrders {
         uint40 assignedAt;
         uint40 settledAt;
         uint64 ratePerSecond;
+        bool resigned;
     }
 
     /// @dev What reading a spec yields for placing it.
@@ -76,6 +79,7 @@ contract Orders is IOrders {
     uint8 private constant READ_ONLY = 1;
     uint8 private constant SAME_FARM = 2;
     uint8 private constant STREAMS = 4;
+    uint64 private constant RESIGNED = 1 << 63;
 
     /// @dev Read in one call with the volume; more readers of one volume than this are better served by datasets.
     uint256 private constant MAX_MOUNTS = 256;
@@ -177,7 +181,7 @@ contract Orders is IOrders {
             OrderDurationOutOfRange(seconds_, 1, Math.saturatingSub(limit, head.paidUntil))
         );
         head.paidUntil = SafeCast.toUint40(until);
-        emit OrderExtended(++_sequence, order, uint64(until));
+        emit OrderExtended(++_sequence, order, SafeCast.toUint64(until));
         _escrow.hold(_actor(), head.tenant, uint256(head.ratePerSecond) * seconds_);
     }
 
@@ -234,6 +238,30 @@ contract Orders is IOrders {
         emit SlotReplaced(++_sequence, order, slot, old.node, node);
     }
 
+    /// @inheritdoc IOrders
+    function resign(uint64 order, uint16 slot) external {
+        Order storage head = _orders[order];
+        _onlyOpen(order, head);
+        require(slot < head.slotCount, OrderSlotMissing(order, slot));
+        Slot[] memory old = new Slot[](1);
+        old[0] = _slot(order, slot);
+        bool may = !old[0].resigned && INodeLedger(_nodes).mayResign(old[0].node, msg.sender);
+        require(may, OrderNoticeNotGiven(order, slot, msg.sender));
+
+        (address[] memory payees, uint256[] memory amounts, uint256 refund) = _due(old, _settleableUntil(head), true);
+        uint64 rate = old[0].ratePerSecond;
+        refund += _reprice(head, uint256(head.ratePerSecond) - rate);
+        INodeLedger(_nodes).unlock(_requests(old));
+        uint256 key = _key(order, slot);
+        if (_agreedRates[key] == 0) _agreedRates[key] = rate;
+        old[0].ratePerSecond = 0;
+        old[0].settledAt = SafeCast.toUint40(block.timestamp);
+        old[0].resigned = true;
+        _slots[key] = _pack(old[0]);
+        emit SlotReplaced(++_sequence, order, slot, old[0].node, old[0].node);
+        _escrow.pay(head.tenant, payees, amounts, refund);
+    }
+
     // Views
 
     /// @inheritdoc IOrders
@@ -255,7 +283,7 @@ contract Orders is IOrders {
             kind: head.kind,
             state: state,
             tenant: head.tenant,
-            node: one.node,
+            node: one.resigned ? 0 : one.node,
             generation: one.generation,
             sizeBytes: one.sizeBytes,
             deletableAt: until
@@ -397,15 +425,17 @@ contract Orders is IOrders {
             _checkDistinctFarms(locked, 0, shape.dataSlots);
             _checkDistinctFarms(locked, shape.dataSlots, slots.length);
         }
+        uint40 time = SafeCast.toUint40(block.timestamp);
         for (uint256 i = 0; i < slots.length; ++i) {
             require(slots[i].sizeBytes != 0, OrderSlotEmpty(i));
             Slot memory slot = Slot({
                 node: slots[i].node,
                 sizeBytes: slots[i].sizeBytes,
                 generation: 0,
-                assignedAt: SafeCast.toUint40(block.timestamp),
-                settledAt: SafeCast.toUint40(block.timestamp),
-                ratePerSecond: locked[i].ratePerSecond
+                assignedAt: time,
+                settledAt: time,
+                ratePerSecond: locked[i].ratePerSecond,
+                resigned: false
             });
             _slots[_key(order, i)] = _pack(slot);
             rate += locked[i].ratePerSecond;
@@ -497,7 +527,8 @@ contract Orders is IOrders {
             generation: old[0].generation + 1,
             assignedAt: SafeCast.toUint40(block.timestamp),
             settledAt: SafeCast.toUint40(block.timestamp),
-            ratePerSecond: rate
+            ratePerSecond: rate,
+            resigned: false
         });
         _slots[_key(order, slot)] = _pack(moved);
 
@@ -633,19 +664,21 @@ contract Orders is IOrders {
     function _pack(Slot memory slot) private pure returns (SlotWord) {
         uint256 word = uint256(slot.ratePerSecond) << 192;
         word |= uint256(slot.settledAt) << 152 | uint256(slot.assignedAt) << 112;
-        word |= uint256(slot.generation) << 96 | uint256(slot.sizeBytes) << 32 | slot.node;
+        uint256 size = slot.resigned ? slot.sizeBytes | RESIGNED : slot.sizeBytes;
+        word |= uint256(slot.generation) << 96 | size << 32 | slot.node;
         return SlotWord.wrap(word);
     }
 
     function _slot(uint64 order, uint256 slot) private view returns (Slot memory) {
         uint256 word = SlotWord.unwrap(_slots[_key(order, slot)]);
         return Slot({
-            node: uint32(word),
-            sizeBytes: uint64(word >> 32),
-            generation: uint16(word >> 96),
-            assignedAt: uint40(word >> 112),
-            settledAt: uint40(word >> 152),
-            ratePerSecond: uint64(word >> 192)
+            node: uint32(word), // cuts: fields of a packed word
+            sizeBytes: uint64(word >> 32) & ~RESIGNED, // cuts: fields of a packed word
+            generation: uint16(word >> 96), // cuts: fields of a packed word
+            assignedAt: uint40(word >> 112), // cuts: fields of a packed word
+            settledAt: uint40(word >> 152), // cuts: fields of a packed word
+            ratePerSecond: uint64(word >> 192), // cuts: fields of a packed word
+            resigned: (word >> 32) & RESIGNED != 0
         });
     }
 
@@ -659,7 +692,7 @@ contract Orders is IOrders {
     function _requests(Slot[] memory slots) private pure returns (SlotRequest[] memory requests) {
         requests = new SlotRequest[](slots.length);
         for (uint256 i = 0; i < slots.length; ++i) {
-            requests[i] = SlotRequest(slots[i].node, slots[i].sizeBytes);
+            requests[i] = SlotRequest(slots[i].node, slots[i].resigned ? 0 : slots[i].sizeBytes);
         }
     }
 

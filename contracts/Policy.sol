@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {AuditTerms, IPolicy, OrderTerms, Parameter, Release} from "./interfaces/IPolicy.sol";
 import {OwnedByVotes} from "./libraries/OwnedByVotes.sol";
 
@@ -15,10 +16,10 @@ import {OwnedByVotes} from "./libraries/OwnedByVotes.sol";
 /// The values are 64-bit so that four share a word: placing an order reads what it needs in three.
 contract Policy is IPolicy, OwnedByVotes {
     /// @dev Members of {Parameter}; an array's length must be a literal. Checked in the constructor.
-    uint256 private constant PARAMETERS = 27;
+    uint256 private constant PARAMETERS = 31;
 
-    /// @dev Read in one call by every agent: 256 is decades of releases.
-    uint256 private constant MAX_RELEASES = 256;
+    /// @dev Read in one call by every agent: decades of releases. Whatever is older is not run any more.
+    uint256 private constant SHOWN_RELEASES = 256;
 
     /// @dev Time for a vote to follow.
     uint64 private constant MAX_PAUSE_SECONDS = 7 days;
@@ -53,17 +54,17 @@ contract Policy is IPolicy, OwnedByVotes {
         for (uint256 i = 0; i < PARAMETERS; ++i) {
             Parameter parameter = Parameter(i);
             _checkBounds(parameter, initial[i]);
-            _values[i] = uint64(initial[i]);
+            _values[i] = SafeCast.toUint64(initial[i]);
         }
         _checkTogether(Parameter.FinalityDepth);
-        deployedAtBlock = uint64(block.number);
+        deployedAtBlock = SafeCast.toUint64(block.number);
     }
 
     /// @inheritdoc IPolicy
     function set(Parameter parameter, uint256 value_) external onlyOwner {
         _checkBounds(parameter, value_);
         uint256 from = _values[uint256(parameter)];
-        _values[uint256(parameter)] = uint64(value_);
+        _values[uint256(parameter)] = SafeCast.toUint64(value_);
         _checkTogether(parameter);
         emit ParameterChanged(++version, parameter, from, value_);
     }
@@ -71,7 +72,6 @@ contract Policy is IPolicy, OwnedByVotes {
     /// @inheritdoc IPolicy
     function approveRelease(bytes32 imageDigest, string calldata name, uint64 activatesAt) external onlyOwner {
         require(_releaseAt[imageDigest] == 0, PolicyReleaseExists(imageDigest));
-        require(_releases.length < MAX_RELEASES, PolicyTooManyReleases(MAX_RELEASES));
         _releases.push(Release(imageDigest, name, activatesAt, false));
         _releaseAt[imageDigest] = _releases.length;
         emit ReleaseApproved(++version, imageDigest, name, activatesAt);
@@ -101,7 +101,7 @@ contract Policy is IPolicy, OwnedByVotes {
             seconds_ != 0 && seconds_ <= MAX_PAUSE_SECONDS, PolicyPauseTooLong(seconds_, MAX_PAUSE_SECONDS)
         );
         _guardianUnused = false;
-        pausedUntil = uint64(block.timestamp) + seconds_;
+        pausedUntil = SafeCast.toUint64(block.timestamp) + seconds_;
         emit PauseChanged(++version, pausedUntil);
     }
 
@@ -133,8 +133,13 @@ contract Policy is IPolicy, OwnedByVotes {
     }
 
     /// @inheritdoc IPolicy
-    function releases() external view returns (Release[] memory) {
-        return _releases;
+    function releases() external view returns (Release[] memory shown) {
+        uint256 count = _releases.length;
+        uint256 skipped = count > SHOWN_RELEASES ? count - SHOWN_RELEASES : 0;
+        shown = new Release[](count - skipped);
+        for (uint256 i = 0; i < shown.length; ++i) {
+            shown[i] = _releases[skipped + i];
+        }
     }
 
     /// @inheritdoc IPolicy
@@ -188,6 +193,8 @@ contract Policy is IPolicy, OwnedByVotes {
         if (parameter == Parameter.ScrubSeconds) return (60, 365 days);
         if (parameter == Parameter.VotesPerGib) return (0, type(uint64).max);
         if (parameter == Parameter.CapacityVotesPercent) return (0, 50); // never more than the token's own
+        if (parameter == Parameter.StakeSeconds) return (0, 365 days);
+        if (parameter == Parameter.NoticeSeconds) return (0, 365 days);
         if (parameter >= Parameter.MaxPricePerCoreSecond) return (0, type(uint64).max);
         return _auditBounds(parameter);
     }

@@ -6,10 +6,11 @@ import {
   incompleteEngines,
   leftovers,
   missingOpening,
+  narrowingCasts,
   undocumentedDoors,
 } from './tidy/rules.ts'
 import { longestFiles, longestFunctions } from './tidy/sizes.ts'
-import { readSources } from './tidy/sources.ts'
+import { readContracts, readSources } from './tidy/sources.ts'
 
 /**
  * Runs every rule.
@@ -28,6 +29,7 @@ export function violations(root: string): string[] {
     ...undocumentedDoors(sources),
     ...incompleteEngines(root),
     ...deadFiles(sources),
+    ...narrowingCasts(readContracts(root)),
   ].sort()
 }
 

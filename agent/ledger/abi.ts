@@ -63,6 +63,7 @@ export const ORDERS_ABI = new Interface([
   `function place(uint8 kind, uint64 parent, bytes spec, ${SLOT_REQUEST}[] slots, uint64 seconds_, uint96 maxRatePerSecond) returns (uint64 order)`,
   'function extend(uint64 order, uint64 seconds_)',
   'function cancel(uint64 order)',
+  'function resign(uint64 order, uint16 slot)',
   'function replace(uint64 order, uint16 slot, uint32 node, uint96 maxRatePerSecond)',
   'function settle(uint64 order)',
   'function sequence() view returns (uint64)',
@@ -209,6 +210,7 @@ export const ERRORS_ABI = new Interface([
   'error NodeRateTooHigh(uint32 node, uint256 ratePerSecond)',
   'error NodeSealingKeyLength(uint256 length, uint256 needed)',
   'error NodeStakeTooLow(uint256 stake, uint256 needed)',
+  'error NodeStakeLeft(uint32 node, uint256 stake)',
   'error NodeUnderstaked(uint32 node)',
   'error NodeUnknown(address account)',
   'error NodesOnlyAudits(address caller)',
@@ -218,6 +220,7 @@ export const ERRORS_ABI = new Interface([
   'error OrderKindNotAllowed(uint8 kind)',
   'error OrderKindUnknown(uint8 kind)',
   'error OrderMountExists(uint32 node, string name, uint64 mount)',
+  'error OrderNoticeNotGiven(uint64 order, uint16 slot, address caller)',
   'error OrderNodeNotLost(uint32 node, uint64 silentSince)',
   'error OrderNotRepairer(uint64 order, address caller)',
   'error OrderNotReplaceable(uint64 order, uint8 kind)',
@@ -242,7 +245,6 @@ export const ERRORS_ABI = new Interface([
   'error PolicyPauseTooLong(uint64 seconds_, uint64 max)',
   'error PolicyReleaseExists(bytes32 imageDigest)',
   'error PolicyReleaseUnknown(bytes32 imageDigest)',
-  'error PolicyTooManyReleases(uint256 limit)',
   'error PolicyValueCount(uint256 given, uint256 needed)',
   'error SpecAccessInvalid(uint256 writers, uint256 readers, uint256 max)',
   'error SpecKeyMissing()',
@@ -307,6 +309,10 @@ export const PARAMETERS = [
   'maxPricePerCoreSecond',
   'maxPricePerMemoryGibSecond',
   'maxPricePerEgressGib',
+  'minNodeStake',
+  'stakeSeconds',
+  'nodeFeePerDay',
+  'noticeSeconds',
 ] as const
 
 /** Kinds of orders, in the order of the Solidity enum. */

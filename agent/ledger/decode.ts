@@ -335,6 +335,8 @@ const MONEY: ReadonlySet<string> = new Set([
   'maxPricePerCoreSecond',
   'maxPricePerMemoryGibSecond',
   'maxPricePerEgressGib',
+  'minNodeStake',
+  'nodeFeePerDay',
 ] satisfies MoneyName[])
 
 function number(value: bigint | number): number {

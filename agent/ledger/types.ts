@@ -145,6 +145,8 @@ export type MoneyName =
   | 'maxPricePerCoreSecond'
   | 'maxPricePerMemoryGibSecond'
   | 'maxPricePerEgressGib'
+  | 'minNodeStake'
+  | 'nodeFeePerDay'
 
 /** A value for each parameter: seconds, blocks, counts, a bit set of order kinds, or token units (`bigint`). */
 export type PolicyValues = Readonly<

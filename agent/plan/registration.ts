@@ -112,17 +112,18 @@ function registering(
 
 /** What the configured offer comes to: no more bytes than the stake covers, no higher price than policy allows. */
 function offered(wanted: NodeOffer, stake: bigint, policy: Pick<Policy, 'values'>): NodeOffer {
-  const { stakePerGib, maxPricePerGibSecond } = policy.values
-  const coveredBytes =
-    stakePerGib === 0n ? BigInt(wanted.capacityBytes) : (stake * BigInt(GIB)) / stakePerGib
+  const { stakePerGib, stakeSeconds, minNodeStake, maxPricePerGibSecond } = policy.values
+  const pricePerGibSecond =
+    wanted.pricePerGibSecond < maxPricePerGibSecond
+      ? wanted.pricePerGibSecond
+      : maxPricePerGibSecond
+  // A stake is for the bytes, and for what they could earn.
+  const revenue = pricePerGibSecond * BigInt(stakeSeconds)
+  const perGib = stakePerGib > revenue ? stakePerGib : revenue
+  const coveredBytes = perGib === 0n ? BigInt(wanted.capacityBytes) : (stake * BigInt(GIB)) / perGib
   const isCovered = coveredBytes >= BigInt(wanted.capacityBytes)
-  return {
-    capacityBytes: isCovered ? wanted.capacityBytes : Number(coveredBytes),
-    pricePerGibSecond:
-      wanted.pricePerGibSecond < maxPricePerGibSecond
-        ? wanted.pricePerGibSecond
-        : maxPricePerGibSecond,
-  }
+  const capacityBytes = isCovered ? wanted.capacityBytes : Number(coveredBytes)
+  return { capacityBytes: stake < minNodeStake ? 0 : capacityBytes, pricePerGibSecond }
 }
 
 function changes(

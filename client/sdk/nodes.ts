@@ -9,6 +9,7 @@ import {
 } from '../../agent/base/ids.ts'
 import { NODE_STATES } from '../../agent/ledger/abi.ts'
 import { type Connection, reading, view } from './connection.ts'
+import { readParameter } from './policy.ts'
 import { type FollowOptions, findEvent, send, type Transaction } from './transactions.ts'
 
 /** An entry is about 2 KiB of answer. */
@@ -187,10 +188,13 @@ export async function sponsorNode(
  * @returns Smallest token units, as the registry computes it.
  */
 export async function stakeFor(connection: Connection, capacityBytes: number): Promise<bigint> {
-  const STAKE_PER_GIB = 4
-  const perGib = (await view(connection.contracts.policy, 'value', STAKE_PER_GIB)) as bigint
+  const [perGib, least] = await Promise.all([
+    readParameter(connection, 'stakePerGib'),
+    readParameter(connection, 'minNodeStake'),
+  ])
   const gib = 1n << 30n
-  return (BigInt(capacityBytes) * perGib + gib - 1n) / gib
+  const needed = (BigInt(capacityBytes) * perGib + gib - 1n) / gib
+  return needed > least ? needed : least
 }
 
 /**

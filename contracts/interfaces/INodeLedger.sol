@@ -67,6 +67,9 @@ interface INodeLedger {
     /// maintenance into which it went alive.
     function pulse(uint32 node) external view returns (NodeState state, uint64 silentSince);
 
+    /// @notice True if `caller` is the node or its farm's owner, and the node has drained for NoticeSeconds.
+    function mayResign(uint32 node, address caller) external view returns (bool);
+
     /// @notice Last heartbeats of nodes, in the order asked.
     function lastHeartbeats(uint32[] calldata nodes) external view returns (uint64[] memory);
 

@@ -143,6 +143,8 @@ interface INodes {
     error NodeNotJudged(uint32 node, uint64 since);
     /// @notice The node's stake does not cover its offer since it was slashed: it gets no orders.
     error NodeUnderstaked(uint32 node);
+    /// @notice The daily fee has not used up the node's stake: `stake` is left.
+    error NodeStakeLeft(uint32 node, uint256 stake);
     /// @notice Only the audits may call this.
     error NodesOnlyAudits(address caller);
     /// @notice Only the order book may call this.
@@ -188,13 +190,17 @@ interface INodes {
     /// @notice Adds to a node's stake; pulls the token from the caller. Anyone may.
     function addStake(uint32 node, uint128 amount) external;
 
-    /// @notice Closes the node to new orders (true) or opens it again; by the node or its farm's owner.
+    /// @notice Closes the node to new orders (true) or opens it again; by the node or its farm's owner. NoticeSeconds
+    /// after it closed, the node may let go of what it holds ({IOrders.resign}).
     function setDraining(uint32 node, bool draining) external;
 
     /// @notice Ends a draining node that holds no slot, and returns its stake to the farm's owner. By node or owner.
     /// @dev Only once all epochs in which it had a slot are judged, and a day after the last time for a reply in a
     /// dispute.
     function exit(uint32 node) external;
+
+    /// @notice Ends a node without slots whose stake the daily fee has used up. Anyone.
+    function evict(uint32 node) external;
 
     /// @notice Says that the caller's node lives; counts the time since the last heartbeat as alive if it was not late.
     /// @dev Late is more than twice HeartbeatSeconds (`Policy.lateSeconds`). After a late one the whole gap counts
@@ -231,6 +237,8 @@ interface INodes {
     function nodeOf(address account) external view returns (uint32);
     /// @notice The farm that sponsors an account that has not yet registered, and the stake; zeros if none.
     function farmSponsoring(address account) external view returns (uint32 farm, uint128 stake);
+    /// @notice What being listed has cost a node so far, at most its stake; taken when it leaves.
+    function feeDue(uint32 node) external view returns (uint256);
     /// @notice Nodes `from` (from 1) and up to `limit` in all.
     function nodes(uint32 from, uint32 limit) external view returns (NodeView[] memory);
     /// @notice Farms `from` (from 1) and up to `limit` in all.

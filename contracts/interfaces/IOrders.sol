@@ -87,7 +87,7 @@ interface IOrders {
     event OrderExtended(uint64 indexed sequence, uint64 indexed order, uint64 paidUntil);
     /// @notice A tenant ended an order and got `refund` back.
     event OrderCancelled(uint64 indexed sequence, uint64 indexed order, uint256 refund);
-    /// @notice A slot moved from one node to another.
+    /// @notice A slot moved from one node to another; to the same one: its node gave notice and let it go.
     event SlotReplaced(uint64 indexed sequence, uint64 indexed order, uint16 slot, uint32 from, uint32 to);
     /// @notice An order that ended is settled, and its capacity was given back to its nodes.
     event OrderReleased(uint64 indexed sequence, uint64 indexed order);
@@ -130,6 +130,9 @@ interface IOrders {
     error OrderSlotMissing(uint64 order, uint16 slot);
     /// @notice The slot is on this node already.
     error OrderSlotUnchanged(uint64 order, uint16 slot, uint32 node);
+    /// @notice The slot's node has not drained for as long as its notice, `caller` does not speak for it, or it let go
+    /// already.
+    error OrderNoticeNotGiven(uint64 order, uint16 slot, address caller);
     /// @notice `caller` is neither the tenant nor the node that writes the volume.
     error OrderNotRepairer(uint64 order, address caller);
     /// @notice The slot's node is neither draining nor silent for long enough that its writer may move the slot.
@@ -178,6 +181,11 @@ interface IOrders {
     /// differ: what the order holds is then spread over more or less time, so `paidUntil` moves and nothing is pulled.
     /// An order that costs nothing any more gives back what it holds and keeps its `paidUntil`.
     function replace(uint64 order, uint16 slot, uint32 node, uint96 maxRatePerSecond) external;
+
+    /// @notice Lets a node go that has drained for NoticeSeconds: it is paid until now, earns nothing more, has its
+    /// bytes back and keeps nothing. By the node or its farm's owner; the slot waits to be moved.
+    /// @dev Emits {SlotReplaced} to the same node. What the order holds is spread over more time, as in {replace}.
+    function resign(uint64 order, uint16 slot) external;
 
     /// @notice Pays the nodes of an order what they earned so far. Anyone may.
     /// @dev Pays up to each node's last heartbeat and refunds seconds in which a node was dead. Once the data of an

@@ -29,7 +29,11 @@ enum Parameter {
     CapacityVotesPercent,   // most that all these votes may be, in percent of the token's supply
     MaxPricePerCoreSecond,  // highest price of a core for a second
     MaxPricePerMemoryGibSecond, // highest price of 2^30 bytes of memory for a second
-    MaxPricePerEgressGib    // highest price of 2^30 bytes sent out
+    MaxPricePerEgressGib,   // highest price of 2^30 bytes sent out
+    MinNodeStake,           // token units that a node stakes at least, whatever it offers
+    StakeSeconds,           // a stake covers what the offered bytes would earn in this time
+    NodeFeePerDay,          // token units that a node's place in the registry costs a day, from its stake
+    NoticeSeconds           // time between draining and letting go of what is held
 }
 
 /// @notice A version of the agent that the DAO approved.
@@ -98,8 +102,6 @@ interface IPolicy {
     error PolicyReleaseExists(bytes32 imageDigest);
     /// @notice The digest is not in the list of releases, or was revoked before.
     error PolicyReleaseUnknown(bytes32 imageDigest);
-    /// @notice The list of releases is full; its length is bounded so that it can be read in one call.
-    error PolicyTooManyReleases(uint256 limit);
 
     /// @notice Sets a parameter. Only the owner, which is the timelock.
     /// @param parameter Which one.
@@ -133,7 +135,7 @@ interface IPolicy {
     function bounds(Parameter parameter) external view returns (uint256 min, uint256 max);
     /// @notice All values, indexed by parameter.
     function all() external view returns (uint64 version, uint256[] memory values);
-    /// @notice All releases in the order of approval, revoked ones included.
+    /// @notice The newest 256 releases in the order of approval, revoked ones included.
     function releases() external view returns (Release[] memory);
     /// @notice What placing an order needs. `lateSeconds` is the silence after which a node does not count as alive.
     function orderTerms() external view returns (OrderTerms memory);

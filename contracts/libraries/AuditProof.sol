@@ -122,7 +122,7 @@ library AuditProof {
 
     /// @notice SHA-256 of a hash and a number as 8 little-endian bytes and 24 zeros.
     function mix(bytes32 node, uint256 number) internal view returns (bytes32) {
-        return hash(node, LogProof.littleEndian(uint64(number)));
+        return hash(node, LogProof.littleEndian(uint64(number))); // cuts: sums have 47 bits
     }
 
     /// @notice SHA-256 of 64 bytes.

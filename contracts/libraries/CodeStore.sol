@@ -30,7 +30,7 @@ library CodeStore {
         bytes memory packed = _pack(data);
         bool shorter = packed.length != 0 && packed.length < data.length;
         bytes memory body = shorter ? packed : data;
-        bytes10 head = PREFIX | (bytes10(uint80(body.length + 1)) << 56);
+        bytes10 head = PREFIX | (bytes10(uint80(body.length + 1)) << 56); // cuts: code is shorter
         bytes memory init = abi.encodePacked(head, shorter ? PACKED : PLAIN, body);
         // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
@@ -77,13 +77,13 @@ library CodeStore {
     /// @dev `code` is what {_pack} made, behind its first byte.
     function _unpack(bytes memory code) private pure returns (bytes memory data) {
         uint256 words = 0;
-        for (uint256 position = 1; position < code.length; position += 1 + uint8(code[position])) {
+        for (uint256 position = 1; position < code.length; position += 1 + uint8(code[position])) { // cuts: a byte
             ++words;
         }
         data = new bytes(words * 32);
         uint256 from = 1;
         for (uint256 i = 1; i <= words; ++i) {
-            uint256 size = uint8(code[from]);
+            uint256 size = uint8(code[from]); // cuts: a byte
             // A shift by 256 gives zero: a word of no bytes.
             // solhint-disable-next-line no-inline-assembly
             assembly ("memory-safe") {
@@ -106,19 +106,19 @@ library CodeStore {
     /// @dev CREATE addresses are keccak256(rlp([maker, nonce])); EIP-161 starts a contract's nonce at 1.
     function addressOf(address maker, uint64 nonce) internal pure returns (address) {
         bytes memory rlp;
-        if (nonce < 0x80) rlp = _rlp(0, maker, abi.encodePacked(uint8(nonce)));
-        else if (nonce < 0x100) rlp = _rlp(0x81, maker, abi.encodePacked(uint8(nonce)));
-        else if (nonce < 0x10000) rlp = _rlp(0x82, maker, abi.encodePacked(uint16(nonce)));
-        else if (nonce < 0x1000000) rlp = _rlp(0x83, maker, abi.encodePacked(uint24(nonce)));
-        else if (nonce < 0x100000000) rlp = _rlp(0x84, maker, abi.encodePacked(uint32(nonce)));
-        else if (nonce < 0x10000000000) rlp = _rlp(0x85, maker, abi.encodePacked(uint40(nonce)));
-        else rlp = _rlp(0x86, maker, abi.encodePacked(uint48(nonce)));
-        return address(uint160(uint256(keccak256(rlp))));
+        if (nonce < 0x80) rlp = _rlp(0, maker, abi.encodePacked(uint8(nonce))); // cuts: below the limit of the branch
+        else if (nonce < 0x100) rlp = _rlp(0x81, maker, abi.encodePacked(uint8(nonce))); // cuts: see the limit
+        else if (nonce < 0x10000) rlp = _rlp(0x82, maker, abi.encodePacked(uint16(nonce))); // cuts: see the limit
+        else if (nonce < 0x1000000) rlp = _rlp(0x83, maker, abi.encodePacked(uint24(nonce))); // cuts: see the limit
+        else if (nonce < 0x100000000) rlp = _rlp(0x84, maker, abi.encodePacked(uint32(nonce))); // cuts: see the limit
+        else if (nonce < 0x10000000000) rlp = _rlp(0x85, maker, abi.encodePacked(uint40(nonce))); // cuts: see the limit
+        else rlp = _rlp(0x86, maker, abi.encodePacked(uint48(nonce))); // cuts: below the limit of the branch
+        return address(uint160(uint256(keccak256(rlp)))); // cuts: a hash is longer than an address
     }
 
     /// @dev The list of an address and a number; a number of one small byte has no length before it.
     function _rlp(uint8 lengthByte, address maker, bytes memory number) private pure returns (bytes memory) {
         bytes memory item = lengthByte == 0 ? number : abi.encodePacked(lengthByte, number);
-        return abi.encodePacked(uint8(0xc0 + 21 + item.length), bytes1(0x94), maker, item);
+        return abi.encodePacked(uint8(0xc0 + 21 + item.length), bytes1(0x94), maker, item); // cuts: short
     }
 }

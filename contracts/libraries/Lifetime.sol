@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 /// @title Lifetime: which seconds of a node's past count as alive.
 /// @dev A node lives but for gaps between heartbeats and for audits it missed. Both are rare and come in the order of
@@ -35,7 +36,7 @@ library Lifetime {
         uint40 before = log.missSeconds;
         log.misses.push(Span(from, until, before));
         uint256 heard = Math.max(from, Math.min(until, heardAt));
-        log.missSeconds = uint40(before + _outsideGaps(log, from, heard));
+        log.missSeconds = SafeCast.toUint40(before + _outsideGaps(log, from, heard));
     }
 
     /// @notice Seconds alive between two times, `from <= to`, `to` not after the last heartbeat.

@@ -29,6 +29,10 @@ export const POLICY_PARAMETERS = [
   'MaxPricePerCoreSecond',
   'MaxPricePerMemoryGibSecond',
   'MaxPricePerEgressGib',
+  'MinNodeStake',
+  'StakeSeconds',
+  'NodeFeePerDay',
+  'NoticeSeconds',
 ] as const
 
 /** One of {@link POLICY_PARAMETERS}. */
@@ -94,10 +98,16 @@ export function communityParameters(tokenHolder: string): GridParameters {
       AuditFraudSlash: 2_000n,
       AuditReporterShare: 1_000n,
       VotesPerGib: 0n,
-      CapacityVotesPercent: 20n,
+      // Below the quorum: farms alone decide nothing.
+      CapacityVotesPercent: 3n,
       MaxPricePerCoreSecond: TOKEN / 10_000n,
       MaxPricePerMemoryGibSecond: TOKEN / 100_000n,
       MaxPricePerEgressGib: TOKEN / 10n,
+      // 100,000 nodes of nobody cost 100,000 tokens, and 1,000 more a day.
+      MinNodeStake: TOKEN,
+      StakeSeconds: 30n * DAY,
+      NodeFeePerDay: TOKEN / 100n,
+      NoticeSeconds: 30n * DAY,
     },
   }
 }
@@ -123,6 +133,9 @@ export function devnetParameters(tokenHolder: string): GridParameters {
       GraceSeconds: 10n,
       MinSeconds: 10n,
       ScrubSeconds: 60n,
+      NoticeSeconds: 20n,
+      // Nobody fills the registry of one machine.
+      ...{ MinNodeStake: 0n, StakeSeconds: 0n, NodeFeePerDay: 0n },
       // A grid on one machine has no one to doubt; a vote switches audits on.
       AuditEpochSeconds: 0n,
     },

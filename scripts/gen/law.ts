@@ -208,7 +208,7 @@ function describeAll(compiled: ReadonlyMap<string, Compiled>): string {
   const lines = [
     '# The contracts',
     '',
-    'Generated from NatSpec by `scripts/gen/law.ts`; the decisions are in `docs/design/0003-law.md`.',
+    'Generated from NatSpec by `scripts/gen/law.ts`; the decisions are in `docs/design/0003-contracts.md`.',
     '',
     '| interface | what |',
     '|---|---|',

@@ -81,6 +81,24 @@ export function leftovers(source: Source): string[] {
 }
 
 /**
+ * Finds casts in contracts that could cut off bits unseen: `SafeCast` refuses what does not fit. Where cutting is meant, the line
+ * says so: `// cuts: why`.
+ *
+ * @param contracts - Solidity sources.
+ * @returns One line a cast.
+ */
+export function narrowingCasts(contracts: readonly Pick<Source, 'path' | 'text'>[]): string[] {
+  const CAST = /(?<![\w.])u?int(?!256)\d+\(/
+  return contracts.flatMap(({ path, text }) =>
+    text.split('\n').flatMap((line, at) => {
+      const isComment = /^\s*(\/\/|\*)/.test(line)
+      if (isComment || line.includes('// cuts: ') || !CAST.test(line)) return []
+      return [`${path}:${at + 1} narrows a number without SafeCast, and does not say that it cuts`]
+    }),
+  )
+}
+
+/**
  * Finds exports of engines' doors without a doc comment.
  *
  * @param sources - All sources.

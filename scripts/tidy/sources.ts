@@ -36,16 +36,27 @@ const FOLDERS = ['agent', 'client', 'scripts', 'test']
  */
 export function readSources(root: string): Source[] {
   const folders = FOLDERS.map((folder) => join(root, folder)).filter((path) => existsSync(path))
-  const paths = folders.flatMap(walk)
+  const paths = folders.flatMap((folder) => walk(folder, '.ts'))
   return paths.sort().map((path) => readSource(root, path))
 }
 
-function walk(directory: string): string[] {
+/**
+ * Reads the contracts.
+ *
+ * @param root - The checkout.
+ * @returns Every Solidity file that is deployed, sorted by path.
+ */
+export function readContracts(root: string): Pick<Source, 'path' | 'text'>[] {
+  const paths = walk(join(root, 'contracts'), '.sol').sort()
+  return paths.map((path) => ({ path: relative(root, path), text: readFileSync(path, 'utf8') }))
+}
+
+function walk(directory: string, suffix: string): string[] {
   const entries = readdirSync(directory, { withFileTypes: true, recursive: false })
   return entries.flatMap((entry) => {
     const path = join(directory, entry.name)
-    if (entry.isDirectory()) return walk(path)
-    return entry.name.endsWith('.ts') ? [path] : []
+    if (entry.isDirectory()) return walk(path, suffix)
+    return entry.name.endsWith(suffix) ? [path] : []
   })
 }
 

@@ -395,7 +395,12 @@ describe('Attacks', function () {
       await grid.pass(DAY + 3n * shipped.AuditAnswerSeconds)
       const before = await worth(liar.owner)
       await mined(leave())
-      expect((await worth(liar.owner)) - before).to.equal(20n * TOKEN - taken)
+      // The stake but what was taken, and the fee for the days in the registry.
+      const back = (await worth(liar.owner)) - before
+      expect(back).to.be.within(
+        20n * TOKEN - taken - shipped.NodeFeePerDay * 3n,
+        20n * TOKEN - taken,
+      )
     })
 
     it('is free for who never had a slot, and for who proved all', async () => {
@@ -478,6 +483,58 @@ describe('Attacks', function () {
     })
   })
 
+  describe('11: nodes of nobody', () => {
+    const offer = { capacityBytes: 1n, pricePerGibSecond: 0n }
+
+    it('cost a stake whatever they offer, and a fee for each day in the registry', async () => {
+      const owner = node(0).owner
+      await expect(
+        grid.addNode(owner, node(0).farm, { ...offer, stake: shipped.MinNodeStake - 1n }),
+      ).to.be.revertedWithCustomError(grid.contracts.nodes, 'NodeStakeTooLow')
+      const before = await worth(owner)
+      const junk = await grid.addNode(owner, node(0).farm, {
+        ...offer,
+        stake: shipped.MinNodeStake,
+      })
+      const { registeredAt } = await grid.node(junk.id)
+      await mined(registry(owner).setDraining(junk.id, true))
+      await grid.at(registeredAt + 10n * DAY)
+      const treasury = await worth(grid.timelock)
+      await mined(registry(owner).exit(junk.id))
+      expect((await worth(owner)) - before).to.equal(-10n * shipped.NodeFeePerDay)
+      expect((await worth(grid.timelock)) - treasury).to.equal(10n * shipped.NodeFeePerDay)
+    })
+
+    it('are removed by anybody once the fee has used up their stake, and not before', async () => {
+      const { nodes: refuser } = grid.contracts
+      const stake = shipped.MinNodeStake
+      const junk = await grid.addNode(node(0).owner, node(0).farm, { ...offer, stake })
+      const { registeredAt } = await grid.node(junk.id)
+      const end = registeredAt + (stake * DAY) / shipped.NodeFeePerDay
+      await grid.time.increaseTo(end - DAY)
+      // A vote for another fee takes nothing of a stake that is there.
+      await grid.asTimelock((lock) => grid.contracts.policy.connect(lock).set(29n, TOKEN))
+      const early = registry(keeper).evict(junk.id)
+      await expect(early).to.be.revertedWithCustomError(refuser, 'NodeStakeLeft')
+      await grid.time.increaseTo(end)
+      expect(await refuser.feeDue(junk.id)).to.equal(stake)
+      const treasury = await worth(grid.timelock)
+      await mined(registry(keeper).evict(junk.id))
+      expect((await worth(grid.timelock)) - treasury).to.equal(stake)
+      expect((await grid.node(junk.id)).state).to.equal(4n)
+      const again = registry(keeper).evict(junk.id)
+      await expect(again).to.be.revertedWithCustomError(refuser, 'NodeNotEmpty')
+    })
+
+    it('but one with a slot stays', async () => {
+      await fill(node(0), GIB)
+      await expect(registry(keeper).evict(1n)).to.be.revertedWithCustomError(
+        grid.contracts.nodes,
+        'NodeNotEmpty',
+      )
+    })
+  })
+
   describe('12: a price that is raised while a move is underway', () => {
     it('stops the move', async () => {
       const id = await fill(node(0), GIB)
@@ -520,6 +577,78 @@ describe('Attacks', function () {
     })
   })
 
+  describe('14: an order that is extended for ever', () => {
+    it('holds no node longer than its notice: it is paid until then, and lets go', async () => {
+      const { orders, nodes: registryOf } = grid.contracts
+      const held = node(0)
+      const volume = await grid.placeVolume(nodes.slice(0, 5), { seconds: 300n * DAY })
+      await mined(book(keeper).extend(volume, 700n * DAY))
+      await mined(registry(held.owner).setDraining(held.id, true))
+      const from = await now()
+      const resign = (by: Signer) => book(by).resign(volume, 0n)
+      const early = async (by: Signer) =>
+        expect(resign(by)).to.be.revertedWithCustomError(orders, 'OrderNoticeNotGiven')
+      await early(held.owner)
+      // Draining again does not begin the notice anew; opening would.
+      await mined(registry(held.owner).setDraining(held.id, true))
+      await grid.time.increaseTo(from + shipped.NoticeSeconds - 2n)
+      await grid.beat(nodes)
+      await early(keeper)
+      await early(node(1).owner)
+      const before = await grid.order(volume)
+      await mined(resign(held.owner))
+      const after = await grid.order(volume)
+      expect(after.ratePerSecond).to.equal((before.ratePerSecond * 4n) / 5n)
+      expect((await grid.node(held.id)).usedBytes).to.equal(0n)
+      expect((await orders.slotOf(volume, 0n)).node).to.equal(0n)
+      await early(held.owner)
+      await mined(registry(held.owner).exit(held.id))
+      // The slot waits for another node, at the price that was agreed, and the money is all there.
+      await mined(book(tenant).replace(volume, 0n, node(5).id, ANY_RATE))
+      expect((await grid.order(volume)).ratePerSecond).to.equal(before.ratePerSecond)
+      expect((await grid.order(volume)).slots[0]?.sizeBytes).to.equal(GIB)
+      expect((await grid.node(node(5).id)).usedBytes).to.equal(GIB)
+      expect(await registryOf.isAlive(held.id)).to.equal(false)
+    })
+
+    it('lets a writer take over what was let go, at most at twice the price', async () => {
+      const [held, writer] = [node(0), node(5)]
+      const volume = await grid.placeVolume(nodes.slice(0, 5), { seconds: 300n * DAY })
+      const slots = [{ node: writer.id, sizeBytes: GIB }]
+      const rest = { parent: volume, seconds: 300n * DAY }
+      await grid.place(KIND.Mount, mountSpec(), slots, rest)
+      await mined(registry(held.owner).setDraining(held.id, true))
+      await grid.pass(shipped.NoticeSeconds)
+      await grid.beat(nodes)
+      await mined(book(held.wallet).resign(volume, 0n))
+      const offered = (pricePerGibSecond: bigint) =>
+        registry(node(6).wallet).setOffer({ capacityBytes: 100n * GIB, pricePerGibSecond })
+      await mined(offered(2_001n))
+      const moved = () => book(writer.wallet).replace(volume, 0n, node(6).id, ANY_RATE)
+      const error = 'OrderReplacementTooDear'
+      await expect(moved()).to.be.revertedWithCustomError(grid.contracts.orders, error)
+      await mined(offered(2_000n))
+      await mined(moved())
+    })
+
+    it('gives back what an order of one slot held, and releases nothing twice', async () => {
+      const held = node(0)
+      const before = await worth(tenant)
+      const id = await fill(held, GIB, 300n * DAY)
+      await mined(registry(held.owner).setDraining(held.id, true))
+      await grid.pass(shipped.NoticeSeconds)
+      await grid.beat(nodes)
+      await mined(book(held.owner).resign(id, 0n))
+      expect(await grid.contracts.orders.held(id)).to.equal(0n)
+      const paid = before - (await worth(tenant))
+      expect(paid).to.equal(await grid.contracts.escrow.freeBalance(await held.owner.getAddress()))
+      await mined(book(tenant).cancel(id))
+      await grid.pass(shipped.GraceSeconds)
+      await mined(book(keeper).settle(id))
+      expect((await grid.node(held.id)).usedBytes).to.equal(0n)
+    })
+  })
+
   describe('15: acts that are free to anybody', () => {
     it('make nobody read nodes again', async () => {
       const { nodes: farms } = grid.contracts
@@ -532,6 +661,20 @@ describe('Attacks', function () {
       await mined(registry(keeper).sponsor(farm, anAccount(77), 0n))
       await mined(registry(keeper).unsponsor(farm, anAccount(77)))
       expect(await farms.registryVersion()).to.equal(before)
+    })
+  })
+
+  describe('17: a stake of hours of revenue', () => {
+    it('is too low: it covers what the offered bytes earn in a month', async () => {
+      const price = shipped.MaxPricePerGibSecond
+      const stake = (100n * GIB * price * shipped.StakeSeconds) / GIB
+      const offer = { capacityBytes: 100n * GIB, pricePerGibSecond: price }
+      const setOffer = () => registry(node(0).wallet).setOffer(offer)
+      await expect(setOffer())
+        .to.be.revertedWithCustomError(grid.contracts.nodes, 'NodeStakeTooLow')
+        .withArgs(20n * TOKEN, stake)
+      await mined(registry(node(0).owner).addStake(1n, stake - 20n * TOKEN))
+      await mined(setOffer())
     })
   })
 

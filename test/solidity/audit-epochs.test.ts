@@ -620,7 +620,7 @@ describe('Audits: epochs', () => {
       expect(supply / 2n).to.be.greaterThan(10n ** 19n)
     })
 
-    it('stop at that share, to the unit, however often they are counted', async () => {
+    it('stop at that share, and share it by what is proven, whoever came first', async () => {
       const { token, nodes: registry } = grid.contracts
       await set(PARAMETER.StakePerGib, 0n)
       await set(VOTES.VotesPerGib, 10n ** 19n)
@@ -636,14 +636,22 @@ describe('Audits: epochs', () => {
       await postAll(2n, [node(0), node(1)])
       await nextEpoch()
       await refresh(node(1))
-      const others = await votesOf(node(1))
-      expect(others).to.equal(10n ** 19n)
+      const small = 10n ** 19n
+      expect(await votesOf(node(1))).to.equal(small)
       const limit = (await token.totalSupply()) / 100n
+      const large = (small * huge) / GIB
       for (let i = 0; i < 3; i += 1) {
         await refresh(node(0))
-        expect(await votesOf(node(0))).to.equal(limit - others)
+        expect(await votesOf(node(0))).to.equal((large * limit) / (large + small))
+        expect(await votesOf(node(1))).to.equal((small * limit) / (large + small))
       }
-      // Who comes when the share is used up gets what is left.
+      await grid.pass(1n)
+      const { votes } = grid.contracts
+      const then = BigInt(await grid.time.latest()) - 1n
+      expect(await votes.getPastTotalSupply(then)).to.equal(limit)
+      expect(await votes.getPastVotes(await node(1).owner.getAddress(), then)).to.equal(
+        (small * limit) / (large + small),
+      )
       await set(VOTES.CapacityVotesPercent, 0n)
       await refresh(node(0))
       expect(await votesOf(node(0))).to.equal(0n)

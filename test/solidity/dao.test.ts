@@ -42,6 +42,10 @@ const BOUNDS: Readonly<Record<PolicyParameter, readonly [bigint, bigint]>> = {
   MaxPricePerCoreSecond: [0n, U64_MAX],
   MaxPricePerMemoryGibSecond: [0n, U64_MAX],
   MaxPricePerEgressGib: [0n, U64_MAX],
+  MinNodeStake: [0n, U64_MAX],
+  StakeSeconds: [0n, 365n * DAY],
+  NodeFeePerDay: [0n, U64_MAX],
+  NoticeSeconds: [0n, 365n * DAY],
 }
 
 describe('The DAO', () => {
@@ -393,14 +397,18 @@ describe('The DAO', () => {
       })
     })
 
-    it('keeps at most 256 releases', async () => {
+    it('shows the newest 256 releases, and takes more for ever', async () => {
       const { policy } = grid.contracts
       await grid.asTimelock(async (owner) => {
         const as = policy.connect(owner)
-        for (let i = 0; i < 256; i += 1) {
+        for (let i = 0; i < 258; i += 1) {
           await as.approveRelease(`0x${i.toString(16).padStart(64, '0')}`, 'r', 0n)
         }
-        await refusePolicy(as.approveRelease(DIGEST, 'r', 0n), 'PolicyTooManyReleases')
+        const shown = await policy.releases()
+        expect(shown.length).to.equal(256)
+        expect(BigInt(shown[0]?.imageDigest ?? 0)).to.equal(2n)
+        expect(BigInt(shown[255]?.imageDigest ?? 0)).to.equal(257n)
+        await as.revokeRelease(`0x${'0'.repeat(64)}`)
       })
     })
 

@@ -178,6 +178,10 @@ export function aPolicy(more: Partial<Policy['values']> = {}): Policy {
       maxPricePerCoreSecond: 1000n,
       maxPricePerMemoryGibSecond: 1000n,
       maxPricePerEgressGib: 1000n,
+      minNodeStake: 0n,
+      stakeSeconds: 0,
+      nodeFeePerDay: 0n,
+      noticeSeconds: 100,
       ...more,
     },
   }

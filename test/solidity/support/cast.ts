@@ -225,6 +225,8 @@ export async function deployCast(): Promise<Cast> {
     'Orders.cancel(uint64)': [1n],
     'Orders.extend(uint64,uint64)': [1n, 10n],
     'Orders.place(uint8,uint64,bytes,tuple[],uint64,uint96)': place,
+    'Nodes.evict(uint32)': [1n],
+    'Orders.resign(uint64,uint16)': [1n, 0n],
     'Orders.replace(uint64,uint16,uint32,uint96)': [1n, 0n, 2n, ANY_RATE],
     'Orders.settle(uint64)': [1n],
     'Policy.appointGuardian(address,uint64)': [anAccount(5), FOREVER],

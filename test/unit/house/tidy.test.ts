@@ -1,7 +1,12 @@
 /** The rules of the house hold for this tree, and each rule catches what it is there to catch. */
 import { assert } from 'chai'
 import { importCycles, layerViolations } from '../../../scripts/tidy/layers.ts'
-import { bannedCalls, deadFiles, missingOpening } from '../../../scripts/tidy/rules.ts'
+import {
+  bannedCalls,
+  deadFiles,
+  missingOpening,
+  narrowingCasts,
+} from '../../../scripts/tidy/rules.ts'
 import { blank, type Import, type Source } from '../../../scripts/tidy/sources.ts'
 import { violations } from '../../../scripts/tidy.ts'
 
@@ -23,6 +28,21 @@ const source = (path: string, text: string, imports: Partial<Import>[] = []): So
 describe('the house', () => {
   it('is tidy', () => {
     assert.deepEqual(violations(new URL('../../..', import.meta.url).pathname), [])
+  })
+
+  it('finds casts of contracts that could cut off bits unseen', () => {
+    const cases: [text: string, found: number][] = [
+      ['a = uint40(from);', 1],
+      ['a = SafeCast.toUint40(from);', 0],
+      ['a = uint256(from);', 0],
+      ['a = type(uint40).max;', 0],
+      ['  /// uint40(from) in words', 0],
+      ['a = uint160(hash); // cuts: a hash', 0],
+      ['a = int8(b); c = uint256(d);', 1],
+    ]
+    for (const [text, found] of cases) {
+      assert.lengthOf(narrowingCasts([{ path: 'contracts/A.sol', text }]), found, text)
+    }
   })
 
   // prettier-ignore
