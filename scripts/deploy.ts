@@ -16,6 +16,7 @@ import { DEPLOY_ERRORS, type DeployErrorCode } from './deploy/errors.ts'
 import { contractsHash, type GridAddresses, gridPlan } from './deploy/grid-plan.ts'
 import { communityParameters, devnetParameters, type GridParameters } from './deploy/parameters.ts'
 import { placeFactory } from './deploy/place-factory.ts'
+import { refuseUnsuitableChain } from './deploy/suitable-chain.ts'
 import { writeDurably } from './devnet/durable-file.ts'
 
 const ARTIFACTS = fileURLToPath(new URL('../artifacts', import.meta.url))
@@ -51,7 +52,7 @@ export interface DeployedGrid {
  *
  * @param deployment - What and where.
  * @returns Where it is.
- * @throws NodeError `DEPLOY_NOT_BUILT`, `DEPLOY_FAILED`, `DEPLOY_LOST`.
+ * @throws NodeError `DEPLOY_NOT_BUILT`, `DEPLOY_FAILED`, `DEPLOY_LOST`, `DEPLOY_CHAIN_UNSUITABLE`.
  * @example
  * const { grid } = await deployGrid({ url, deployerKey, parameters: devnetParameters(holder), deploymentDir })
  */
@@ -65,6 +66,7 @@ export async function deployGrid(deployment: Deployment): Promise<DeployedGrid> 
       await refuseStranger(provider, known)
       return known
     }
+    await refuseUnsuitableChain(provider)
     const artifacts = artifactsIn(ARTIFACTS)
     const signer = new Wallet(deployerKey, provider) as Wallet & { readonly provider: Provider }
     const secret = id(deployerKey)

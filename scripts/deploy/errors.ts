@@ -6,6 +6,7 @@ export type DeployErrorCode =
   | 'DEPLOY_FAILED'
   | 'DEPLOY_LOST'
   | 'DEPLOY_KEY_MISSING'
+  | 'DEPLOY_CHAIN_UNSUITABLE'
 
 export const DEPLOY_ERRORS: ErrorCatalogue<DeployErrorCode> = {
   DEPLOY_NOT_BUILT: {
@@ -19,6 +20,10 @@ export const DEPLOY_ERRORS: ErrorCatalogue<DeployErrorCode> = {
   DEPLOY_LOST: {
     means: 'The deployment directory belongs to another chain: its grid has no code here.',
     hint: 'Use the ledger that it was made for, or another deployment directory.',
+  },
+  DEPLOY_CHAIN_UNSUITABLE: {
+    means: 'On this chain audits could be foreseen, or specs not be read.',
+    hint: 'Deploy on Ethereum or an OP-stack chain; docs/design/0003-contracts.md, section 11, says why.',
   },
   DEPLOY_KEY_MISSING: {
     means: 'No key to deploy with was given.',
