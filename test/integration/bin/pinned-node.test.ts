@@ -59,7 +59,8 @@ for (const node of nodes) {
       const wrong = await runFile(node, [join(BIN, 'varve-agent.mjs'), 'stor']).catch(
         (refused: unknown) => refused,
       )
-      assert.include(wrong, { code: 1, stdout: '' })
+      // Wrong usage, in both programs.
+      assert.include(wrong, { code: 2, stdout: '' })
       assert.match(String(Reflect.get(Object(wrong), 'stderr')), /Did you mean store/)
     })
 
