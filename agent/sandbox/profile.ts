@@ -22,8 +22,6 @@ export interface Profile {
   readonly tcp: boolean
   /** Kept in the permitted, effective and ambient sets; the others are gone for good. */
   readonly capabilities: readonly Capability[]
-  /** Whether io_uring may be used: its operations go past the filter of system calls. */
-  readonly ioRing: boolean
 }
 
 /** Where a unit's files are. */
@@ -67,12 +65,11 @@ export function unitProfile(kind: string, name: string, places: Places): Profile
     sockets: ['unix'] as readonly SocketFamily[],
     tcp: false,
     capabilities: [] as readonly Capability[],
-    ioRing: false,
   }
   const run = `${dataDir}/run/${name}`
   switch (kind) {
     case 'store':
-      return { ...common, writable: [...DEVICES, run, `${dataDir}/store`], ioRing: true }
+      return { ...common, writable: [...DEVICES, run, `${dataDir}/store`] }
     case 'links':
       return {
         ...common,

@@ -14,7 +14,7 @@ const probe = fileURLToPath(new URL('../../support/confined-probe.ts', import.me
 /** What no unit may do, whatever its kind. */
 const NEVER: readonly string[] = [
   ...['ptrace', 'unshareUser', 'setns', 'bpf', 'kexec', 'perf', 'keyctl', 'mknodDevice', 'reboot'],
-  ...['setTime', 'readOtherMemory', 'rawSocket', 'packetSocket', 'executeProgram'],
+  ...['setTime', 'ioRing', 'readOtherMemory', 'rawSocket', 'packetSocket', 'executeProgram'],
 ]
 
 /** What Landlock forbids every unit that it governs, which is all but those that mount. */
@@ -25,12 +25,12 @@ const NOT_BELOW: readonly string[] = [
 
 // biome-ignore format: a table
 const cases: [kind: string, name: string, may: readonly string[], mayNot: readonly string[]][] = [
-  ['store', 'store', ['readStore', 'writeOwn', 'ioRing'], [...NOT_BELOW, 'readMount', 'dialTcp', 'listenTcp', 'netlinkSocket']],
-  ['links', 'links', ['dialTcp', 'listenTcp', 'netlinkSocket'], [...NOT_BELOW, 'readMount', 'readStore', 'ioRing']],
-  ['audit', 'audit', ['writeOwn'], [...NOT_BELOW, 'readMount', 'readStore', 'dialTcp', 'listenTcp', 'netlinkSocket', 'ioRing']],
-  ['hold', 'mount-7', [], [...NOT_BELOW, 'readMount', 'readStore', 'dialTcp', 'listenTcp', 'netlinkSocket', 'ioRing']],
+  ['store', 'store', ['readStore', 'writeOwn'], [...NOT_BELOW, 'readMount', 'dialTcp', 'listenTcp', 'netlinkSocket']],
+  ['links', 'links', ['dialTcp', 'listenTcp', 'netlinkSocket'], [...NOT_BELOW, 'readMount', 'readStore']],
+  ['audit', 'audit', ['writeOwn'], [...NOT_BELOW, 'readMount', 'readStore', 'dialTcp', 'listenTcp', 'netlinkSocket']],
+  ['hold', 'mount-7', [], [...NOT_BELOW, 'readMount', 'readStore', 'dialTcp', 'listenTcp', 'netlinkSocket']],
   // Landlock forbids to mount: until a process of its own mounts, this unit is bounded by its lost capabilities and the filter alone.
-  ['mount', 'mount-7', ['readMount', 'writeOwn'], ['dialTcp', 'listenTcp', 'netlinkSocket', 'ioRing']],
+  ['mount', 'mount-7', ['readMount', 'writeOwn'], ['dialTcp', 'listenTcp', 'netlinkSocket']],
 ]
 
 /** Units with a user of their own. */
