@@ -54,7 +54,7 @@ const BLOCK_SECONDS = 2
 const FINAL_LAG = 2
 const POLL_MS = 5_000
 const SHAPES: readonly VolumeShape[] = [
-  { dataShards: 2, parityShards: 1, metaStores: 2 },
+  { dataShards: 2, parityShards: 1, metaStores: 3 },
   { dataShards: 2, parityShards: 2, metaStores: 3 },
   { dataShards: 3, parityShards: 2, metaStores: 3 },
 ]
