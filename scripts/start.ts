@@ -156,15 +156,20 @@ async function putAside(dataDir: string): Promise<void> {
   if (!existsSync(ledgerDir)) return
   const unlock = lockLedger(ledgerDir)
   await endLeftovers(dataDir)
+  await giveUpPoints(dataDir)
   unlock()
   const aside = `${dataDir}.${new Date().toISOString().replace(/[:.]/g, '-')}`
   renameSync(dataDir, aside)
   say(`what was in ${dataDir} is in ${aside} now; remove it when you do not need it`)
 }
 
-/** Mount points take no writes, nor can they be removed, until they are given up. */
-async function removeGrid(dataDir: string): Promise<void> {
+/** Mount points take no writes, nor can they be removed, until they are given up; their notes name paths of before a move. */
+async function giveUpPoints(dataDir: string): Promise<void> {
   for (const directory of machineDirs(dataDir)) await giveUpAllMountPoints(directory)
+}
+
+async function removeGrid(dataDir: string): Promise<void> {
+  await giveUpPoints(dataDir)
   rmSync(dataDir, { recursive: true, force: true })
 }
 

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { NodeError } from '../../agent/base/errors.ts'
+import { describeError, NodeError } from '../../agent/base/errors.ts'
 import { formatBytes, GIB, MIB } from '../../agent/base/units.ts'
 import type { AgentStatus } from '../grid/agent-process.ts'
 import { type LocalGrid, nodeNumber, until } from '../grid/local-grid.ts'
@@ -40,6 +40,8 @@ const EXPORTED_BLOCKS = 64
 const AUDIT_UNIT_BYTES = 32
 /** Many times what it takes on a busy machine: waiting longer would not help. */
 const WAIT_MS_MAX = 600_000
+/** Five epochs of audits: slots are in the second at the latest. */
+const PROVEN_MS_MAX = 300_000
 /** What the proposal makes of HeartbeatSeconds, and the text by which a later start finds it. */
 const VOTED_SECONDS = 2
 const PROPOSAL = 'Nodes say every two seconds that they live'
@@ -357,24 +359,47 @@ export class MainJob {
     })
   }
 
-  /** One sample of what audits do: a node that holds a slot proves an epoch of what it keeps. */
+  /**
+   * One sample of what audits do: a node that holds a slot proves an epoch of what it keeps. Slots count from the epoch after
+   * the one that they came in; if nobody is proven some epochs later, the report says so and the job goes on.
+   */
   async #showAudit(ordered: MainJobState): Promise<void> {
     this.#say('waiting until a node has proven what it keeps')
-    const holders = await this.#dataNodes(ordered)
-    const agents = await Promise.all(holders.map((node) => this.#agentOf(node)))
-    const proven = await until(
-      'a node to be proven',
-      async () => {
-        for (const [index, agent] of agents.entries()) {
-          const audits = auditFigures(await this.#grid.agent(agent).status())
-          if (audits !== undefined) return { ...audits, node: holders[index] }
-        }
-        return undefined
-      },
-      { timeoutMs: WAIT_MS_MAX },
+    const name = 'proven to the ledger'
+    const seen = await until('a node to be proven', () => this.#proven(ordered), {
+      timeoutMs: PROVEN_MS_MAX,
+    }).catch((caught: unknown) => describeError(caught))
+    if (typeof seen === 'string') {
+      const goal = { text: 'a node that holds a slot', met: false }
+      this.#report.add({ name, value: `${seen}; ${await this.#auditStates()}`, unit: 'text', goal })
+      return
+    }
+    const kept = formatBytes(seen.units * AUDIT_UNIT_BYTES)
+    const text = `node ${seen.node} keeps ${kept}, epoch ${seen.epoch}`
+    this.#report.add({ name, value: text, unit: 'text' })
+  }
+
+  /** A node that holds a slot now and is proven, if there is one. */
+  async #proven(ordered: MainJobState) {
+    const holders = new Set(await this.#dataNodes(ordered))
+    for (const agent of this.#grid.agents) {
+      const status = await agent.status()
+      const [node, audits] = [status && nodeNumber(status), auditFigures(status)]
+      if (node !== undefined && holders.has(node) && audits !== undefined)
+        return { ...audits, node }
+    }
+    return undefined
+  }
+
+  /** What each node says of its audits, for a report that nobody was proven. */
+  async #auditStates(): Promise<string> {
+    const told = await Promise.all(
+      this.#grid.agents.map(async (agent) => {
+        const status = await agent.status()
+        return status && `node ${nodeNumber(status)}: ${JSON.stringify(status['audits'])}`
+      }),
     )
-    const text = `node ${proven.node} keeps ${formatBytes(proven.units * AUDIT_UNIT_BYTES)}, epoch ${proven.epoch}`
-    this.#report.add({ name: 'proven to the ledger', value: text, unit: 'text' })
+    return told.filter((one) => one !== undefined).join('; ')
   }
 
   /** Proposes how often nodes must say that they live and votes for it; an earlier start may have. */

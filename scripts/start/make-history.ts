@@ -6,16 +6,15 @@ import { createHash } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { JsonRpcProvider, Wallet } from 'ethers'
 import { toHex } from '../../agent/base/bytes.ts'
-import { MIB } from '../../agent/base/units.ts'
 import { spawnDevnet } from '../devnet/spawn-devnet.ts'
 import { exportLedger } from '../history/export-ledger.ts'
 
-/** Enough that what a volume keeps besides does not count. */
-const BYTES = 8 * MIB
 /** What a transaction carries; more than a node takes from a stranger is 128 KiB. */
 const BATCH_BYTES = 96 * 1024
 /** As many as fit into a block of 30 million gas. */
 const BATCHES_PER_BLOCK = 6
+/** In all, 4.5 MiB: enough that what a volume keeps besides does not count. Whole blocks. */
+const BATCHES = 8 * BATCHES_PER_BLOCK
 const GAS = 4_800_000n
 /** Blocks on top of one that make it final. */
 const FINAL_BLOCKS = 4
@@ -39,14 +38,17 @@ export async function makeHistory(ledgerDir: string, directory: string): Promise
   const provider = new JsonRpcProvider(ledger.url, CHAIN_ID, { staticNetwork: true })
   try {
     const wallet = new Wallet(ledger.accounts[0]?.privateKey ?? '')
-    const count = Math.ceil(BYTES / BATCH_BYTES)
-    for (let nonce = 0; nonce < count; nonce++) {
-      const raw = await wallet.signTransaction({
-        ...{ to: wallet.address, data: batch(nonce), nonce, gasLimit: GAS, type: 2 },
-        ...{ chainId: CHAIN_ID, maxFeePerGas: FEE_WEI, maxPriorityFeePerGas: 1n },
+    for (let first = 0; first < BATCHES; first += BATCHES_PER_BLOCK) {
+      const sent = Array.from({ length: BATCHES_PER_BLOCK }, async (_, index) => {
+        const nonce = first + index
+        const raw = await wallet.signTransaction({
+          ...{ to: wallet.address, data: batch(nonce), nonce, gasLimit: GAS, type: 2 },
+          ...{ chainId: CHAIN_ID, maxFeePerGas: FEE_WEI, maxPriorityFeePerGas: 1n },
+        })
+        await provider.send('eth_sendRawTransaction', [raw])
       })
-      await provider.send('eth_sendRawTransaction', [raw])
-      if ((nonce + 1) % BATCHES_PER_BLOCK === 0) await ledger.advance(1)
+      await Promise.all(sent)
+      await ledger.advance(1)
     }
     const { height } = await ledger.figures()
     // An export takes only what is final.
