@@ -37,6 +37,9 @@ export interface MountsWorld {
   readonly audits?: Pick<AuditFacts, 'audits' | 'epoch'> | undefined
 }
 
+/** Earlier holders of one slot that a mount reads from: those before were left for these, and each costs a connection. */
+const FORMERS_MAX = 4
+
 /** The plan. */
 export interface MountsPlan {
   readonly units: readonly UnitWanted<MountUnitConfig>[]
@@ -176,7 +179,11 @@ function slotsOf(
   const slots = volume.slots.flatMap((slot, index): SlotConfig[] => {
     const account = accounts.get(slot.node)
     const namespace = namespaceName(volume.id, index)
-    return account ? [{ index, generation: slot.generation, account, namespace }] : []
+    if (!account) return []
+    const before = volume.releases.filter((one) => one.slot === index && one.node !== slot.node)
+    const formers = [...new Set(before.flatMap(({ node }) => accounts.get(node) ?? []).reverse())]
+    const own = { index, generation: slot.generation, account, namespace }
+    return [formers.length > 0 ? { ...own, formers: formers.slice(0, FORMERS_MAX) } : own]
   })
   return slots.length === volume.slots.length ? slots : undefined
 }

@@ -2,7 +2,9 @@
  * Plans the namespaces of this node's store: from orders to what is wanted, kept or deletable, and who may enter.
  *
  * Pure. Absence is never an order: a namespace is named `ended` only if the ledger says at a final block that its order
- * ended, or that its slot went to another node, and the grace since then has passed by the ledger's own clock.
+ * ended, or that the slot of a store went to another node, and the grace since then has passed by the ledger's own clock.
+ * A slot of a volume that went to another node is never let go by time alone: its successor may be empty still, so it stays
+ * a source that the volume's mounts read, until the volume itself ends.
  *
  * @see docs/design/0001-first-slice.md, section 4
  */
@@ -161,9 +163,15 @@ function placesOf(order: StoreOrder | VolumeOrder, self: NodeId, world: StoresWo
   const released = [...lost].flatMap(([index, at]) => {
     const slot = order.slots[index]
     if (!slot || slot.node === self) return []
-    return [place(order, index, slot, 'released', at + world.graceSeconds <= world.now, world)]
+    return [place(order, index, slot, 'released', mayForget(order, at, world), world)]
   })
   return [...held, ...released].sort((a, b) => a.slot.slot - b.slot.slot)
+}
+
+/** Whether the data of a slot that moved away may go. @param at - When it moved. */
+function mayForget(order: StoreOrder | VolumeOrder, at: number, world: StoresWorld): boolean {
+  if (order.kind === 'store') return at + world.graceSeconds <= world.now
+  return order.state === 'ended' && order.deletableAt > 0 && order.deletableAt <= world.now
 }
 
 function place(
@@ -175,13 +183,16 @@ function place(
   world: StoresWorld,
 ): Place {
   const name = namespaceName(order.id, index)
-  const rights = state === 'live' ? rightsOf(order, world) : { writers: [], readers: [] }
+  const isSource = state === 'released' && order.kind === 'volume' && order.state === 'live'
+  const none = { writers: [], readers: [] }
+  const rights =
+    state === 'live' ? rightsOf(order, world) : isSource ? sourceRights(order, world) : none
   const namespace: NamespaceConfig = {
     name,
     mode: order.kind === 'store' ? order.mode : 'user',
     worm: order.kind === 'store' && order.worm,
     maxBytes: slot.sizeBytes,
-    state: state === 'live' ? 'live' : 'suspended',
+    state: state === 'live' || isSource ? 'live' : 'suspended',
     ...rights,
   }
   return {
@@ -212,6 +223,15 @@ function rightsOf(
   const mounting = liveMounts(order.id, world.mounts).flatMap(accountOf)
   const readers = [...new Set(mounting)].filter((account) => !writers.includes(account))
   return { writers, readers }
+}
+
+/** What a slot held before it moved is read by every mount and written by none. */
+function sourceRights(
+  order: VolumeOrder,
+  world: StoresWorld,
+): { writers: Account[]; readers: Account[] } {
+  const { writers, readers } = rightsOf(order, world)
+  return { writers: [], readers: [...writers, ...readers] }
 }
 
 function statusOf(order: Order): OrderStatus {

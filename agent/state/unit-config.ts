@@ -93,6 +93,8 @@ export interface SlotConfig {
   readonly account: Account
   /** Namespace on that node. */
   readonly namespace: string
+  /** Accounts of the nodes that had the slot before, newest first: they may hold what the present one lacks. */
+  readonly formers?: readonly Account[]
 }
 
 /** Desired state of `unit mount`. */

@@ -101,7 +101,10 @@ export class GridOracle {
     const left = moves?.at(-1)?.at
     const isElsewhere = order?.slots[slot]?.node !== node
     const { graceSeconds } = block.state.policy
-    if (left !== undefined && isElsewhere && left + graceSeconds <= block.timestamp) return
+    // A slot of a volume is a source until the volume ends, however long ago it moved.
+    const mayAge = order?.kind === 'store'
+    if (mayAge && left !== undefined && isElsewhere && left + graceSeconds <= block.timestamp)
+      return
     throw new Violation(`node ${node} removed ${what} without leave of a final block`)
   }
 

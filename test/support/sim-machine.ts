@@ -3,6 +3,7 @@
  * ledger endpoints around them. It crashes, boots, and may be destroyed with all it holds.
  */
 
+import { assert } from '../../agent/base/assert.ts'
 import type { Disk } from '../../agent/base/disk.ts'
 import { codeOf, NodeError } from '../../agent/base/errors.ts'
 import type { Identity } from '../../agent/base/identity.ts'
@@ -343,10 +344,13 @@ export class SimMachine implements SimPeer {
         const open: { close(): void }[] = []
         return {
           set: (slots) =>
-            slots.map(({ index, generation, account, namespace }) => {
-              const store = network.shardStore(process, this, account, namespace)
-              open.push(store)
-              return { index, generation, store }
+            slots.map(({ index, generation, account, namespace, formers = [] }) => {
+              const [store, ...before] = [account, ...formers].map((holder) =>
+                network.shardStore(process, this, holder, namespace),
+              )
+              assert(store !== undefined, 'a slot has a holder')
+              open.push(store, ...before)
+              return { index, generation, store, formers: before }
             }),
           close: () => {
             for (const store of open) store.close()

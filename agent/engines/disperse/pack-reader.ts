@@ -136,7 +136,7 @@ export class PackReader {
       ...links.filter((link) => !wanted.includes(link.index)),
     ]
     const found = await this.#gather(pack, preferred, signal, (link, own) =>
-      this.verifiedShard(pack, link, own),
+      this.#fromAny(pack, link, own, (holder) => this.verifiedShard(pack, holder, own)),
     )
     const known = new Map(found.map(([link, bytes]) => [link.index, bytes]))
     const lost = wanted.filter((shard) => !known.has(shard))
@@ -176,7 +176,9 @@ export class PackReader {
     const decode = (own: AbortSignal) => this.#decodeRange(pack, shard, from, lengthBytes, own)
     if (link === undefined) return decode(signal)
     const direct = async (own: AbortSignal) => {
-      const bytes = await this.#range(pack, link, from, lengthBytes, own)
+      const bytes = await this.#fromAny(pack, link, own, (holder) =>
+        this.#range(pack, holder, from, lengthBytes, own),
+      )
       this.counters.rangesDirect++
       return bytes
     }
@@ -193,6 +195,29 @@ export class PackReader {
     }
     const { value } = await hedge({ clock, slowMs, signal, first: direct, second })
     return value
+  }
+
+  /** Asks the present holder of a shard and, if it fails or lacks it, those that had its slot before. */
+  async #fromAny(
+    pack: PackRecord,
+    link: SlotLink,
+    signal: AbortSignal,
+    ask: (holder: SlotLink) => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    const formers = link.formers.filter((one) => one.isAvailable)
+    // What the table says to be missing was not there when last seen, so who had it before comes first.
+    const isMissing = this.#parts.table.isMissing(pack, link.index)
+    const holders = isMissing ? [...formers, link] : [link, ...formers]
+    let failure: unknown
+    for (const holder of holders) {
+      try {
+        return await ask(holder)
+      } catch (caught) {
+        signal.throwIfAborted()
+        failure = caught
+      }
+    }
+    throw failure
   }
 
   async #range(
@@ -219,7 +244,7 @@ export class PackReader {
   ): Promise<Uint8Array> {
     const links = this.#holders(pack, (other) => other !== shard)
     const found = await this.#gather(pack, links, signal, (link, own) =>
-      this.#range(pack, link, from, lengthBytes, own),
+      this.#fromAny(pack, link, own, (holder) => this.#range(pack, holder, from, lengthBytes, own)),
     )
     this.counters.rangesDecoded++
     const known = new Map(found.map(([link, bytes]) => [link.index, bytes]))

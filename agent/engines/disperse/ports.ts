@@ -37,6 +37,8 @@ export interface Slot {
   /** Changes when the ledger gives the slot to another node. */
   readonly generation: number
   readonly store: ShardStore
+  /** Stores that had the slot before, newest first: sources of what the present one lacks, never written. */
+  readonly formers?: readonly ShardStore[]
 }
 
 /** Where an authentic commit stands. */

@@ -232,7 +232,10 @@ export class Repairer {
     const { table } = this.#parts
     const indexes = wanted.map((link) => link.index)
     try {
-      const shards = await reader.shards(pack, indexes, signal, new Set(indexes))
+      // Who had the slot before may still hold what its successor lacks.
+      const empty = wanted.filter((link) => link.formers.length === 0)
+      const avoid = new Set(empty.map((link) => link.index))
+      const shards = await reader.shards(pack, indexes, signal, avoid)
       const isRight = shards.every((bytes, at) =>
         bytesEqual(hash('sha256', bytes, 'buffer'), table.hashOf(pack, indexes[at] ?? 0)),
       )

@@ -49,6 +49,8 @@ export class SlotLink {
   readonly index: number
   readonly generation: number
   readonly counters: SlotCounters
+  /** Links to stores that had the slot before: read when the present one lacks a shard, never written. */
+  formers: readonly SlotLink[] = []
   #store: ShardStore
   readonly #clock: Clock
   #failures = 0
@@ -77,6 +79,11 @@ export class SlotLink {
   /** Takes over another connection to the same store. */
   replaceStore(store: ShardStore): void {
     this.#store = store
+  }
+
+  /** True if it speaks to this store now. */
+  speaksTo(store: ShardStore): boolean {
+    return this.#store === store
   }
 
   status(): SlotStatus {

@@ -24,7 +24,18 @@ export class SlotSet {
       const known = this.#links.get(slot.index)
       if (known?.generation === slot.generation) known.replaceStore(slot.store)
       else this.#links.set(slot.index, new SlotLink(slot, this.#clock))
+      const link = this.#links.get(slot.index)
+      if (link) link.formers = this.#formersOf(slot, known?.formers ?? [])
     }
+  }
+
+  /** Links to the stores that had a slot before; those that are known keep their back-off. */
+  #formersOf({ formers = [], index }: Slot, known: readonly SlotLink[]): SlotLink[] {
+    return formers.map(
+      (store) =>
+        known.find((link) => link.speaksTo(store)) ??
+        new SlotLink({ index, generation: -1, store }, this.#clock),
+    )
   }
 
   /** The slot at a position, if it has a store. */

@@ -3,6 +3,7 @@ import { assert } from 'chai'
 import { bytesEqual } from '../../../agent/base/bytes.ts'
 import { codeOf } from '../../../agent/base/errors.ts'
 import { MIB } from '../../../agent/base/units.ts'
+import { rejectsWith } from '../../support/rejects-with.ts'
 import { never, noise, openWorld, type World } from './fixture.ts'
 
 describe('writing packs', () => {
@@ -228,6 +229,67 @@ describe('reading packs', () => {
         'PACK_UNKNOWN',
       )
     }
+  })
+})
+
+describe('a slot that moved before it had to', () => {
+  for (const [k, m] of [
+    [1, 1],
+    [2, 1],
+    [4, 2],
+  ] as const) {
+    it(`${k}+${m}: reads and repairs from the stores before, though every slot moved`, async () => {
+      const world = openWorld({ k, m })
+      const bytes = noise(300_000, 3)
+      const pack = await world.run(world.dispersal.write(bytes, never))
+      await world.run(world.dispersal.settled())
+      const before = world.stores.slice(0, k + m)
+      for (const index of before.keys()) world.replace(index)
+      const slots = world.slots.map((slot, index) =>
+        index < k + m ? { ...slot, formers: [before[index] as (typeof before)[number]] } : slot,
+      )
+      for (const store of before) store.faults.isAway = true
+      world.dispersal.setSlots(slots)
+      await rejectsWith('PACK_UNAVAILABLE', () =>
+        world.run(world.dispersal.readAround(pack, 0, 1000, never)),
+      )
+
+      for (const store of before) store.faults.isAway = false
+      await world.clock.advance(31_000)
+      const puts = before.map(({ calls }) => calls.put)
+      const read = await world.run(world.dispersal.read(pack, 0, bytes.length, never))
+      assert.isTrue(bytesEqual(bytes, read))
+      const done = await world.run(world.dispersal.repair(never))
+      assert.deepEqual([done.shardsRepaired, done.packsUnreadable], [k + m, 0])
+      assert.deepEqual(
+        before.map(({ calls }) => calls.put),
+        puts,
+        'who had it before is only read',
+      )
+
+      // The new stores alone are enough now.
+      for (const store of before) store.wipe()
+      const again = await world.run(world.dispersal.readAround(pack, 0, bytes.length, never))
+      assert.isTrue(bytesEqual(bytes, again))
+    })
+  }
+
+  it('takes no wrong shard from a store before', async () => {
+    const world = openWorld({ k: 1, m: 1 })
+    const pack = await world.run(world.dispersal.write(noise(5_000, 4), never))
+    await world.run(world.dispersal.settled())
+    const before = world.stores.slice(0, 2)
+    for (const store of before) for (const key of store.keys) store.corrupt(key)
+    for (const index of before.keys()) world.replace(index)
+    const slots = world.slots.map((slot, index) =>
+      index < 2 ? { ...slot, formers: [before[index] as (typeof before)[number]] } : slot,
+    )
+    world.dispersal.setSlots(slots)
+    const done = await world.run(world.dispersal.repair(never))
+    assert.deepEqual([done.shardsRepaired, done.packsUnreadable], [0, 1])
+    await rejectsWith('PACK_UNAVAILABLE', () =>
+      world.run(world.dispersal.readAround(pack, 0, 9, never)),
+    )
   })
 })
 

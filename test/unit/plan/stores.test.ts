@@ -61,8 +61,11 @@ const CASES: [why: string, world: Partial<StoresWorld>, want: string][] = [
   ['lets a read-only mount only read',             { volumes: [aVolume(1)], mounts: [aMount(2, 1, 4, { readOnly: true })] }, 'o1.0 live w r4'],
   ['forgets a mount that ended',                   { volumes: [aVolume(1)], mounts: [aMount(2, 1, 4, ended(NOW))] }, 'o1.0 live w r'],
   ['ignores mounts of other volumes',              { volumes: [aVolume(1)], mounts: [aMount(2, 9, 4)] },           'o1.0 live w r'],
-  ['keeps a slot that moved away for the grace',   { volumes: [aVolume(1, { slots: [aSlot(4), aSlot(2), aSlot(3)], releases: released(NOW - 99) })] }, 'o1.0 suspended w r'],
-  ['lets go a slot that moved away after it',      { volumes: [aVolume(1, { slots: [aSlot(4), aSlot(2), aSlot(3)], releases: released(NOW - 100) })] }, '-o1.0'],
+  ['shows mounts a slot that moved away',          { volumes: [aVolume(1, { slots: [aSlot(4), aSlot(2), aSlot(3)], releases: released(NOW - 99) })], mounts: [aMount(9, 1, 2)] }, 'o1.0 live w r2'],
+  ['keeps it however long ago that was',           { volumes: [aVolume(1, { slots: [aSlot(4), aSlot(2), aSlot(3)], releases: released(1) })] }, 'o1.0 live w r'],
+  ['lets it go with its volume',                   { volumes: [aVolume(1, { state: 'ended', deletableAt: NOW, slots: [aSlot(4), aSlot(2), aSlot(3)], releases: released(1) })] }, '-o1.0'],
+  ['lets go a store that moved, after the grace',  { stores: [aStore(1, { slots: [aSlot(4)], releases: released(NOW - 100) })] }, '-o1.0'],
+  ['keeps a store that moved, for the grace',      { stores: [aStore(1, { slots: [aSlot(4)], releases: released(NOW - 99) })] }, 'o1.0 suspended w r'],
   ['serves a slot that moved away and came back',  { volumes: [aVolume(1, { releases: released(NOW - 500) })] },   'o1.0 live w r'],
   ['does nothing before it is registered',         { self: undefined, stores: [aStore(1)] },                       'nothing'],
 ]
@@ -133,7 +136,8 @@ describe('planStores', () => {
           const byOrder =
             order?.state === 'ended' && order.deletableAt > 0 && order.deletableAt <= now
           const last = order?.releases.filter((one) => one.slot === slot && one.node === 1).at(-1)
-          assert.isTrue(isHeld ? byOrder : last !== undefined && last.at + 100 <= now)
+          const byAge = order?.kind === 'store' && last !== undefined && last.at + 100 <= now
+          assert.isTrue(byOrder || (!isHeld && byAge))
         }
       }),
     ))
