@@ -162,7 +162,8 @@ const sentTransaction = z.object({
   data: hex,
   why: z.string(),
   state: z.enum(['pending', 'mined', 'failed']),
-  nonce: count,
+  // -1 of one that was refused before it was signed.
+  nonce: z.int().min(-1),
   signed: z.string(),
   hashes: z.array(hex),
   ...{ gasLimit: money, maxFee: money, priorityFee: money },

@@ -43,7 +43,9 @@ describe('audits of a grid', function () {
         policy: {
           ...usual.policy,
           // Nobody is given up: this is not about repair.
-          ...{ HeartbeatSeconds: 30n, LostSeconds: 600n, ScrubSeconds: 3_600n },
+          ...{ LostSeconds: 600n, ScrubSeconds: 3_600n },
+          // One in every epoch: a miss is marked once the next tells that the node lived, while its epoch is still judged.
+          HeartbeatSeconds: 8n,
           // Windows as long as epochs, so that a busy machine misses none.
           ...{ AuditEpochSeconds: 10n, AuditWindowSeconds: 10n, AuditWindowBlocks: 6n },
           ...{

@@ -185,6 +185,8 @@ export class SimMachine implements SimPeer {
     await clock.sleep(chance.below(START_MS_MAX))
     const log = this.#log(process)
     const state = await State.open(this.#journal(process), RECORDS)
+    // What an agent wrote, an agent of the same version believes.
+    assert(state.aside.length === 0, `records are whole: ${JSON.stringify(state.aside)}`)
     this.#state = state
     const grid = SIM_CONTRACTS.grid
     const flags = { ledger: ['http://localhost'], grid, pollMs }

@@ -1,4 +1,5 @@
 /** Transactions through crashes, slow chains and refusals: each need once, none twice. */
+
 import { assert } from 'chai'
 import { Transaction } from 'ethers/transaction'
 import fc from 'fast-check'
@@ -6,8 +7,10 @@ import { NodeError } from '../../../agent/base/errors.ts'
 import { account } from '../../../agent/base/ids.ts'
 import { ERRORS_ABI } from '../../../agent/ledger/abi.ts'
 import type { LedgerGate } from '../../../agent/ledger/ports.ts'
+import { RECORDS } from '../../../agent/ledger/records.ts'
 import { LedgerSender, REPLACE_MS } from '../../../agent/ledger/sender.ts'
 import type { GridPin, SentTransaction, WantedTransaction } from '../../../agent/ledger/types.ts'
+import { decodeResource, encodeResource } from '../../../agent/state/codec.ts'
 import { identityOf } from '../../support/fake-orders.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
@@ -73,6 +76,10 @@ class Gate implements LedgerGate {
   }
 }
 
+/** Whether a record passes its check once it was written and read back. */
+const isBelieved = (record: SentTransaction) =>
+  RECORDS['transaction.sent'].check(decodeResource(encodeResource(record)))
+
 function setUp() {
   const gate = new Gate()
   const clock = new VirtualClock()
@@ -93,6 +100,7 @@ function setUp() {
     async step(...wanted: WantedTransaction[]) {
       const sender = new LedgerSender({ gates: [gate], key, clock })
       sent = await sender.step(wanted, sent, { pin: PIN, finalNumber }, signal)
+      assert.isTrue(sent.every(isBelieved), 'a restarted agent believes each record')
       return sent.map(({ id, state, code }) => `${id} ${state} ${code ?? ''}`.trim()).join(', ')
     },
   }
